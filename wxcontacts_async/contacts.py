@@ -1,0 +1,266 @@
+"""What callers hold: contacts, and the contact set of one instance."""
+
+from collections.abc import Iterator, ValuesView
+from datetime import UTC, datetime
+from enum import IntEnum, StrEnum
+from functools import cached_property
+from typing import Generic, Self, overload
+
+import msgspec
+
+from wxcontacts_async._typing import ContactT, DefaultT
+from wxcontacts_async.errors import InvalidArgumentError
+
+
+class Sex(IntEnum):
+    """`sex` of the API document: 1 male, 2 female; 0, null or absent is unknown.
+
+    A number that the document does not list is kept as an unnamed member: `Sex(7) == 7`.
+    """
+
+    UNKNOWN = 0
+    MALE = 1
+    FEMALE = 2
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, int):
+            return None
+        member = int.__new__(cls, value)
+        member._name_ = f"UNLISTED_{value}"
+        member._value_ = value
+        return member
+
+
+class ContactKind(StrEnum):
+    """Which of a reply's three lists a contact stands in; the value is the list's name there."""
+
+    OFFICIAL_ACCOUNT = "public"
+    FRIEND = "friend"
+    GROUP = "group"
+
+
+class Contact(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """One contact, as the API document describes it; the fields stand in wire order.
+
+    Subclass it for keys that the document does not have, with a default for each (a field's
+    name is turned into camelCase on the wire), and pass `contact_type=` to the pool:
+
+    >>> class MyContact(Contact, frozen=True):
+    ...     remark_name: str | None = None
+
+    Attributes:
+        user_name: `userName`, the id: `wxid_...`, `gh_...` or `...@chatroom`.
+        alias_name: `aliasName`, the id that the contact chose.
+        nick_name: `nickName`, the name shown.
+        big_head: `bigHead`, URL of the avatar.
+        small_head: `smallHead`, URL of the avatar's thumbnail.
+        sex: `sex`; `Sex.UNKNOWN` where null or absent.
+        signature: `signature`, the contact's motto.
+        country: `country`.
+        province: `province`.
+        city: `city`.
+
+    """
+
+    user_name: str
+    alias_name: str | None = None
+    nick_name: str | None = None
+    big_head: str | None = None
+    small_head: str | None = None
+    sex: Sex = Sex.UNKNOWN
+    signature: str | None = None
+    country: str | None = None
+    province: str | None = None
+    city: str | None = None
+
+
+class RejectedContact(msgspec.Struct, frozen=True, gc=False):
+    """A contact that could not be decoded, kept as it came.
+
+    Attributes:
+        kind: The list it stood in.
+        raw: Its bytes, exactly as received.
+        error: Why it was rejected; names the field, never its value.
+
+    """
+
+    kind: ContactKind
+    raw: bytes
+    error: str
+
+    @property
+    def user_name(self) -> str | None:
+        """Its `userName`, where that at least can be read."""
+        try:
+            return _UserNameOnly.decode(self.raw).user_name
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+
+    def __repr__(self) -> str:
+        return (
+            f"RejectedContact(kind={self.kind.value!r}, raw=<{len(self.raw)} bytes>, "
+            f"error={self.error!r})"
+        )
+
+
+class _HasUserName(msgspec.Struct, gc=False, rename="camel"):
+    user_name: str
+
+
+_UserNameOnly = msgspec.json.Decoder(_HasUserName)
+
+
+class ContactDelta(msgspec.Struct, Generic[ContactT], frozen=True, gc=False):
+    """What became of one instance's contacts between two fetches.
+
+    Attributes:
+        added: Contacts that only the newer set has.
+        removed: Contacts that only the older set has, less those that the newer set rejected.
+        changed: Pairs `(before, after)` of which a field or the kind differs.
+
+    """
+
+    added: tuple[ContactT, ...]
+    removed: tuple[ContactT, ...]
+    changed: tuple[tuple[ContactT, ContactT], ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class ContactSet(
+    msgspec.Struct,
+    Generic[ContactT],
+    frozen=True,
+    dict=True,  # where the merged index is kept once it is asked for
+    rename={
+        "w_id": "wId",
+        "official_accounts": "public",
+        "friends": "friend",
+        "groups": "group",
+        "fetched_at": "fetchedAt",
+    },
+):
+    """All contacts of one instance.
+
+    The three tuples are as received. As a collection it is the merged set, in which one
+    `user_name` stands once: the first of public, friend, group wins, and what is null, empty
+    or unknown in it is filled from the later ones. The merged set is made when it is first
+    asked for.
+
+    Attributes:
+        w_id: The instance.
+        official_accounts: The reply's `public` list.
+        friends: The reply's `friend` list.
+        groups: The reply's `group` list.
+        rejected: What could not be decoded, with its bytes.
+        fetched_at: When the reply was decoded, aware, in UTC.
+
+    """
+
+    w_id: str
+    official_accounts: tuple[ContactT, ...] = ()
+    friends: tuple[ContactT, ...] = ()
+    groups: tuple[ContactT, ...] = ()
+    rejected: tuple[RejectedContact, ...] = ()
+    fetched_at: datetime = msgspec.field(default_factory=_now)
+
+    def lists(self) -> tuple[tuple[ContactKind, tuple[ContactT, ...]], ...]:
+        """Return the three tuples as received, each with its kind, in the order of precedence."""
+        return (
+            (ContactKind.OFFICIAL_ACCOUNT, self.official_accounts),
+            (ContactKind.FRIEND, self.friends),
+            (ContactKind.GROUP, self.groups),
+        )
+
+    @cached_property
+    def _merged(self) -> dict[str, tuple[ContactKind, ContactT]]:
+        merged: dict[str, tuple[ContactKind, ContactT]] = {}
+        for kind, contacts in self.lists():
+            for contact in contacts:
+                entry = (kind, contact)
+                first = merged.setdefault(contact.user_name, entry)
+                if first is not entry:
+                    merged[contact.user_name] = (first[0], filled(first[1], contact))
+        return merged
+
+    def __len__(self) -> int:
+        return len(self._merged)
+
+    def __iter__(self) -> Iterator[ContactT]:
+        return (contact for _, contact in self._merged.values())
+
+    def __contains__(self, user_name: object) -> bool:
+        return user_name in self._merged
+
+    def __getitem__(self, user_name: str) -> ContactT:
+        return self._merged[user_name][1]
+
+    @overload
+    def get(self, user_name: str) -> ContactT | None: ...
+    @overload
+    def get(self, user_name: str, default: DefaultT) -> ContactT | DefaultT: ...
+    def get(self, user_name: str, default: DefaultT | None = None) -> ContactT | DefaultT | None:
+        """Return the contact of that `user_name`, or `default`."""
+        entry = self._merged.get(user_name)
+        return default if entry is None else entry[1]
+
+    def kind_of(self, user_name: str) -> ContactKind:
+        """Return the kind of the contact of that `user_name`; KeyError if there is none."""
+        return self._merged[user_name][0]
+
+    def items(self) -> ValuesView[tuple[ContactKind, ContactT]]:
+        """Return the merged contacts as pairs `(kind, contact)`."""
+        return self._merged.values()
+
+    def delta_since(self, older: "ContactSet[ContactT]") -> ContactDelta[ContactT]:
+        """Return what came, went and changed from `older` to this set, by `user_name`.
+
+        Raises:
+            InvalidArgumentError: `older` is no contact set, or that of another instance.
+
+        """
+        if not isinstance(older, ContactSet) or older.w_id != self.w_id:
+            msg = "older must be a ContactSet of the same w_id"
+            raise InvalidArgumentError(msg)
+        before, after = older._merged, self._merged  # noqa: SLF001  # it is one of us
+        unreadable = {rejected.user_name for rejected in self.rejected}
+        return ContactDelta(
+            added=tuple(entry[1] for name, entry in after.items() if name not in before),
+            removed=tuple(
+                entry[1]
+                for name, entry in before.items()
+                if name not in after and name not in unreadable
+            ),
+            changed=tuple(
+                (before[name][1], entry[1])
+                for name, entry in after.items()
+                if name in before and before[name] != entry
+            ),
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"ContactSet(w_id={self.w_id!r}, {len(self.official_accounts)} official accounts, "
+            f"{len(self.friends)} friends, {len(self.groups)} groups, "
+            f"{len(self.rejected)} rejected)"
+        )
+
+
+def filled(contact: ContactT, other: ContactT) -> ContactT:
+    """Return `contact`, with each field that says nothing taken from `other`."""
+    missing = {
+        name: getattr(other, name)
+        for name in contact.__struct_fields__
+        if _says_nothing(getattr(contact, name)) and not _says_nothing(getattr(other, name))
+    }
+    return msgspec.structs.replace(contact, **missing) if missing else contact
+
+
+def _says_nothing(value: object) -> bool:
+    return value is None or value is Sex.UNKNOWN or value is msgspec.UNSET or value == ""

@@ -1,0 +1,65 @@
+"""The observer that writes events to the standard `logging`; it is on by default.
+
+Its records go wherever the application sends those of `wxcontacts_async`, and nowhere else.
+"""
+
+import logging
+
+from wxcontacts_async.errors import shown_id
+from wxcontacts_async.events import (
+    CallSent,
+    Event,
+    InstanceEnded,
+    InstanceWaiting,
+    ReplyReceived,
+    RetryScheduled,
+)
+from wxcontacts_async.outcomes import Fetched
+
+_logger = logging.getLogger("wxcontacts_async")
+_logger.addHandler(logging.NullHandler())  # else Python prints warnings nobody asked for
+
+
+def log_event(event: Event) -> None:
+    """Log one event: what is routine at DEBUG, a retry at INFO, a failed instance at WARNING."""
+    match event:
+        case RetryScheduled():
+            _logger.info("%s; call %d in %.1f s", event.error, event.call + 1, event.delay)
+            return
+        case InstanceEnded(outcome=outcome) if not isinstance(outcome, Fetched):
+            _logger.warning("%s", outcome.error)
+            return
+    if not _logger.isEnabledFor(logging.DEBUG):
+        return
+    match event:
+        case CallSent():
+            _logger.debug(
+                "wId %s at gateway %r: call %d",
+                shown_id(event.w_id),
+                event.gateway,
+                event.call,
+            )
+        case ReplyReceived():
+            _logger.debug(
+                "wId %s at gateway %r: %s, %d bytes in %.3f s",
+                shown_id(event.w_id),
+                event.gateway,
+                event.reply,
+                event.reply_bytes,
+                event.seconds,
+            )
+        case InstanceWaiting():
+            _logger.debug(
+                "wId %s at gateway %r: initializing, next call in %.1f s",
+                shown_id(event.w_id),
+                event.gateway,
+                event.delay,
+            )
+        case InstanceEnded(outcome=Fetched() as outcome):
+            _logger.debug(
+                "wId %s at gateway %r: fetched with %d calls in %.3f s",
+                shown_id(outcome.w_id),
+                outcome.gateway,
+                outcome.calls,
+                outcome.elapsed,
+            )

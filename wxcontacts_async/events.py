@@ -1,0 +1,107 @@
+"""What happens, as small records, to whoever observes: logging, progress, metrics."""
+
+import inspect
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from wxcontacts_async.errors import InvalidArgumentError, WxContactsError
+from wxcontacts_async.outcomes import Failed, Fetched
+
+_logger = logging.getLogger("wxcontacts_async")
+
+
+class CallSent(msgspec.Struct, frozen=True, gc=False):
+    """A call is about to go out; `call` counts this instance's calls from 1."""
+
+    w_id: str
+    gateway: str
+    call: int
+
+
+class ReplyReceived(msgspec.Struct, frozen=True, gc=False):
+    """A reply arrived and was decoded, `seconds` after the call, `reply_bytes` long."""
+
+    w_id: str
+    gateway: str
+    call: int
+    reply: Literal["ready", "initializing", "refused"]
+    seconds: float
+    reply_bytes: int
+
+
+class InstanceWaiting(msgspec.Struct, frozen=True, gc=False):
+    """The instance is initializing: it is called again in `delay` seconds, not before `until`."""
+
+    w_id: str
+    gateway: str
+    call: int
+    delay: float
+    until: datetime
+
+
+class RetryScheduled(msgspec.Struct, frozen=True):
+    """A call failed with `error`: it is sent again in `delay` seconds, not before `until`."""
+
+    w_id: str
+    gateway: str
+    call: int
+    delay: float
+    until: datetime
+    error: WxContactsError
+
+
+class InstanceEnded(msgspec.Struct, frozen=True):
+    """The instance has its outcome."""
+
+    outcome: Fetched[Any] | Failed
+
+
+Event: TypeAlias = (  # `type` needs Python 3.12
+    CallSent | ReplyReceived | InstanceWaiting | RetryScheduled | InstanceEnded
+)
+Observer: TypeAlias = Callable[[Event], object]
+
+
+class Announcer:
+    """Tells every observer what happens; one that raises is logged once and hurts nobody.
+
+    Arguments:
+        observers: The caller's.
+        *always: Those that are told before them.
+
+    Raises:
+        InvalidArgumentError: `observers` is not iterable, or one of them cannot be called, or
+            is a coroutine function, which nobody would await.
+
+    """
+
+    def __init__(self, observers: Iterable[Observer], *always: Observer) -> None:
+        try:
+            self._observers = (*always, *observers)
+        except TypeError:
+            msg = f"observers must be an iterable of callables, not {observers!r}"
+            raise InvalidArgumentError(msg) from None
+        for observer in self._observers:
+            if not callable(observer) or inspect.iscoroutinefunction(observer):
+                msg = f"observers must be plain callables, which {observer!r} is not"
+                raise InvalidArgumentError(msg)
+        self._known_to_raise: set[int] = set()
+
+    def __call__(self, event: Event) -> None:
+        """Tell them of one event, at once."""
+        for observer in self._observers:
+            try:
+                observer(event)
+            except Exception as error:  # noqa: BLE001  # an observer's bug must not hurt a fetch
+                if id(observer) not in self._known_to_raise:
+                    self._known_to_raise.add(id(observer))
+                    # Its message and traceback may show the event, and with it a contact.
+                    _logger.error(  # noqa: TRY400
+                        "observer %s raised %s; it goes on, its errors are not logged again",
+                        getattr(observer, "__qualname__", type(observer).__qualname__),
+                        type(error).__name__,
+                    )

@@ -1,0 +1,188 @@
+"""One instance on its way to its outcome: what each answer means for it, and what comes next.
+
+Here is only the decision, which is pure. The lane (lane.py) sends the calls and waits the waits.
+"""
+
+import random
+from dataclasses import KW_ONLY, dataclass
+from typing import Generic
+
+import msgspec
+
+from wxcontacts_async._typing import ContactT
+from wxcontacts_async.arguments import check_w_id
+from wxcontacts_async.backoff import InitializationWait, RetryPolicy
+from wxcontacts_async.contacts import ContactSet
+from wxcontacts_async.errors import (
+    GatewayHTTPError,
+    GatewayRefusedError,
+    InitializationTimeoutError,
+    InvalidArgumentError,
+    WxContactsError,
+)
+from wxcontacts_async.outcomes import Failed, Fetched
+from wxcontacts_async.wire import Initializing, Ready, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One logged-in WeChat instance, and the gateway that it is on.
+
+    Arguments:
+        w_id: `wId` of the API document, the instance's id; not blank, sent as it is.
+        gateway: The name of one of the pool's gateways; None is the pool's only gateway.
+
+    Raises:
+        InvalidArgumentError: `w_id` is blank, no text or not valid Unicode, or `gateway` is
+            neither a name nor None.
+
+    """
+
+    w_id: str
+    _: KW_ONLY
+    gateway: str | None = None
+
+    def __post_init__(self) -> None:
+        check_w_id(self.w_id)
+        if not isinstance(self.gateway, str | None):
+            msg = f"gateway must be the name of a gateway, or None, not {self.gateway!r}"
+            raise InvalidArgumentError(msg)
+
+
+class CallAgain(msgspec.Struct, frozen=True):
+    """The step that says: wait so many seconds, holding nothing, then call again.
+
+    `error` is what went wrong; None means that the instance is initializing.
+    """
+
+    delay: float
+    error: WxContactsError | None = None
+
+
+class InstanceProgress(Generic[ContactT]):
+    """What has happened to one instance so far.
+
+    Arguments:
+        w_id: The instance.
+        gateway: The name of its gateway.
+        asked_at: When it was first asked for, in seconds of a monotonic clock.
+        initialization: How initializing instances are waited for.
+        retry: How what may pass is tried again.
+
+    """
+
+    __slots__ = (
+        "_asked_at",
+        "_failures",
+        "_initialization",
+        "_initializing_since",
+        "_retry",
+        "calls",
+        "gateway",
+        "not_before",
+        "w_id",
+        "waited",
+    )
+
+    def __init__(
+        self,
+        w_id: str,
+        gateway: str,
+        *,
+        asked_at: float,
+        initialization: InitializationWait,
+        retry: RetryPolicy,
+    ) -> None:
+        self.w_id = w_id
+        self.gateway = gateway
+        self.calls = 0
+        self.waited = 0.0
+        # The instance must not be called before this time, whoever asks: what it was told, or
+        # would have been told to wait. It outlives the outcome.
+        self.not_before = 0.0
+        self._asked_at = asked_at
+        self._initialization = initialization
+        self._retry = retry
+        self._failures = 0  # since the last reply
+        self._initializing_since: float | None = None
+
+    def after_reply(
+        self,
+        reply: Ready[ContactT] | Initializing | Refused,
+        *,
+        reply_bytes: int,
+        now: float,
+    ) -> CallAgain | Fetched[ContactT] | Failed:
+        """Decide what comes after a reply; `now` is of the same clock as `asked_at`."""
+        self._failures = 0
+        match reply:
+            case Ready():
+                contacts = ContactSet(
+                    self.w_id,
+                    reply.official_accounts,
+                    reply.friends,
+                    reply.groups,
+                    reply.rejected,
+                )
+                return Fetched(
+                    self.w_id,
+                    self.gateway,
+                    contacts,
+                    self.calls,
+                    self.waited,
+                    now - self._asked_at,
+                    reply_bytes,
+                )
+            case Refused():
+                return self._failed(GatewayRefusedError(reply.code, reply.message), now)
+            case Initializing():
+                return self._after_initializing(now)
+
+    def after_error(
+        self,
+        error: WxContactsError,
+        *,
+        now: float,
+    ) -> CallAgain | Failed:
+        """Decide what comes after a call that brought no reply."""
+        error.located(w_id=self.w_id, gateway=self.gateway, calls=self.calls)
+        self._failures += 1
+        retry_after = error.retry_after if isinstance(error, GatewayHTTPError) else None
+        if not error.transient or self._failures >= self._retry.attempts:
+            self.not_before = now + (retry_after or 0.0)
+            return self._failed(error, now)
+        jitter = random.random()  # noqa: S311  # spreads the load, guards no secret
+        return self._wait(
+            self._retry.delay(self._failures, jitter=jitter, retry_after=retry_after),
+            now,
+            error,
+        )
+
+    def _after_initializing(self, now: float) -> CallAgain | Failed:
+        if self._initializing_since is None:
+            self._initializing_since = now
+        elapsed = now - self._initializing_since
+        wait = self._initialization
+        if wait.gives_up_after(elapsed):
+            self.not_before = now + wait.interval
+            error = InitializationTimeoutError(
+                f"still initializing after {elapsed:.1f} s of at most {wait.timeout:g} s",
+            )
+            return self._failed(error, now)
+        return self._wait(wait.interval, now, None)
+
+    def _wait(self, delay: float, now: float, error: WxContactsError | None) -> CallAgain:
+        self.waited += delay
+        self.not_before = now + delay
+        return CallAgain(delay, error)
+
+    def _failed(self, error: WxContactsError, now: float) -> Failed:
+        error.located(w_id=self.w_id, gateway=self.gateway, calls=self.calls)
+        return Failed(
+            self.w_id,
+            self.gateway,
+            error,
+            self.calls,
+            self.waited,
+            now - self._asked_at,
+        )
