@@ -1,0 +1,7 @@
+"""A gateway to develop and test against, on a real socket, with invented contacts."""
+
+from wxcontacts_async.emulator.population import Population
+from wxcontacts_async.emulator.script import EmulatedInstance, Refusal
+from wxcontacts_async.emulator.server import GatewayEmulator, RecordedCall
+
+__all__ = ["EmulatedInstance", "GatewayEmulator", "Population", "RecordedCall", "Refusal"]
