@@ -4,7 +4,6 @@ A sound reply is decoded in one pass. Only one that this pass refuses is looked 
 by contact, so that what is wrong with one contact costs no other.
 """
 
-import re
 from collections.abc import Callable
 from typing import Any, Generic, Never, TypeVar
 
@@ -204,8 +203,11 @@ class ReplyDecoder(Generic[ContactT]):
     def _coerced(self, raw: msgspec.Raw) -> ContactT:
         """Decode a contact whose values are plain in meaning but not of the document's type."""
         fields = _loose_contact.decode(raw)
-        if _is_unset(fields.get("sex")):
+        sex = fields.get("sex")
+        if sex is None or sex == "":
             fields.pop("sex", None)
+        elif isinstance(sex, float) and sex.is_integer():
+            fields["sex"] = int(sex)
         for name in self._text_fields:
             value = fields.get(name)
             if isinstance(value, int | float):
@@ -233,10 +235,6 @@ def _as_written(value: object) -> str:
     return _encoder.encode(value).decode()
 
 
-def _is_unset(value: object) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
 def _is_void(raw: msgspec.Raw) -> bool:
     """Tell whether a list, or all of data, is there at all: null, "", [] and {} are not."""
     return bytes(raw) in {b"null", b'""', b"[]", b"{}"}
@@ -250,7 +248,7 @@ def _reason(error: Exception) -> str:
 
 
 def _refuse_body(body: bytes, looks_like: str = "") -> Never:
-    """Raise the error that says what a body looked like: how it begins, never a contact."""
+    """Raise the error that says what a body looked like, and never shows a contact."""
     shown = looks_like or _looks_like(body)
     msg = f"the reply is no getAllContact reply but {shown}"
     raise ReplyDecodeError(msg)
@@ -260,16 +258,15 @@ def _looks_like(body: bytes) -> str:
     text = body[:1024].decode(errors="replace").lstrip("\ufeff \t\r\n")
     if not text:
         return "empty"
-    # A quoted text or a value may be part of a contact, so what is shown ends before it.
-    beginning = re.split(r'["\':=]' if text[0] in "{[" else r'["\']', text, maxsplit=1)[0]
-    beginning = beginning[:_LONGEST_SHOWN_BODY].strip()
     match text[0]:
         case "{":
-            what = "a damaged JSON object"
+            return f"a damaged JSON object of {len(body)} bytes"
         case "[":
-            what = "a JSON list"
+            return f"a JSON list of {len(body)} bytes"
         case "<":
             what = "a web page"
         case _:
             what = "other text"
-    return f"{what} of {len(body)} bytes that begins {beginning!r}"
+    if b'":' in body or b'",' in body:  # perhaps the rest of a reply, with a contact in front
+        return f"{what} of {len(body)} bytes"
+    return f"{what} of {len(body)} bytes that begins {text[:_LONGEST_SHOWN_BODY].strip()!r}"

@@ -1,0 +1,1 @@
+"""The tests: behaviour over real sockets, and what is pure without."""
