@@ -1,11 +1,14 @@
 """A server that answers with the very bytes it is told to, well-formed or not."""
 
+import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream, TaskGroup
+from anyio.abc import Listener, SocketAttribute, SocketStream, TaskGroup
+from anyio.streams.tls import TLSListener
 
 Answer = Callable[[SocketStream, bytes], Awaitable[None]]
 
@@ -103,20 +106,26 @@ class RawServer:
 
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, *, tls: ssl.SSLContext | None = None) -> None:
         self._answer = answer
+        self._tls = tls
         self.url = ""
         self.requests: list[bytes] = []
         self.connections = 0
         self.open_connections = 0
         self._tasks: TaskGroup
+        self._listener: Listener[Any]
         self._news = anyio.Event()
 
     async def __aenter__(self) -> Self:
-        listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-        self.url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"
+        self._listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+        self.url = f"http://127.0.0.1:{self._listener.extra(SocketAttribute.local_port)}"
+        if self._tls is not None:
+            self.url = self.url.replace("http", "https", 1)
+            self._listener = TLSListener(self._listener, self._tls, standard_compatible=False)
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
+        listener: Any = self._listener  # of plain or TLS streams
         self._tasks.start_soon(listener.serve, self._serve)
         return self
 
@@ -128,6 +137,7 @@ class RawServer:
     ) -> None:
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
+        await self._listener.aclose()
 
     async def wait_for(self, condition: Callable[[], bool]) -> None:
         """Wait until `condition` holds, as requests and connections come and go."""
@@ -159,7 +169,8 @@ class RawServer:
         async with anyio.create_task_group() as tasks:
 
             async def answer() -> None:
-                await self._answer(stream, request)
+                with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                    await self._answer(stream, request)
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(answer)

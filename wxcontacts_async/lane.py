@@ -9,7 +9,7 @@ import logging
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Generic, Literal, Protocol, TypeVar
 
 from anyio import CancelScope, Event
@@ -35,6 +35,7 @@ from wxcontacts_async.wire import Initializing, Ready, Refused
 _OutcomeT_contra = TypeVar("_OutcomeT_contra", contravariant=True)
 
 _logger = logging.getLogger("wxcontacts_async")
+_SHORTEST_TIMER = 0.001
 _REPLY_NAMES: dict[type, Literal["ready", "initializing", "refused"]] = {
     Ready: "ready",
     Initializing: "initializing",
@@ -130,7 +131,6 @@ class Lane(Generic[ContactT]):
         self._announce = announce
         self._tasks = tasks
         self._session = GatewaySession(gateway)
-        self._now = asyncio.get_running_loop().time
         # Every place that is not ENDED, by wId: one call at a time for each.
         self._places: dict[str, Place[ContactT]] = {}
         # Those in state READY, longest ready first. While it is not empty all slots have workers.
@@ -145,7 +145,7 @@ class Lane(Generic[ContactT]):
         """Ask for one instance; share its place with whoever asks for it already."""
         place = self._places.get(w_id)
         if place is None:
-            now = self._now()
+            now = monotonic()
             progress = InstanceProgress[ContactT](
                 w_id,
                 self.name,
@@ -209,11 +209,14 @@ class Lane(Generic[ContactT]):
 
     def _wait(self, place: Place[ContactT]) -> None:
         place.state = _State.WAITING
-        place.timer = asyncio.get_running_loop().call_at(
-            place.progress.not_before,
-            self._make_ready,
-            place,
-        )
+        left = place.progress.not_before - monotonic()
+        if left <= 0:
+            self._make_ready(place)
+            return
+        # A loop's clock may be coarse and its timers early (uvloop counts milliseconds), so the
+        # timer comes back here rather than trust it.
+        loop = asyncio.get_running_loop()
+        place.timer = loop.call_later(max(left, _SHORTEST_TIMER), self._wait, place)
 
     def _end(self, place: Place[ContactT]) -> None:
         w_id = place.progress.w_id
@@ -222,12 +225,12 @@ class Lane(Generic[ContactT]):
         self._ready.pop(w_id, None)
         if place.timer is not None:
             place.timer.cancel()
-        if place.progress.not_before > self._now():
+        if place.progress.not_before > monotonic():
             self._remember_wait(w_id, place.progress.not_before)
 
     def _remember_wait(self, w_id: str, not_before: float) -> None:
         if len(self._unfinished_waits) >= self._sweep_waits_at:
-            now = self._now()
+            now = monotonic()
             self._unfinished_waits = {
                 other: until for other, until in self._unfinished_waits.items() if until > now
             }
@@ -278,7 +281,7 @@ class Lane(Generic[ContactT]):
             body = await self._session.call(progress.w_id)
             reply = await self._turnstile.decode(body)
         except WxContactsError as error:
-            return progress.after_error(error, now=self._now())
+            return progress.after_error(error, now=monotonic())
         except Exception as error:  # noqa: BLE001
             # A fault of this library, or of code that it was given, such as is_initializing. One
             # instance's failure is never another's.
@@ -286,7 +289,7 @@ class Lane(Generic[ContactT]):
             _logger.error("a call ended in an unexpected %s", type(error).__name__)  # noqa: TRY400
             unexpected = WxContactsError(f"unexpected {type(error).__name__}; see its cause")
             unexpected.__cause__ = error
-            return progress.after_error(unexpected, now=self._now())
+            return progress.after_error(unexpected, now=monotonic())
         self._announce(
             ReplyReceived(
                 progress.w_id,
@@ -297,7 +300,7 @@ class Lane(Generic[ContactT]):
                 len(body),
             ),
         )
-        return progress.after_reply(reply, reply_bytes=len(body), now=self._now())
+        return progress.after_reply(reply, reply_bytes=len(body), now=monotonic())
 
     def _announce_wait(self, progress: InstanceProgress[ContactT], step: CallAgain) -> None:
         until = datetime.now(UTC) + timedelta(seconds=step.delay)
