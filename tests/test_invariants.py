@@ -354,9 +354,11 @@ async def test_leaving_a_stream_early_leaves_nothing_behind() -> None:
                             await anext(outcomes)
                         left_at = monotonic()
                     assert monotonic() - left_at < 1
+                # What had been sent may still come in; nothing is sent any more.
+                await settle()
                 asked = len(emulator.calls)
                 await settle()
-                assert len(emulator.calls) == asked
+                assert len(emulator.calls) == asked < 100
         await emulator.wait_until_idle()
         assert open_sockets_to(emulator.url) == 0
 

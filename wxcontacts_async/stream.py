@@ -1,7 +1,8 @@
 """Many instances in, their outcomes out as they are ready."""
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from contextlib import aclosing
 from types import TracebackType
 from typing import Generic, Self, TypeAlias
 
@@ -138,12 +139,12 @@ class OutcomeStream(Generic[ContactT]):
 
     async def _feed(self) -> None:
         """Ask for one instance of the source after the other."""
-        source = self._instances
         with self._feeding:
             try:
-                async for instance in _one_by_one(source):
-                    self._admit(instance)
-                    await self._wait_for_room()
+                async with aclosing(_one_by_one(self._instances)) as instances:
+                    async for instance in instances:
+                        self._admit(instance)
+                        await self._wait_for_room()
             except Exception as error:  # noqa: BLE001  # it is the reader's
                 await self._cancel_calls()
                 self._error = error
@@ -202,8 +203,8 @@ class OutcomeStream(Generic[ContactT]):
                     await gone.wait()
 
 
-async def _one_by_one(instances: Instances) -> AsyncIterator[str | Instance]:
-    """Iterate over either kind of iterable; a generator that is given up is closed."""
+async def _one_by_one(instances: Instances) -> AsyncGenerator[str | Instance]:
+    """Iterate over either kind of iterable; an async generator is closed at the end."""
     if not isinstance(instances, AsyncIterable):
         for instance in instances:
             yield instance
