@@ -148,7 +148,7 @@ def _status_advice(status: int) -> str:
     if _REDIRECTION <= status < _CLIENT_ERROR:
         return (
             "Redirects are refused, since headers and wIds must not go to another host; "
-            "set base_url to the final address"
+            "set base_url to the final address."
         )
     match status:
         case 401 | 403:

@@ -24,7 +24,7 @@ def log_event(event: Event) -> None:
     """Log one event: what is routine at DEBUG, a retry at INFO, a failed instance at WARNING."""
     match event:
         case RetryScheduled():
-            _logger.info("%s; call %d in %.1f s", event.error, event.call + 1, event.delay)
+            _logger.info("calling again in %.1f s: %s", event.delay, event.error)
             return
         case InstanceEnded(outcome=outcome) if not isinstance(outcome, Fetched):
             _logger.warning("%s", outcome.error)

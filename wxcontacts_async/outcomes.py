@@ -1,6 +1,5 @@
 """How instances end: fetched or failed, one by one or as a report."""
 
-from collections.abc import Mapping
 from functools import cached_property
 from typing import Generic, TypeAlias
 
@@ -69,7 +68,7 @@ class FetchReport(msgspec.Struct, Generic[ContactT], frozen=True, dict=True):
     outcomes: tuple[Fetched[ContactT] | Failed, ...]
 
     @cached_property
-    def contacts(self) -> Mapping[str, ContactSet[ContactT]]:
+    def contacts(self) -> dict[str, ContactSet[ContactT]]:
         """The contact sets that arrived, by wId."""
         return {
             outcome.w_id: outcome.contacts
@@ -78,7 +77,7 @@ class FetchReport(msgspec.Struct, Generic[ContactT], frozen=True, dict=True):
         }
 
     @cached_property
-    def errors(self) -> Mapping[str, WxContactsError]:
+    def errors(self) -> dict[str, WxContactsError]:
         """What went wrong, by wId."""
         return {
             outcome.w_id: outcome.error for outcome in self.outcomes if isinstance(outcome, Failed)
