@@ -179,10 +179,16 @@ def test_a_contact_that_only_could_not_be_read_is_not_removed() -> None:
         "w",
         rejected=(
             RejectedContact(ContactKind.FRIEND, b'{"userName":"a","city":{}}', "why"),
-            RejectedContact(ContactKind.FRIEND, b"[[[", "why"),
+            RejectedContact(ContactKind.GROUP, b"[[[", "why"),
         ),
     )
     assert [contact.user_name for contact in newer.delta_since(older).removed] == ["b"]
+
+
+def test_where_a_name_cannot_be_read_nobody_of_that_kind_is_removed() -> None:
+    older = ContactSet("w", friends=(Contact("a"),), groups=(Contact("g"),))
+    newer = ContactSet("w", rejected=(RejectedContact(ContactKind.FRIEND, b"{}", "why"),))
+    assert [contact.user_name for contact in newer.delta_since(older).removed] == ["g"]
 
 
 def test_a_delta_is_between_two_sets_of_one_instance() -> None:

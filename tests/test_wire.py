@@ -1,7 +1,7 @@
 """From bytes to replies: what is accepted, what is salvaged, what is refused."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -116,6 +116,45 @@ def test_absent_keys_are_null_and_unknown_keys_are_ignored() -> None:
     assert only_friend(remark={"deep": [1]}) == Contact("wxid_a")
 
 
+@pytest.mark.parametrize("space", [b" ", b"\n \t"])
+@pytest.mark.parametrize("brackets", [b"[]", b"{}"])
+def test_an_empty_list_or_data_may_have_space_in_it(brackets: bytes, space: bytes) -> None:
+    empty = brackets[:1] + space + brackets[1:]
+    for body in (b'{"code":1000,"data":%s}', b'{"code":1000,"data":{"friend":%s,"group":""}}'):
+        assert decoder.decode(body % empty) == Ready((), (), ())
+
+
+def test_either_message_may_say_that_it_is_initializing() -> None:
+    assert decode({"code": 1001, "message": "失败", "msg": "初始化中"}) == Initializing()
+
+
+def test_a_contact_type_that_raises_rejects_that_contact_alone() -> None:
+    class Picky(Contact, frozen=True):
+        def __post_init__(self) -> None:
+            if self.user_name == "bad":
+                raise LookupError
+
+    picky = ReplyDecoder(Picky, says_initializing)
+    reply = picky.decode(
+        json.dumps(success(friend=[{"userName": "a"}, {"userName": "bad"}])).encode()
+    )
+    assert isinstance(reply, Ready)
+    assert reply.friends == (Picky("a"),)
+    assert [rejected.error for rejected in reply.rejected] == ["LookupError"]
+
+
+def test_the_reason_of_a_rejection_hides_a_value_that_is_not_listed() -> None:
+    class Labelled(Contact, frozen=True):
+        label: Literal["a", "b"] = "a"
+
+    labelled = ReplyDecoder(Labelled, says_initializing)
+    body = json.dumps(success(friend=[{"userName": "x", "label": "my-secret"}])).encode()
+    reply = labelled.decode(body)
+    assert isinstance(reply, Ready)
+    assert "my-secret" not in reply.rejected[0].error
+    assert "label" in reply.rejected[0].error
+
+
 @pytest.mark.parametrize("empty", [None, [], "", {}])
 def test_a_missing_or_null_list_is_empty(empty: object) -> None:
     reply = ready(success(public=empty, friend=[{"userName": "a"}]))
@@ -211,6 +250,8 @@ def test_a_list_of_another_shape_is_rejected_as_a_whole() -> None:
         (b'{"code":1000,"data":"text"}', "a success whose data is no JSON object"),
         (b'{"code":1000,"data":[1]}', "a success whose data is no JSON object"),
         (b"7", "other text of 1 bytes that begins '7'"),
+        (b"<c><userName>wxid_secret</userName></c>", "a web page of 39 bytes."),
+        (b'secret" , "nickName" : "x"}', "other text of 27 bytes."),
     ],
 )
 def test_what_is_no_reply_is_refused_and_says_what_it_looked_like(

@@ -22,7 +22,7 @@ def check_number(
     if (
         isinstance(value, bool)
         or not isinstance(value, kinds)
-        or not math.isfinite(value)  # type: ignore[arg-type]  # one of kinds
+        or (isinstance(value, float) and not math.isfinite(value))
         or (at_least is not None and value < at_least)  # type: ignore[operator]
         or (above is not None and value <= above)  # type: ignore[operator]
         or (at_most is not None and value > at_most)  # type: ignore[operator]

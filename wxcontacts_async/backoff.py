@@ -66,7 +66,7 @@ class RetryPolicy:
         initial_delay: Seconds, at least 0: the most that is waited after the first failure.
             Each further failure doubles it.
         max_delay: Seconds, at least `initial_delay` and at most a year: the most that is ever
-            waited, unless a Retry-After header asks for more.
+            waited, on top of what a Retry-After header asks for.
 
     Raises:
         InvalidArgumentError: An argument is out of its bounds.
@@ -94,7 +94,8 @@ class RetryPolicy:
         Arguments:
             failures: Failed calls since the last reply, at least 1.
             jitter: A random number in [0, 1): the share of the full delay that is waited.
-            retry_after: Seconds that the gateway asked for; the wait is never shorter.
+            retry_after: Seconds that the gateway asked for. They are waited in full, and the
+                delay after them, so that not all come back at once.
 
         """
         # 2 ** 64 doublings of any delay are past any max_delay; floats overflow beyond 2 ** 1023.
@@ -120,7 +121,7 @@ def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
         return float(value[:12])
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -116,7 +116,8 @@ class ContactDelta(msgspec.Struct, Generic[ContactT], frozen=True, gc=False):
 
     Attributes:
         added: Contacts that only the newer set has.
-        removed: Contacts that only the older set has, less those that the newer set rejected.
+        removed: Contacts that only the older set has. Not those that the newer set rejected,
+            nor those of a kind of which it rejected some whose `userName` cannot be read.
         changed: Pairs `(before, after)` of which a field or the kind differs.
 
     """
@@ -230,12 +231,14 @@ class ContactSet(
             raise InvalidArgumentError(msg)
         before, after = older._merged, self._merged  # noqa: SLF001  # it is one of us
         unreadable = {rejected.user_name for rejected in self.rejected}
+        # Where one cannot be told by name, it may be anyone of its kind.
+        unknown = {rejected.kind for rejected in self.rejected if rejected.user_name is None}
         return ContactDelta(
             added=tuple(entry[1] for name, entry in after.items() if name not in before),
             removed=tuple(
                 entry[1]
                 for name, entry in before.items()
-                if name not in after and name not in unreadable
+                if name not in after and name not in unreadable and entry[0] not in unknown
             ),
             changed=tuple(
                 (before[name][1], entry[1])

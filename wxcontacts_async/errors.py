@@ -2,7 +2,7 @@
 
 from typing import Self
 
-_LONGEST_SHOWN_ID = 80
+_LONGEST_SHOWN = 80
 
 
 class WxContactsError(Exception):
@@ -74,7 +74,7 @@ class GatewayRefusedError(WxContactsError):
     advice = "Check that this wId is logged in at this gateway."
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"refused with code {code!r} and message {message!r}")
+        super().__init__(f"refused with code {_shown(code)} and message {_shown(message)}")
         self.args = (code, message)
         self.code = code
         self.message = message
@@ -135,9 +135,13 @@ class ReplyTooLargeError(WxContactsError):
 
 def shown_id(w_id: str) -> str:
     """Return a wId as it stands in messages: quoted, escaped and of bounded length."""
-    if len(w_id) > _LONGEST_SHOWN_ID:
-        return f"{w_id[:_LONGEST_SHOWN_ID]!r}... ({len(w_id)} characters)"
-    return repr(w_id)
+    return _shown(w_id)
+
+
+def _shown(text: str) -> str:
+    if len(text) > _LONGEST_SHOWN:
+        return f"{text[:_LONGEST_SHOWN]!r}... ({len(text)} characters)"
+    return repr(text)
 
 
 _REDIRECTION, _CLIENT_ERROR, _SERVER_ERROR = 300, 400, 500

@@ -2,7 +2,9 @@
 
 import inspect
 import logging
+from asyncio import CancelledError
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -66,6 +68,12 @@ Event: TypeAlias = (  # `type` needs Python 3.12
 Observer: TypeAlias = Callable[[Event], object]
 
 
+def _returns_a_coroutine(observer: Observer) -> bool:
+    return inspect.iscoroutinefunction(observer) or inspect.iscoroutinefunction(
+        getattr(observer, "__call__", None),  # noqa: B004  # the method itself
+    )
+
+
 class Announcer:
     """Tells every observer what happens; one that raises is logged once and hurts nobody.
 
@@ -86,7 +94,7 @@ class Announcer:
             msg = f"observers must be an iterable of callables, not {observers!r}"
             raise InvalidArgumentError(msg) from None
         for observer in self._observers:
-            if not callable(observer) or inspect.iscoroutinefunction(observer):
+            if not callable(observer) or _returns_a_coroutine(observer):
                 msg = f"observers must be plain callables, which {observer!r} is not"
                 raise InvalidArgumentError(msg)
         self._known_to_raise: set[int] = set()
@@ -94,11 +102,15 @@ class Announcer:
     def __call__(self, event: Event) -> None:
         """Tell them of one event, at once."""
         for observer in self._observers:
+            # An observer's bug must not hurt a fetch. A CancelledError is such a bug here, since
+            # nothing is awaited that could be cancelled.
             try:
                 observer(event)
-            except Exception as error:  # noqa: BLE001  # an observer's bug must not hurt a fetch
-                if id(observer) not in self._known_to_raise:
-                    self._known_to_raise.add(id(observer))
+            except (Exception, CancelledError) as error:  # noqa: BLE001
+                if id(observer) in self._known_to_raise:
+                    continue
+                self._known_to_raise.add(id(observer))
+                with suppress(Exception):  # of a logging filter
                     # Its message and traceback may show the event, and with it a contact.
                     _logger.error(  # noqa: TRY400
                         "observer %s raised %s; it goes on, its errors are not logged again",

@@ -56,7 +56,7 @@ class Gateway:
 
     base_url: str
     _: KW_ONLY
-    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] | None = field(default=None, repr=False, hash=False)
     max_concurrency: int = 32
     max_rate: float | None = None
     connect_timeout: float = 10.0
@@ -107,7 +107,8 @@ def _check_headers(headers: object) -> None:
         raise InvalidArgumentError(msg)
     for name, value in headers.items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            msg = f"headers must have HTTP field names, which {name!r} is not"
+            # Not shown, since it may be a whole header with its value.
+            msg = "headers must have HTTP field names; one of them is not, or has a value in it"
         elif name.lower() in _OWN_HEADERS:
             msg = f"headers must not set {name}, which follows from the call"
         elif not isinstance(value, str) or _UNSAFE_IN_HEADER_VALUE.search(value):

@@ -106,6 +106,11 @@ class InstanceProgress(Generic[ContactT]):
         self._failures = 0  # since the last reply
         self._initializing_since: float | None = None
 
+    def resume_wait(self, not_before: float, *, now: float) -> None:
+        """Take up a wait that was left unfinished by whoever asked for the instance before."""
+        self.waited = not_before - now
+        self.not_before = not_before
+
     def after_reply(
         self,
         reply: Ready[ContactT] | Initializing | Refused,
@@ -146,9 +151,15 @@ class InstanceProgress(Generic[ContactT]):
     ) -> CallAgain | Failed:
         """Decide what comes after a call that brought no reply."""
         error.located(w_id=self.w_id, gateway=self.gateway, calls=self.calls)
+        # The frames of its traceback hold the reply and the headers; an error outlives the call.
+        error.__traceback__ = error.__context__ = None
+        if error.__cause__ is not None:
+            error.__cause__.__traceback__ = error.__cause__.__context__ = None
         self._failures += 1
         retry_after = error.retry_after if isinstance(error, GatewayHTTPError) else None
-        if not error.transient or self._failures >= self._retry.attempts:
+        if not error.transient:
+            return self._failed(error, now)
+        if self._failures >= self._retry.attempts:
             self.not_before = now + (retry_after or 0.0)
             return self._failed(error, now)
         jitter = random.random()  # noqa: S311  # spreads the load, guards no secret

@@ -5,12 +5,12 @@ another, and there is no await in them, so each sees and leaves the lane in orde
 """
 
 import asyncio
-import logging
 from collections import OrderedDict
+from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from time import monotonic, perf_counter
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, Protocol
 
 from anyio import CancelScope, Event
 from anyio.abc import TaskGroup
@@ -32,9 +32,6 @@ from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.turnstile import DecodeTurnstile
 from wxcontacts_async.wire import Initializing, Ready, Refused
 
-_OutcomeT_contra = TypeVar("_OutcomeT_contra", contravariant=True)
-
-_logger = logging.getLogger("wxcontacts_async")
 _SHORTEST_TIMER = 0.001
 _REPLY_NAMES: dict[type, Literal["ready", "initializing", "refused"]] = {
     Ready: "ready",
@@ -43,38 +40,48 @@ _REPLY_NAMES: dict[type, Literal["ready", "initializing", "refused"]] = {
 }
 
 
-class Delivery:
-    """An outcome on its way to its askers; the slot is free when all have taken it."""
+class Line(Generic[ContactT]):
+    """Those of a lane's instances that are ready to be called, for one stream or for all fetches.
 
-    def __init__(self, takers: int) -> None:
-        self._to_take = takers
-        self._all_taken: Event | None = None
+    The lines of a lane take turns, so that one long line does not hold up the others.
 
-    def taken(self) -> None:
-        """Say that one of the takers has taken the outcome, or will never."""
-        self._to_take -= 1
-        if not self._to_take and self._all_taken is not None:
-            self._all_taken.set()
+    Arguments:
+        limit: How many of its calls may be under way and outcomes unread, together; None is
+            no limit.
 
-    async def wait(self) -> None:
-        """Wait until all have taken it."""
-        if self._to_take:
-            self._all_taken = Event()
-            await self._all_taken.wait()
+    """
+
+    __slots__ = ("held", "limit", "ready")
+
+    def __init__(self, limit: int | None) -> None:
+        self.limit = limit
+        # How many of its calls are under way and outcomes unread.
+        self.held = 0
+        # Places in state READY, longest ready first. A place stands in the line of each asker.
+        self.ready: OrderedDict[str, Place[ContactT]] = OrderedDict()
+
+    @property
+    def may_call(self) -> bool:
+        """Whether it has somebody to call, and may."""
+        return bool(self.ready) and (self.limit is None or self.held < self.limit)
 
 
-class Asker(Protocol[_OutcomeT_contra]):
-    """Whoever wants an instance's outcome: a caller of `fetch`, or a stream."""
+class Asker(Protocol[ContactT]):
+    """Whoever wants an instance's outcome: a caller of `fetch`, or a stream.
 
-    def offer(self, outcome: _OutcomeT_contra, delivery: Delivery) -> None:
-        """Take note of an outcome, and call `delivery.taken` when it is taken."""
+    Attributes:
+        line: Where what it asks for stands when it is ready.
 
-    def pool_left(self) -> None:
-        """Take note that no outcome will come any more."""
+    """
+
+    line: Line[ContactT]
+
+    def offer(self, outcome: Fetched[ContactT] | Failed) -> None:
+        """Take the outcome, once for each time that it was asked for."""
 
 
 class _State(Enum):
-    READY = auto()  # in Lane._ready, waiting for a slot
+    READY = auto()  # in the line of each asker, waiting for a slot
     CALLING = auto()  # a worker sends its call; `scope` cancels it
     WAITING = auto()  # `timer` makes it ready again; it holds nothing
     ENDED = auto()  # no longer in the lane
@@ -89,7 +96,7 @@ class Place(Generic[ContactT]):
         self.progress = progress
         # How often each asker asked. While a call is under way there may be none: then the call
         # is being cancelled, and `gone` is set when it is gone.
-        self.askers: dict[Asker[Fetched[ContactT] | Failed], int] = {}
+        self.askers: dict[Asker[ContactT], int] = {}
         self.state = _State.READY
         self.scope: CancelScope | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -100,7 +107,9 @@ class Lane(Generic[ContactT]):
     """The instances of one gateway, its slots and its session.
 
     A worker is a task that holds one of the gateway's slots; it goes on to the next instance
-    until none is ready. An instance that waits is a timer and nothing else.
+    until none may be called. An instance that waits is a timer and nothing else. An outcome that
+    its stream has not read counts against that stream's line, not against the slots: a consumer
+    that stops reading stops its own stream, and may still `fetch`.
 
     Arguments:
         name: The gateway's name.
@@ -131,44 +140,52 @@ class Lane(Generic[ContactT]):
         self._announce = announce
         self._tasks = tasks
         self._session = GatewaySession(gateway)
+        self._context = copy_context()
         # Every place that is not ENDED, by wId: one call at a time for each.
         self._places: dict[str, Place[ContactT]] = {}
-        # Those in state READY, longest ready first. While it is not empty all slots have workers.
-        self._ready: OrderedDict[str, Place[ContactT]] = OrderedDict()
-        self._free_slots = gateway.max_concurrency
+        # Lines whose turn it is, in order; every line that may call is here. One that may not
+        # any more is passed over. While a line here may call, every slot has its worker.
+        self._turns: OrderedDict[Line[ContactT], None] = OrderedDict()
+        self._slots = self._free_slots = gateway.max_concurrency
+        # Callers of `fetch` take their outcomes at once, so they hold none.
+        self.fetches: Line[ContactT] = Line(None)
         # The waits of instances that nobody asks for any more, so that one who asks again before
         # they are over does not call too soon.
         self._unfinished_waits: dict[str, float] = {}
         self._sweep_waits_at = 1024
 
-    def ask(self, w_id: str, asker: Asker[Fetched[ContactT] | Failed]) -> Place[ContactT]:
+    def line(self) -> Line[ContactT]:
+        """Make a line for one stream. It holds no more than the gateway has slots."""
+        return Line(self._slots)
+
+    def ask(self, w_id: str, asker: Asker[ContactT]) -> Place[ContactT]:
         """Ask for one instance; share its place with whoever asks for it already."""
         place = self._places.get(w_id)
-        if place is None:
-            now = monotonic()
-            progress = InstanceProgress[ContactT](
-                w_id,
-                self.name,
-                asked_at=now,
-                initialization=self._initialization,
-                retry=self._retry,
-            )
-            place = self._places[w_id] = Place(progress)
-            wait_until = self._unfinished_waits.pop(w_id, now)
-            if wait_until > now:
-                progress.waited = wait_until - now
-                progress.not_before = wait_until
-                self._wait(place)
-            else:
-                self._make_ready(place)
-        place.askers[asker] = place.askers.get(asker, 0) + 1
+        if place is not None:
+            place.askers[asker] = place.askers.get(asker, 0) + 1
+            if place.state is _State.READY:
+                self._join(asker.line, place)
+            return place
+        now = monotonic()
+        progress = InstanceProgress[ContactT](
+            w_id,
+            self.name,
+            asked_at=now,
+            initialization=self._initialization,
+            retry=self._retry,
+        )
+        place = self._places[w_id] = Place(progress)
+        place.askers[asker] = 1
+        wait_until = self._unfinished_waits.pop(w_id, now)
+        if wait_until > now:
+            progress.resume_wait(wait_until, now=now)
+            self._announce_wait(progress, CallAgain(wait_until - now))
+            self._wait(place)
+        else:
+            self._make_ready(place)
         return place
 
-    def leave(
-        self,
-        place: Place[ContactT],
-        asker: Asker[Fetched[ContactT] | Failed],
-    ) -> Event | None:
+    def leave(self, place: Place[ContactT], asker: Asker[ContactT]) -> Event | None:
         """Ask no more. When the last one goes, so does the call.
 
         Returns:
@@ -176,8 +193,11 @@ class Lane(Generic[ContactT]):
             is none.
 
         """
+        if place.state is _State.ENDED:
+            return None
         place.askers.pop(asker, None)
-        if place.askers or place.state is _State.ENDED:
+        asker.line.ready.pop(place.progress.w_id, None)
+        if place.askers:
             return None
         if place.scope is None:
             self._end(place)
@@ -186,26 +206,55 @@ class Lane(Generic[ContactT]):
         place.gone = place.gone or Event()
         return place.gone
 
+    def outcome_read(self, line: Line[ContactT]) -> None:
+        """Take note that an outcome that counted as held by `line` has been read."""
+        line.held -= 1
+        self._take_turn(line)
+
     def abandon(self) -> None:
-        """Tell all askers that the pool is left; its workers are the pool's to cancel."""
+        """End all places, as the pool is left. Its workers are the pool's to cancel."""
         for place in list(self._places.values()):
-            askers = list(place.askers)
-            place.askers.clear()
             self._end(place)
-            for asker in askers:
-                asker.pool_left()
 
     async def close(self) -> None:
         """Close the gateway's connections, once no worker runs any more."""
-        await self._session.close()
+        # Shielded, as no socket may be left behind; it takes a tick or two.
+        with CancelScope(shield=True):
+            await self._session.close()
 
     def _make_ready(self, place: Place[ContactT]) -> None:
         place.state = _State.READY
         place.timer = None
-        self._ready[place.progress.w_id] = place
+        for asker in place.askers:
+            self._join(asker.line, place)
+
+    def _join(self, line: Line[ContactT], place: Place[ContactT]) -> None:
+        line.ready[place.progress.w_id] = place
+        self._take_turn(line)
+
+    def _take_turn(self, line: Line[ContactT]) -> None:
+        if not line.may_call:
+            return
+        self._turns[line] = None
         if self._free_slots:
             self._free_slots -= 1
-            self._tasks.start_soon(self._work_on_slot)
+            # In the pool's context rather than that of whoever happens to ask.
+            _ = self._context.run(self._tasks.start_soon, self._work_on_slot)
+
+    def _next_place(self) -> tuple[Line[ContactT], Place[ContactT]] | None:
+        """Take the next place of the next line out of all lines; None if there is none."""
+        while self._turns:
+            line, _ = self._turns.popitem(last=False)
+            if not line.may_call:
+                continue
+            w_id, place = line.ready.popitem(last=False)
+            for asker in place.askers:
+                asker.line.ready.pop(w_id, None)
+            line.held += 1
+            if line.may_call:
+                self._turns[line] = None
+            return line, place
+        return None
 
     def _wait(self, place: Place[ContactT]) -> None:
         place.state = _State.WAITING
@@ -222,7 +271,8 @@ class Lane(Generic[ContactT]):
         w_id = place.progress.w_id
         place.state = _State.ENDED
         del self._places[w_id]
-        self._ready.pop(w_id, None)
+        for asker in place.askers:
+            asker.line.ready.pop(w_id, None)
         if place.timer is not None:
             place.timer.cancel()
         if place.progress.not_before > monotonic():
@@ -240,25 +290,39 @@ class Lane(Generic[ContactT]):
 
     async def _work_on_slot(self) -> None:
         """Hold one slot and call one ready instance after another until there is none."""
-        while self._ready:
-            _, place = self._ready.popitem(last=False)
-            await self._advance(place)
+        while (turn := self._next_place()) is not None:
+            line, place = turn
+            try:
+                step = await self._call_for(place)
+            finally:
+                line.held -= 1
+            if place.state is not _State.ENDED:  # as it is when the pool was left
+                self._follow(place, step)
+            self._take_turn(line)
         self._free_slots += 1
 
-    async def _advance(self, place: Place[ContactT]) -> None:
-        """Send one call for an instance, and do what follows from its answer."""
+    async def _call_for(
+        self,
+        place: Place[ContactT],
+    ) -> CallAgain | Fetched[ContactT] | Failed | None:
+        """Send one call; None if it was cancelled because nobody asked for it any more."""
         place.state = _State.CALLING
-        step: CallAgain | Fetched[ContactT] | Failed | None = None
         try:
             with CancelScope() as place.scope:
-                step = await self._call(place.progress)
+                return await self._call(place.progress)
         finally:
             place.scope = None
             if place.gone is not None:
                 place.gone.set()
                 place.gone = None
-        if place.state is _State.ENDED:  # the pool was left
-            return
+        return None
+
+    def _follow(
+        self,
+        place: Place[ContactT],
+        step: CallAgain | Fetched[ContactT] | Failed | None,
+    ) -> None:
+        """Do what follows from a call."""
         if not place.askers:
             self._end(place)
         elif step is None:  # cancelled, and then somebody asked again
@@ -267,7 +331,11 @@ class Lane(Generic[ContactT]):
             self._announce_wait(place.progress, step)
             self._wait(place)
         else:
-            await self._deliver(place, step)
+            self._end(place)
+            self._announce(InstanceEnded(step))
+            for asker, times in place.askers.items():
+                for _ in range(times):
+                    asker.offer(step)
 
     async def _call(
         self,
@@ -283,10 +351,8 @@ class Lane(Generic[ContactT]):
         except WxContactsError as error:
             return progress.after_error(error, now=monotonic())
         except Exception as error:  # noqa: BLE001
-            # A fault of this library, or of code that it was given, such as is_initializing. One
-            # instance's failure is never another's.
-            # Only its type is logged: its message may show what was being decoded.
-            _logger.error("a call ended in an unexpected %s", type(error).__name__)  # noqa: TRY400
+            # A fault of this library, or of code that it was given. One instance's failure is
+            # never another's.
             unexpected = WxContactsError(f"unexpected {type(error).__name__}; see its cause")
             unexpected.__cause__ = error
             return progress.after_error(unexpected, now=monotonic())
@@ -309,20 +375,3 @@ class Lane(Generic[ContactT]):
             self._announce(InstanceWaiting(*where))
         else:
             self._announce(RetryScheduled(*where, step.error))
-
-    async def _deliver(
-        self,
-        place: Place[ContactT],
-        outcome: Fetched[ContactT] | Failed,
-    ) -> None:
-        """Hand the outcome over and keep the slot until all have taken it.
-
-        Cancelled, which it is only when the pool is left, it leaves it with those who have it.
-        """
-        self._end(place)
-        self._announce(InstanceEnded(outcome))
-        delivery = Delivery(sum(place.askers.values()))
-        for asker, times in place.askers.items():
-            for _ in range(times):
-                asker.offer(outcome, delivery)
-        await delivery.wait()

@@ -18,7 +18,7 @@ class Fetched(msgspec.Struct, Generic[ContactT], frozen=True):
         gateway: The name of its gateway.
         contacts: Its contacts.
         calls: How many calls it took.
-        waited: Seconds spent waiting between calls.
+        waited: Seconds spent waiting to be called (again).
         elapsed: Seconds from when it was asked for to the end of its last call.
         reply_bytes: Size of the last reply's body, after decompression.
 
@@ -41,7 +41,7 @@ class Failed(msgspec.Struct, frozen=True):
         gateway: The name of its gateway; "" where the instance names none that is known.
         error: Why.
         calls: How many calls were sent for it.
-        waited: Seconds spent waiting between calls.
+        waited: Seconds spent waiting to be called (again).
         elapsed: Seconds from when it was asked for to the end of its last call.
 
     """
@@ -69,7 +69,7 @@ class FetchReport(msgspec.Struct, Generic[ContactT], frozen=True, dict=True):
 
     @cached_property
     def contacts(self) -> dict[str, ContactSet[ContactT]]:
-        """The contact sets that arrived, by wId."""
+        """The contact sets that arrived, by wId; of one wId on two gateways, the later one."""
         return {
             outcome.w_id: outcome.contacts
             for outcome in self.outcomes

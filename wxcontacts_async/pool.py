@@ -1,11 +1,12 @@
 """The session pool: where callers ask, and where each instance finds its gateway's lane."""
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from copy import copy
 from types import TracebackType
 from typing import Generic, Self, overload
 
-from anyio import CancelScope, Event, create_task_group
+from anyio import Event, create_task_group
 from anyio.abc import TaskGroup
 
 from wxcontacts_async._typing import ContactT
@@ -17,7 +18,7 @@ from wxcontacts_async.event_log import log_event
 from wxcontacts_async.events import Announcer, Observer
 from wxcontacts_async.gateway import Gateway
 from wxcontacts_async.instance import Instance
-from wxcontacts_async.lane import Delivery, Lane
+from wxcontacts_async.lane import Lane, Line
 from wxcontacts_async.outcomes import Failed, Fetched, FetchReport
 from wxcontacts_async.stream import Instances, OutcomeStream
 from wxcontacts_async.turnstile import DecodeTurnstile
@@ -27,8 +28,8 @@ from wxcontacts_async.wire import ReplyDecoder
 class SessionPool(Generic[ContactT]):
     """Fetches the contacts of many instances from one or more gateways.
 
-    Enter it with `async with` and use it within the same event loop; any number of tasks may
-    share it. Leaving it cancels what is under way: those who wait get PoolClosedError.
+    Enter it with `async with`, and leave it in the same task; any number of tasks of that event
+    loop may share it. Leaving it cancels what is under way: those who wait get PoolClosedError.
 
     However many ask for one instance at a time, it is called once, and never sooner than it was
     told to wait.
@@ -94,6 +95,8 @@ class SessionPool(Generic[ContactT]):
         self._lanes: dict[str, Lane[ContactT]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: TaskGroup | None = None
+        # Those who wait for something, to be told when the pool is left.
+        self._left_with_pool: set[Callable[[], None]] = set()
 
     async def __aenter__(self) -> Self:
         if self._tasks is not None:
@@ -123,20 +126,22 @@ class SessionPool(Generic[ContactT]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._tasks is None:
+            return
         lanes, self._lanes = self._lanes, {}
         for lane in lanes.values():
             lane.abandon()
-        if self._tasks is None:
-            return
+        for tell in list(self._left_with_pool):
+            tell()
         self._tasks.cancel_scope.cancel()
         try:
             # Not given the body's exception, which it would wrap in a group; it goes out as it is.
             await self._tasks.__aexit__(None, None, None)
         finally:
-            # Shielded, as no socket may be left behind; it takes a tick or two.
-            with CancelScope(shield=True):
+            # In tasks of a group, which waits for them however it is cancelled itself.
+            async with create_task_group() as closing:
                 for lane in lanes.values():
-                    await lane.close()
+                    closing.start_soon(lane.close)
 
     async def fetch(self, instance: str | Instance) -> ContactSet[ContactT]:
         """Fetch the contacts of one instance, waiting while it is initializing.
@@ -154,17 +159,20 @@ class SessionPool(Generic[ContactT]):
 
         """
         lane, w_id = self._lane_of(instance)
-        caller = _FetchCaller[ContactT]()
+        caller = _FetchCaller(lane.fetches)
+        self._left_with_pool.add(caller.answered.set)
         place = lane.ask(w_id, caller)
         try:
             await caller.answered.wait()
         finally:
             lane.leave(place, caller)
+            self._left_with_pool.discard(caller.answered.set)
         match caller.outcome:
             case Fetched(contacts=contacts):
                 return contacts
             case Failed(error=error):
-                raise error
+                # A copy, as one error may go to several callers, each with a traceback of its own.
+                raise copy(error) from error.__cause__
             case None:
                 msg = "the pool was left before the instance had its outcome"
                 raise PoolClosedError(msg).located(w_id=w_id, gateway=lane.name, calls=0)
@@ -202,7 +210,13 @@ class SessionPool(Generic[ContactT]):
             raise InvalidArgumentError(msg)
         check_number("max_pending", max_pending, at_least=1, whole=True)
         self._check_open()
-        return OutcomeStream(instances, max_pending=max_pending, lane_of=self._lane_of)
+        return OutcomeStream(
+            instances,
+            max_pending=max_pending,
+            lane_of=self._lane_of,
+            announce=self._announce,
+            left_with_pool=self._left_with_pool,
+        )
 
     async def fetch_all(self, instances: Instances) -> FetchReport[ContactT]:
         """Fetch the contacts of many instances and return when the last one has ended.
@@ -250,18 +264,15 @@ class SessionPool(Generic[ContactT]):
 
 
 class _FetchCaller(Generic[ContactT]):
-    """One caller of `fetch`: it has taken the outcome as soon as it is offered."""
+    """One caller of `fetch`."""
 
-    def __init__(self) -> None:
+    def __init__(self, line: Line[ContactT]) -> None:
+        self.line = line
         self.answered = Event()
         self.outcome: Fetched[ContactT] | Failed | None = None
 
-    def offer(self, outcome: Fetched[ContactT] | Failed, delivery: Delivery) -> None:
+    def offer(self, outcome: Fetched[ContactT] | Failed) -> None:
         self.outcome = outcome
-        delivery.taken()
-        self.answered.set()
-
-    def pool_left(self) -> None:
         self.answered.set()
 
 
@@ -280,7 +291,8 @@ def _named_gateways(gateways: object) -> dict[str, Gateway]:
             msg = f"gateways must have names of type str, which {name!r} is not"
             raise InvalidArgumentError(msg)
         if not isinstance(gateway, str | Gateway):
-            msg = f"gateways[{name!r}] must be a base URL or a Gateway, not {gateway!r}"
+            kind = type(gateway).__name__  # not itself, which may hold headers
+            msg = f"gateways[{name!r}] must be a base URL or a Gateway, not {kind}"
             raise InvalidArgumentError(msg)
         named[name] = Gateway(gateway) if isinstance(gateway, str) else gateway
     return named

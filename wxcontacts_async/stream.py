@@ -1,5 +1,6 @@
 """Many instances in, their outcomes out as they are ready."""
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
@@ -15,16 +16,46 @@ from wxcontacts_async.errors import (
     InvalidArgumentError,
     PoolClosedError,
     UnknownGatewayError,
+    WxContactsError,
 )
+from wxcontacts_async.events import Announcer, InstanceEnded
 from wxcontacts_async.instance import Instance
-from wxcontacts_async.lane import Delivery, Lane, Place
+from wxcontacts_async.lane import Lane, Place
 from wxcontacts_async.outcomes import Failed, Fetched
 
 Instances: TypeAlias = (  # `type` needs Python 3.12
     Iterable[str | Instance] | AsyncIterable[str | Instance]
 )
 
+_NOT_OPEN = "the stream is not open; read it within `async with pool.stream(...)`"
 _INSTANCES_A_TICK = 64  # asking for one takes some microseconds
+
+
+class _LaneAsker(Generic[ContactT]):
+    """One stream in one lane: what it still waits for there."""
+
+    def __init__(self, stream: "OutcomeStream[ContactT]", lane: Lane[ContactT]) -> None:
+        self.line = lane.line()
+        self._stream = stream
+        self._lane = lane
+        self._places: dict[str, Place[ContactT]] = {}
+
+    def ask(self, w_id: str) -> None:
+        self._places[w_id] = self._lane.ask(w_id, self)
+
+    def offer(self, outcome: Fetched[ContactT] | Failed) -> None:
+        self._places.pop(outcome.w_id, None)
+        self.line.held += 1
+        self._stream.arrived(outcome, self)
+
+    def read(self) -> None:
+        self._lane.outcome_read(self.line)
+
+    def leave(self) -> list[Event]:
+        """Ask for nothing any more; return what is set when cancelled calls are gone."""
+        places, self._places = self._places, {}
+        events = [self._lane.leave(place, self) for place in places.values()]
+        return [event for event in events if event is not None]
 
 
 class OutcomeStream(Generic[ContactT]):
@@ -41,23 +72,25 @@ class OutcomeStream(Generic[ContactT]):
         *,
         max_pending: int,
         lane_of: Callable[[str | Instance], tuple[Lane[ContactT], str]],
+        announce: Announcer,
+        left_with_pool: set[Callable[[], None]],
     ) -> None:
         self._instances = instances
         self._max_pending = max_pending
         self._lane_of = lane_of
+        self._announce = announce
+        self._left_with_pool = left_with_pool
         self._tasks: TaskGroup | None = None
         self._feeding = CancelScope()
         self._taken = 0
         # How many instances have been taken from the source and their outcomes not yet read.
         self._pending = 0
-        # The places where this stream still waits for an outcome, by gateway and wId.
-        self._places: dict[tuple[str, str], tuple[Lane[ContactT], Place[ContactT]]] = {}
-        # Outcomes to be read. The delivery is None where the slot was given back at once.
-        self._inbox: deque[tuple[Fetched[ContactT] | Failed, Delivery | None]] = deque()
-        self._idle_readers = 0
+        self._askers: dict[str, _LaneAsker[ContactT]] = {}
+        # Outcomes to be read, each with whom it is held by; None: the instance was never asked for.
+        self._inbox: deque[tuple[Fetched[ContactT] | Failed, _LaneAsker[ContactT] | None]] = deque()
         self._exhausted = False
-        self._left = False
-        self._error: Exception | None = None  # to be raised once the inbox is empty
+        self._closed_because: str | None = _NOT_OPEN
+        self._error: Exception | None = None  # the source's, raised once the inbox is empty
         # Set when there is something new for the readers, or room for the feeder. None where
         # nobody waits.
         self._news: Event | None = None
@@ -69,6 +102,8 @@ class OutcomeStream(Generic[ContactT]):
             raise PoolClosedError(msg)
         self._tasks = create_task_group()
         await self._tasks.__aenter__()
+        self._closed_because = None
+        self._left_with_pool.add(self._pool_left)
         self._tasks.start_soon(self._feed)
         return self
 
@@ -78,16 +113,16 @@ class OutcomeStream(Generic[ContactT]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._left = True
-        self._feeding.cancel()
-        await self._cancel_calls()
-        for _, delivery in self._inbox:
-            if delivery is not None:
-                delivery.taken()
+        if self._tasks is None:
+            return
+        self._left_with_pool.discard(self._pool_left)
+        gone = self._leave_places()
         self._inbox.clear()
-        if self._tasks is not None:
-            # Not given the body's exception, which it would wrap in a group; it goes out as it is.
-            await self._tasks.__aexit__(None, None, None)
+        self._stop(_NOT_OPEN)
+        # A task of the group, since a group waits for its tasks however it is cancelled itself.
+        self._tasks.start_soon(_wait_for_all, gone)
+        # Not given the body's exception, which it would wrap in a group; it goes out as it is.
+        await self._tasks.__aexit__(None, None, None)
 
     def __aiter__(self) -> Self:
         return self
@@ -101,41 +136,33 @@ class OutcomeStream(Generic[ContactT]):
             Exception: Whatever the source raised, after what was under way has been cancelled.
 
         """
-        if self._tasks is None or self._left:
-            msg = "the stream is not open; read it within `async with pool.stream(...)`"
-            raise PoolClosedError(msg)
         while not self._inbox:
+            if self._closed_because is not None:
+                raise PoolClosedError(self._closed_because)
             if self._error is not None:
                 error, self._error = self._error, None
                 raise error
             if self._exhausted and not self._pending:
                 raise StopAsyncIteration
-            await self._wait_for_news()
-        outcome, delivery = self._inbox.popleft()
+            if self._news is None:
+                self._news = Event()
+            await self._news.wait()
+        outcome, asker = self._inbox.popleft()
         self._pending -= 1
-        if delivery is not None:
-            delivery.taken()
+        if asker is not None:
+            asker.read()
         if self._room is not None:
             self._room.set()
         return outcome
 
-    def offer(self, outcome: Fetched[ContactT] | Failed, delivery: Delivery) -> None:
-        """Take note of an outcome; its slot is held until it is read. Called by the lane."""
-        self._places.pop((outcome.gateway, outcome.w_id), None)
-        if self._idle_readers > len(self._inbox):
-            # A reader waits for it, so the slot need not wait for the reader to wake up.
-            self._inbox.append((outcome, None))
-            delivery.taken()
-        else:
-            self._inbox.append((outcome, delivery))
+    def arrived(
+        self,
+        outcome: Fetched[ContactT] | Failed,
+        asker: _LaneAsker[ContactT] | None,
+    ) -> None:
+        """Take note of an outcome that arrived, to be read in its turn."""
+        self._inbox.append((outcome, asker))
         self._tell_readers()
-
-    def pool_left(self) -> None:
-        """Take note that no more outcomes will come. Called by the lane."""
-        self._feeding.cancel()
-        self._places.clear()
-        self._error = PoolClosedError("the pool was left while the stream was open")
-        self._stop()
 
     async def _feed(self) -> None:
         """Ask for one instance of the source after the other."""
@@ -143,12 +170,22 @@ class OutcomeStream(Generic[ContactT]):
             try:
                 async with aclosing(_one_by_one(self._instances)) as instances:
                     async for instance in instances:
+                        if self._closed_because is not None:
+                            return
                         self._admit(instance)
                         await self._wait_for_room()
             except Exception as error:  # noqa: BLE001  # it is the reader's
-                await self._cancel_calls()
                 self._error = error
-        self._stop()
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                # Nobody cancelled us: it is the source's own, which awaited something cancelled.
+                self._error = WxContactsError("the source of instances raised CancelledError")
+            if self._error is not None:
+                await _wait_for_all(self._leave_places())
+        self._exhausted = True
+        self._tell_readers()
 
     def _admit(self, instance: str | Instance) -> None:
         if not isinstance(instance, str | Instance):
@@ -159,10 +196,14 @@ class OutcomeStream(Generic[ContactT]):
             lane, w_id = self._lane_of(instance)
         except (InvalidArgumentError, UnknownGatewayError) as error:
             w_id = instance if isinstance(instance, str) else instance.w_id
-            self._inbox.append((Failed(w_id, "", error), None))
-            self._tell_readers()
-        else:
-            self._places[lane.name, w_id] = (lane, lane.ask(w_id, self))
+            failed = Failed(w_id, "", error)
+            self._announce(InstanceEnded(failed))
+            self.arrived(failed, None)
+            return
+        asker = self._askers.get(lane.name)
+        if asker is None:
+            asker = self._askers[lane.name] = _LaneAsker(self, lane)
+        asker.ask(w_id)
 
     async def _wait_for_room(self) -> None:
         self._taken += 1
@@ -173,34 +214,31 @@ class OutcomeStream(Generic[ContactT]):
             await self._room.wait()
             self._room = None
 
-    async def _wait_for_news(self) -> None:
-        if self._news is None:
-            self._news = Event()
-        self._idle_readers += 1
-        try:
-            await self._news.wait()
-        finally:
-            self._idle_readers -= 1
-
     def _tell_readers(self) -> None:
         if self._news is not None:
             self._news.set()
             self._news = None
 
-    def _stop(self) -> None:
-        self._exhausted = True
+    def _pool_left(self) -> None:
+        self._stop("the pool was left while the stream was open")
+
+    def _stop(self, because: str) -> None:
+        self._closed_because = because
+        self._feeding.cancel()
         self._tell_readers()
 
-    async def _cancel_calls(self) -> None:
-        """Ask for nothing any more, and return when the calls cancelled by that are gone."""
-        events = [lane.leave(place, self) for lane, place in self._places.values()]
-        self._places.clear()
+    def _leave_places(self) -> list[Event]:
+        """Ask for nothing any more; return what is set when the cancelled calls are gone."""
+        gone = [event for asker in self._askers.values() for event in asker.leave()]
         self._pending = len(self._inbox)
-        # Shielded, as nothing may be left behind; a cancelled call is gone within a tick or two.
-        with CancelScope(shield=True):
-            for gone in events:
-                if gone is not None:
-                    await gone.wait()
+        return gone
+
+
+async def _wait_for_all(events: list[Event]) -> None:
+    # Shielded, as nothing may be left behind; a cancelled call is gone within a tick or two.
+    with CancelScope(shield=True):
+        for event in events:
+            await event.wait()
 
 
 async def _one_by_one(instances: Instances) -> AsyncGenerator[str | Instance]:

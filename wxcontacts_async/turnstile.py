@@ -6,6 +6,8 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Generic, TypeVar
 
+from anyio import CancelScope
+
 _ReplyT = TypeVar("_ReplyT")
 
 
@@ -36,12 +38,16 @@ class DecodeTurnstile(Generic[_ReplyT]):
         self._line: deque[tuple[asyncio.Future[_ReplyT], bytes]] = deque()
 
     async def decode(self, body: bytes) -> _ReplyT:
-        """Decode one body, now or in a later tick; cancelled while in line, it leaves the line."""
+        """Decode one body, now or in a later tick, also if it is cancelled meanwhile."""
         if not self._line and self._spent < self._seconds_a_tick:
             return self._decode_timed(body)
         turn: asyncio.Future[_ReplyT] = asyncio.get_running_loop().create_future()
         self._line.append((turn, body))
-        return await turn
+        # Shielded, for the reply may say to wait, which must be known even if it is not wanted
+        # any more. The line is no longer than there are slots.
+        with CancelScope(shield=True):
+            await turn
+        return turn.result()
 
     def _decode_timed(self, body: bytes) -> _ReplyT:
         if not self._spent:
@@ -56,7 +62,7 @@ class DecodeTurnstile(Generic[_ReplyT]):
         self._spent = 0.0
         while self._line and self._spent < self._seconds_a_tick:
             turn, body = self._line.popleft()
-            if turn.cancelled():
+            if turn.cancelled():  # from outside anyio
                 continue
             try:
                 turn.set_result(self._decode_timed(body))

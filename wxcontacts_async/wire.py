@@ -4,14 +4,16 @@ A sound reply is decoded in one pass. Only one that this pass refuses is looked 
 by contact, so that what is wrong with one contact costs no other.
 """
 
+import re
+from asyncio import CancelledError
 from collections.abc import Callable
-from typing import Any, Generic, Never, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from wxcontacts_async._typing import ContactT
 from wxcontacts_async.contacts import ContactKind, RejectedContact
-from wxcontacts_async.errors import InvalidArgumentError, ReplyDecodeError
+from wxcontacts_async.errors import InvalidArgumentError, ReplyDecodeError, WxContactsError
 
 SUCCESS_CODE = "1000"
 
@@ -19,6 +21,9 @@ _Data = TypeVar("_Data")
 _Item = TypeVar("_Item")
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _LONGEST_SHOWN_BODY = 60
+_LONGEST_VOID = 64
+_PERHAPS_CONTACTS = re.compile(rb'"\s*[:,]|userName|wxid_|gh_|@chatroom')
+_QUOTED_VALUE = re.compile(r"'.*'", re.DOTALL)
 
 
 class Ready(msgspec.Struct, Generic[ContactT], frozen=True, gc=False):
@@ -125,9 +130,9 @@ class ReplyDecoder(Generic[ContactT]):
         """
         try:
             reply = self._reply.decode(body)
-        except _NOT_JSON:
+        except Exception:  # noqa: BLE001  # contact_type may raise what it likes
             return self._decode_loosely(body)
-        verdict = self._classify(reply.code, reply.message or reply.msg, body)
+        verdict = self._classify(reply, body)
         if verdict is not None:
             return verdict
         lists = reply.data
@@ -137,28 +142,38 @@ class ReplyDecoder(Generic[ContactT]):
 
     def _classify(
         self,
-        code: object,
-        message: object,
+        reply: "_Envelope[Any] | _LooseEnvelope",
         body: bytes,
     ) -> Initializing | Refused | None:
         """Tell what a reply is by its code and message; None is success."""
-        written = _as_written(code)
-        said = _as_written(message)
-        if self._is_initializing(written, said):
+        code = _as_written(reply.code)
+        message = _as_written(reply.message)
+        msg = _as_written(reply.msg)
+        if self._says_initializing(code, message or msg) or (
+            message and msg and self._says_initializing(code, msg)
+        ):
             return Initializing()
-        if written == SUCCESS_CODE:
+        if code == SUCCESS_CODE:
             return None
-        if not written:
-            _refuse_body(body, "a JSON object without a code")
-        return Refused(written, said)
+        if not code:
+            raise _no_reply(body, "a JSON object without a code")
+        return Refused(code, message or msg)
+
+    def _says_initializing(self, code: str, message: str) -> bool:
+        try:
+            return self._is_initializing(code, message)
+        except (Exception, CancelledError) as error:
+            # It is not ours and awaits nothing; so whatever it raises is a bug in it.
+            what = f"is_initializing raised {type(error).__name__}"
+            raise WxContactsError(what, advice="See the cause.") from error
 
     def _decode_loosely(self, body: bytes) -> Ready[ContactT] | Initializing | Refused:
         """Look again at a reply that is not as expected, keeping all that can be kept."""
         try:
             reply = _loose_envelope.decode(body)
         except _NOT_JSON:
-            _refuse_body(body)
-        verdict = self._classify(reply.code, reply.message or reply.msg, body)
+            raise _no_reply(body) from None
+        verdict = self._classify(reply, body)
         if verdict is not None:
             return verdict
         if _is_void(reply.data):
@@ -166,7 +181,7 @@ class ReplyDecoder(Generic[ContactT]):
         try:
             lists = _loose_lists.decode(reply.data)
         except _NOT_JSON:
-            _refuse_body(body, "a success whose data is no JSON object")
+            raise _no_reply(body, "a success whose data is no JSON object") from None
         rejected: list[RejectedContact] = []
         return Ready(
             self._salvage(ContactKind.OFFICIAL_ACCOUNT, lists.public, rejected),
@@ -187,16 +202,16 @@ class ReplyDecoder(Generic[ContactT]):
         try:
             raw_contacts = _loose_list.decode(raw_list)
         except _NOT_JSON as error:
-            rejected.append(RejectedContact(kind, bytes(raw_list), str(error)))
+            rejected.append(RejectedContact(kind, bytes(raw_list), _reason(error)))
             return ()
         contacts: list[ContactT] = []
         for raw in raw_contacts:
             try:
                 contacts.append(self._contact.decode(raw))
-            except _NOT_JSON:
+            except Exception:  # noqa: BLE001  # contact_type may raise what it likes
                 try:
                     contacts.append(self._coerced(raw))
-                except _NOT_JSON as error:
+                except Exception as error:  # noqa: BLE001
                     rejected.append(RejectedContact(kind, bytes(raw), _reason(error)))
         return tuple(contacts)
 
@@ -237,21 +252,26 @@ def _as_written(value: object) -> str:
 
 def _is_void(raw: msgspec.Raw) -> bool:
     """Tell whether a list, or all of data, is there at all: null, "", [] and {} are not."""
-    return bytes(raw) in {b"null", b'""', b"[]", b"{}"}
+    written = memoryview(raw)
+    return len(written) < _LONGEST_VOID and bytes(written).translate(None, b" \t\r\n") in {
+        b"null",
+        b'""',
+        b"[]",
+        b"{}",
+    }
 
 
 def _reason(error: Exception) -> str:
     """Say what was wrong with a contact, without its values."""
     if isinstance(error, msgspec.DecodeError):
-        return str(error)
+        return _QUOTED_VALUE.sub("...", str(error))
     return type(error).__name__
 
 
-def _refuse_body(body: bytes, looks_like: str = "") -> Never:
-    """Raise the error that says what a body looked like, and never shows a contact."""
+def _no_reply(body: bytes, looks_like: str = "") -> ReplyDecodeError:
+    """Make the error that says what a body looked like, and never shows a contact."""
     shown = looks_like or _looks_like(body)
-    msg = f"the reply is no getAllContact reply but {shown}"
-    raise ReplyDecodeError(msg)
+    return ReplyDecodeError(f"the reply is no getAllContact reply but {shown}")
 
 
 def _looks_like(body: bytes) -> str:
@@ -267,6 +287,6 @@ def _looks_like(body: bytes) -> str:
             what = "a web page"
         case _:
             what = "other text"
-    if b'":' in body or b'",' in body:  # perhaps the rest of a reply, with a contact in front
+    if _PERHAPS_CONTACTS.search(body):
         return f"{what} of {len(body)} bytes"
     return f"{what} of {len(body)} bytes that begins {text[:_LONGEST_SHOWN_BODY].strip()!r}"
