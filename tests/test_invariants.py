@@ -143,6 +143,24 @@ async def test_nine_of_ten_are_cancelled_and_the_tenth_gets_its_contacts() -> No
     assert len(fetched) == 1
 
 
+async def test_one_of_two_who_wait_for_a_slot_is_cancelled_and_the_other_is_served() -> None:
+    async with (
+        GatewayEmulator({"slow": EmulatedInstance(contacts=1, latency=0.2)}) as emulator,
+        SessionPool(Gateway(emulator.url, max_concurrency=1)) as pool,
+        anyio.create_task_group() as tasks,
+    ):
+        emulator.set_instance("w", EmulatedInstance(contacts=5))
+        tasks.start_soon(pool.fetch, "slow")
+        await emulator.wait_for_calls(1)
+        async with anyio.create_task_group() as cancelled:
+            cancelled.start_soon(pool.fetch, "w")
+            tasks.start_soon(pool.fetch, "w")
+            await settle()
+            cancelled.cancel_scope.cancel()
+        with anyio.fail_after(5):
+            await emulator.wait_for_calls(2)
+
+
 async def test_when_the_last_of_ten_is_cancelled_the_connection_goes() -> None:
     async with (
         GatewayEmulator({"w": EmulatedInstance(latency=math.inf)}) as emulator,

@@ -196,7 +196,8 @@ class Lane(Generic[ContactT]):
         if place.state is _State.ENDED:
             return None
         place.askers.pop(asker, None)
-        asker.line.ready.pop(place.progress.w_id, None)
+        if all(other.line is not asker.line for other in place.askers):
+            asker.line.ready.pop(place.progress.w_id, None)
         if place.askers:
             return None
         if place.scope is None:
