@@ -137,6 +137,19 @@ async def test_it_records_what_it_was_asked_and_how_many_at_once() -> None:
         assert emulator.max_under_way == 3
 
 
+async def test_it_can_be_left_while_a_call_is_under_way_that_never_ends() -> None:
+    async with anyio.create_task_group() as tasks:
+        with anyio.fail_after(5):
+            async with GatewayEmulator({"a": EmulatedInstance(latency=math.inf)}) as emulator:
+
+                async def ask(url: str) -> None:
+                    with pytest.raises(aiohttp.ClientError):
+                        await post(url, {"wId": "a"})
+
+                tasks.start_soon(ask, emulator.url)
+                await emulator.wait_for_calls(1)
+
+
 async def test_a_port_in_use_is_said_at_once() -> None:
     async with GatewayEmulator(1) as emulator:
         port = int(emulator.url.rpartition(":")[2])

@@ -287,8 +287,8 @@ WRONG_ARGUMENTS: list[tuple[Callable[[], object], str]] = [
         lambda: make_gateway("http://h", max_concurrency=True),
         "max_concurrency must be a whole number",
     ),
-    (lambda: make_gateway("http://h", max_rate=0), "max_rate must be a number above 0, or None"),
-    (lambda: make_gateway("http://h", max_rate=-1), "max_rate must be a number above 0, or None"),
+    (lambda: make_gateway("http://h", max_rate=0), "max_rate must be a number of at least"),
+    (lambda: make_gateway("http://h", max_rate=5e-324), "max_rate must be a number of at least"),
     (
         lambda: make_gateway("http://h", connect_timeout=0),
         "connect_timeout must be a number above 0",

@@ -27,9 +27,9 @@ def check_number(
         or (above is not None and value <= above)  # type: ignore[operator]
         or (at_most is not None and value > at_most)  # type: ignore[operator]
     ):
-        bound = f" of at least {at_least:g}" if at_least is not None else ""
-        bound = f" above {above:g}" if above is not None else bound
-        bound += f" and at most {at_most:g}" if at_most is not None else ""
+        bound = f" of at least {at_least:.9g}" if at_least is not None else ""
+        bound = f" above {above:.9g}" if above is not None else bound
+        bound += f" and at most {at_most:.9g}" if at_most is not None else ""
         what = f"a{' whole' if whole else ''} number{bound}{', or None' if optional else ''}"
         msg = f"{name} must be {what}, not {value!r}"
         raise InvalidArgumentError(msg)

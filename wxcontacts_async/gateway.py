@@ -28,8 +28,9 @@ from wxcontacts_async.wire import encode_request
 _MEBIBYTE = 1024 * 1024
 _OK, _REDIRECTION = 200, 300
 _LONGEST_RETRY_AFTER = 3600.0
+_LOWEST_RATE = 0.0001
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_UNSAFE_IN_HEADER_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_UNSAFE_IN_HEADER_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 _OWN_HEADERS = frozenset({"content-type", "content-length", "transfer-encoding", "host"})
 
 
@@ -42,7 +43,8 @@ class Gateway:
             credentials (these belong into `headers`).
         headers: Sent with every call, to this gateway alone; never logged, never redirected.
         max_concurrency: Slots: how many calls may be under way at once, at least 1.
-        max_rate: Calls a second at most, above 0; they are spread evenly. None is no limit.
+        max_rate: Calls a second at most, at least 0.0001; they are spread evenly. None is no
+            limit.
         connect_timeout: Seconds to find the host, connect and shake hands, above 0.
         request_timeout: Seconds for one call in all, connecting and reading included, above 0.
         max_reply_bytes: The largest body that is read, after decompression, at least 1.
@@ -67,7 +69,7 @@ class Gateway:
     def __post_init__(self) -> None:
         _check_base_url(self.base_url)
         check_number("max_concurrency", self.max_concurrency, at_least=1, whole=True)
-        check_number("max_rate", self.max_rate, above=0, optional=True)
+        check_number("max_rate", self.max_rate, at_least=_LOWEST_RATE, optional=True)
         check_number("connect_timeout", self.connect_timeout, above=0)
         check_number("request_timeout", self.request_timeout, above=0)
         check_number("max_reply_bytes", self.max_reply_bytes, at_least=1, whole=True)

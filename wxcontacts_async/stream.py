@@ -45,8 +45,10 @@ class _LaneAsker(Generic[ContactT]):
 
     def offer(self, outcome: Fetched[ContactT] | Failed) -> None:
         self._places.pop(outcome.w_id, None)
-        self.line.held += 1
         self._stream.arrived(outcome, self)
+
+    def hold(self) -> None:
+        self.line.held += 1
 
     def read(self) -> None:
         self._lane.outcome_read(self.line)
@@ -86,8 +88,9 @@ class OutcomeStream(Generic[ContactT]):
         # How many instances have been taken from the source and their outcomes not yet read.
         self._pending = 0
         self._askers: dict[str, _LaneAsker[ContactT]] = {}
-        # Outcomes to be read, each with whom it is held by; None: the instance was never asked for.
+        # Outcomes to be read, each with the asker that it counts against; None: it counts no more.
         self._inbox: deque[tuple[Fetched[ContactT] | Failed, _LaneAsker[ContactT] | None]] = deque()
+        self._idle_readers = 0
         self._exhausted = False
         self._closed_because: str | None = _NOT_OPEN
         self._error: Exception | None = None  # the source's, raised once the inbox is empty
@@ -144,9 +147,7 @@ class OutcomeStream(Generic[ContactT]):
                 raise error
             if self._exhausted and not self._pending:
                 raise StopAsyncIteration
-            if self._news is None:
-                self._news = Event()
-            await self._news.wait()
+            await self._wait_for_news()
         outcome, asker = self._inbox.popleft()
         self._pending -= 1
         if asker is not None:
@@ -161,6 +162,11 @@ class OutcomeStream(Generic[ContactT]):
         asker: _LaneAsker[ContactT] | None,
     ) -> None:
         """Take note of an outcome that arrived, to be read in its turn."""
+        if asker is not None:
+            if self._idle_readers > len(self._inbox):
+                asker = None  # as good as read, so the next call need not wait for it
+            else:
+                asker.hold()
         self._inbox.append((outcome, asker))
         self._tell_readers()
 
@@ -213,6 +219,15 @@ class OutcomeStream(Generic[ContactT]):
             self._room = Event()
             await self._room.wait()
             self._room = None
+
+    async def _wait_for_news(self) -> None:
+        if self._news is None:
+            self._news = Event()
+        self._idle_readers += 1
+        try:
+            await self._news.wait()
+        finally:
+            self._idle_readers -= 1
 
     def _tell_readers(self) -> None:
         if self._news is not None:

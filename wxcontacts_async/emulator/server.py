@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 import msgspec
 from aiohttp import web
-from anyio import Event, sleep, sleep_forever
+from anyio import CancelScope, Event, sleep, sleep_forever
 
 from wxcontacts_async.arguments import check_number, check_w_id
 from wxcontacts_async.contacts import Contact, ContactSet
@@ -17,6 +17,7 @@ from wxcontacts_async.emulator.script import EmulatedInstance, Refusal, draw_ins
 from wxcontacts_async.errors import InvalidArgumentError
 
 _HIGHEST_PORT = 65_535
+_SHUTDOWN_SECONDS = 0.1  # for calls that are under way, which may be without end
 
 
 class RecordedCall(msgspec.Struct):
@@ -170,7 +171,7 @@ class GatewayEmulator:
             app,
             access_log=None,
             handler_cancellation=True,
-            shutdown_timeout=0.0,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
         )
         await self._runner.setup()
         try:
@@ -191,7 +192,8 @@ class GatewayEmulator:
     ) -> None:
         self._url = None
         if self._runner is not None:
-            await self._runner.cleanup()
+            with CancelScope(shield=True):  # else its sockets would stay open
+                await self._runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.Response:
         try:

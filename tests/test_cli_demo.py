@@ -1,0 +1,72 @@
+"""`wxcontacts demo`: what it shows, and that it leaves nothing behind."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import Popen
+from time import monotonic
+
+import psutil
+import pytest
+
+from tests.test_cli_process import SECONDS, end, read_until, start
+
+
+@pytest.fixture(scope="module", autouse=True)
+def whole_demo(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Popen[bytes], Path, float]]:
+    """Start it before the other tests, as it mostly waits."""
+    folder = tmp_path_factory.mktemp("demo")
+    with start("demo", folder=folder) as process:
+        yield process, folder, monotonic()
+        process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_its_emulator_ends_with_it_however_it_ends(number: signal.Signals, tmp_path: Path) -> None:
+    process = start("demo", folder=tmp_path)
+    read_until(process, "1 s: ")
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    ended = end(process)
+
+    assert len(children) == 1
+    assert not psutil.wait_procs(children, SECONDS)[1]
+    assert not ended.has_traceback
+    if number is signal.SIGINT:
+        assert ended.code == 130
+        assert "instances are missing from 'contacts.jsonl'" in ended.messages
+
+
+def test_it_ends_within_20_seconds_with_a_table_of_what_it_did(
+    whole_demo: tuple[Popen[bytes], Path, float],
+) -> None:
+    process, folder, began = whole_demo
+    children = psutil.Process(process.pid).children(recursive=True)
+    ended = end(process)
+
+    assert len(children) == 1
+    assert not psutil.wait_procs(children, SECONDS)[1]
+    assert monotonic() - began < 20
+    assert ended.code == 0, ended.messages
+    assert not ended.has_traceback
+    numbers = dict(_row(line) for line in ended.output.splitlines() if line.count("│") == 3)
+    contacts = int(numbers["contacts in all"])
+    assert numbers["instances fetched"] == "196"
+    assert numbers["GatewayRefusedError"] == "4"
+    assert contacts == sum(int(numbers[f"contacts, {k}"]) for k in ("public", "friend", "group"))
+    assert 0 < int(numbers["distinct contacts across instances"]) < contacts
+    assert int(numbers["contacts a second"]) > 0
+    waited, seconds = (
+        float(numbers[name].removesuffix(" s"))
+        for name in ("waiting, one instance after another", "all of it, waiting at once")
+    )
+    assert waited > 10 * seconds
+    with (folder / "contacts.jsonl").open() as lines:
+        assert sum(1 for _ in lines) == contacts
+
+
+def _row(line: str) -> tuple[str, str]:
+    _, name, number, _ = line.split("│")
+    return name.strip(), number.strip().replace(",", "")

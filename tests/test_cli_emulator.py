@@ -1,0 +1,59 @@
+"""`wxcontacts emulator`: serving until told to stop, and ports that are taken."""
+
+import signal
+import socket
+
+from tests.test_cli_process import SECONDS, end, run, start
+from wxcontacts_async.emulator import GatewayEmulator
+
+
+def test_it_prints_its_url_and_a_few_wids_and_ctrl_c_is_its_normal_end() -> None:
+    process = start("emulator", "--port", "0", "--instances", "40", "--seed", "9")
+    assert process.stdout is not None
+    first, *shown = [process.stdout.readline().decode().strip() for _ in range(6)]
+    process.send_signal(signal.SIGINT)
+    ended = end(process)
+
+    assert first.startswith("http://127.0.0.1:")
+    assert shown == GatewayEmulator(40, seed=9).w_ids[:5]
+    assert ended.code == 0
+    assert "40 instances" in ended.messages
+    assert not ended.has_traceback
+
+
+def test_a_port_in_use_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = run("emulator", "--port", str(port))
+
+    assert ended.code == 2
+    assert f"'--port': {port}" in ended.messages
+    assert "in use" in ended.messages
+    assert not ended.has_traceback
+
+
+def test_ctrl_c_ends_it_while_calls_are_under_way() -> None:
+    process = start("emulator", "--port", "0", "--latency", "inf")
+    assert process.stdout is not None
+    url, w_id = (process.stdout.readline().decode().strip() for _ in range(2))
+    fetching = start("fetch", w_id, "--gateway", url)
+    assert fetching.stderr is not None
+    fetching.stderr.readline()  # its first progress line
+    process.send_signal(signal.SIGINT)
+    ended = end(process)
+    fetching.send_signal(signal.SIGINT)
+
+    assert end(fetching).code == 130
+    assert ended.code == 0
+    assert not ended.has_traceback
+
+
+def test_it_can_be_made_to_end_with_its_standard_input() -> None:
+    process = start("emulator", "--port", "0", "--until-stdin-ends")
+    assert process.stdout is not None
+    assert process.stdin is not None
+    process.stdout.readline()
+    process.stdin.close()
+
+    with process:
+        assert process.wait(SECONDS) == 0

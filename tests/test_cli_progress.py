@@ -1,0 +1,70 @@
+"""The progress display, on a terminal and elsewhere."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.test_cli_process import COMMAND, ENVIRONMENT, SECONDS, emulator, run
+from wxcontacts_async.emulator import GatewayEmulator
+
+_W_IDS = GatewayEmulator(6).w_ids
+_INITIALIZING = ("--instances", "6", "--initializing", "0.5", "--contacts", "20")
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with emulator(*_INITIALIZING) as url:
+        yield url
+
+
+def _run_on_terminal(*arguments: str) -> tuple[int, str]:
+    """Run it with a terminal of 120 columns as its standard error."""
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    with subprocess.Popen(  # noqa: S603  # this very program
+        [*COMMAND, *arguments],
+        env={**ENVIRONMENT, "TERM": "xterm-256color"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=its,
+    ) as process:
+        os.close(its)
+        shown = b""
+        with suppress(OSError):  # Linux's end of a terminal
+            while piece := os.read(ours, 65_536):
+                shown += piece
+        os.close(ours)
+        process.wait(SECONDS)
+    return process.returncode, shown.decode()
+
+
+def test_a_terminal_shows_who_is_done_who_waits_why_and_how_long_it_takes(url: str) -> None:
+    code, shown = _run_on_terminal("fetch", *_W_IDS, "--gateway", url, "--init-interval", "0.5")
+
+    assert code == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    assert "3 done, 3 waiting (initializing), 0 failed, 60 contacts, " in text
+    assert "3 of 6 instances" in text
+    assert " s left" in text
+    assert "\x1b[?25h" in shown  # the cursor is back
+    assert "instances fetched" in text.rpartition(" left")[2]
+
+
+def test_without_a_terminal_there_are_plain_lines_now_and_then(url: str, tmp_path: Path) -> None:
+    ended = run(
+        *("fetch", *_W_IDS, "--gateway", url, "--init-interval", "1"),
+        *("--output", str(tmp_path / "contacts.jsonl")),
+    )
+
+    assert ended.code == 0
+    assert "\x1b" not in ended.messages
+    assert "1 s: 3 done, 3 waiting (initializing), 0 failed, 60 contacts" in ended.messages

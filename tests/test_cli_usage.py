@@ -1,0 +1,110 @@
+"""Every wrong argument gets an error that names the option and what it may be, and exit code 2."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.test_cli_process import Ended, run
+
+# What is given, and words that the error must have. {} is a folder with the files below.
+_WRONG: Mapping[tuple[str, ...], tuple[str, ...]] = {
+    ("fetch",): ("W_ID", "--from FILE"),
+    ("fetch", " "): ("W_ID", "must not be blank"),
+    ("fetch", "x", "--gateway", "nonsense"): ("--gateway", "must begin with http:// or https://"),
+    ("fetch", "x", "--gateway", "http://h:x"): ("--gateway", "must be like 'http://localhost"),
+    ("fetch", "x", "--gateway", "http://u:hidden@h"): ("--gateway", "--header"),
+    ("fetch", "x", "--max-concurrency", "x"): ("--max-concurrency", "whole number of at least 1"),
+    ("fetch", "x", "--max-concurrency", "0"): ("--max-concurrency", "whole number of at least 1"),
+    ("fetch", "x", "--max-concurrency", "9" * 400): ("--max-concurrency", "whole number"),
+    ("fetch", "x", "--max-rate", "-1"): ("--max-rate", "number of at least 0.0001"),
+    ("fetch", "x", "--max-rate", "nan"): ("--max-rate", "number of at least 0.0001"),
+    ("fetch", "x", "--init-interval", "-1"): ("--init-interval", "at least 0"),
+    ("fetch", "x", "--init-interval", "inf"): ("--init-interval", "at least 0"),
+    ("fetch", "x", "--init-timeout", "soon"): ("--init-timeout", "at least 0, or none"),
+    ("fetch", "--from", "{}/absent"): ("--from", "No such file"),
+    ("fetch", "--from", "{}"): ("--from", "Is a directory"),
+    ("fetch", "--from", "{}/latin1"): ("--from", "must be UTF-8, which line 2 is not"),
+    ("fetch", "--from", "{}/comments"): ("--from", "a wId a line"),
+    ("fetch", "--from", "-"): ("--from", "a wId a line"),
+    ("fetch", "x", "--header", "hidden"): ("--header", "'Name: value'"),
+    ("fetch", "x", "--header", "Bearer hidden: x"): ("--header", "'Name: value'"),
+    ("fetch", "x", "--header", "X: hidden\r\nY: z"): ("--header", "without control characters"),
+    ("fetch", "x", "--header", "X: a", "--header", "x: b"): ("--header", "twice"),
+    ("fetch", "x", "--header", "Host: x"): ("--header", "must not set Host"),
+    ("fetch", "x", "--output", "{}"): ("--output", "Is a directory"),
+    ("fetch", "x", "--output", "{}/absent/file"): ("--output", "No such file"),
+    ("fetch", "x", "--failures", "{}/absent/file"): ("--failures", "No such file"),
+    ("fetch", "x", "--output", "-", "--failures", "-"): ("--failures", "another file"),
+    ("fetch", "--from", "{}/w_ids", "--output", "{}/w_ids"): ("--output", "another file"),
+    ("fetch", "x", "--nonsense"): ("--nonsense",),
+    ("emulator", "--port", "x"): ("--port", "at most 65535"),
+    ("emulator", "--instances", "-1"): ("--instances", "whole number of at least 0"),
+    ("emulator", "--seed", "x"): ("--seed", "whole number"),
+    ("emulator", "--initializing", "2"): ("--initializing", "at least 0 and at most 1"),
+    ("emulator", "--refusing", "nan"): ("--refusing", "at least 0 and at most 1"),
+    ("emulator", "--contacts", "50000"): ("--contacts", "at most 40000"),
+    ("emulator", "--latency", "-1"): ("--latency", "at least 0"),
+    ("demo", "--output", "{}/absent/file"): ("--output", "No such file"),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("usage")
+    (folder / "latin1").write_bytes(b"one\ncaf\xe9\n")
+    (folder / "comments").write_text("# none\n\n")
+    (folder / "w_ids").write_text("one\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ends(folder: Path) -> dict[tuple[str, ...], Ended]:
+    # Together, as most of each one's time is the interpreter's start.
+    with ThreadPoolExecutor(3) as executor:
+        return dict(
+            zip(
+                _WRONG,
+                executor.map(lambda given: run(*_in(folder, given)), _WRONG),
+                strict=True,
+            ),
+        )
+
+
+def _in(folder: Path, given: tuple[str, ...]) -> list[str]:
+    return [word.replace("{}", str(folder)) for word in given]
+
+
+@pytest.mark.parametrize(
+    "given", [pytest.param(given, id=" ".join(given)[:60]) for given in _WRONG]
+)
+def test_a_wrong_argument_is_named_with_what_it_may_be(
+    given: tuple[str, ...],
+    ends: dict[tuple[str, ...], Ended],
+) -> None:
+    ended = ends[given]
+
+    assert ended.code == 2
+    assert ended.output == ""
+    for words in _WRONG[given]:
+        assert words in ended.messages
+    assert not ended.has_traceback
+    assert "hidden" not in ended.messages
+
+
+def test_nothing_is_overwritten_when_something_else_is_wrong(folder: Path) -> None:
+    precious = folder / "w_ids"
+
+    ended = run("fetch", "x", "--output", str(precious), "--failures", str(folder))
+
+    assert ended.code == 2
+    assert precious.read_text() == "one\n"
+
+
+def test_the_authorization_variable_is_named_when_it_cannot_be_sent() -> None:
+    ended = run("fetch", "x", variables={"WXCONTACTS_AUTHORIZATION": "hidden\nX: y"})
+
+    assert ended.code == 2
+    assert "WXCONTACTS_AUTHORIZATION" in ended.messages
+    assert "hidden" not in ended.messages

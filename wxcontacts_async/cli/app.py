@@ -1,0 +1,77 @@
+"""The command as a whole: its subcommands, and how its process ends."""
+
+import os
+import signal
+import sys
+import threading
+from importlib.metadata import version
+from typing import Annotated, NoReturn
+
+import typer
+
+from wxcontacts_async.cli.demo_command import demo
+from wxcontacts_async.cli.emulator_command import emulator
+from wxcontacts_async.cli.fetch_command import fetch
+from wxcontacts_async.cli.signals import INTERRUPTED
+
+app = typer.Typer(
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    # Without boxes: an error is one line, whole, and what a user typed is never markup.
+    rich_markup_mode=None,
+)
+app.command()(fetch)
+app.command()(emulator)
+app.command()(demo)
+
+
+def run() -> NoReturn:
+    """Run the command and leave the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # Names are in all scripts of the world; a terminal that cannot show one must not fail.
+        if stream is not None:
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # TextIOWrapper
+    code: int | str | None = INTERRUPTED
+    try:
+        app(prog_name="wxcontacts")
+    except SystemExit as leaving:
+        code = leaving.code
+    except KeyboardInterrupt:
+        pass
+    # All is done and said; Ctrl-C could only bring a traceback from the interpreter's end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _leave_stuck_threads_behind(int(code or 0))
+    sys.exit(code)
+
+
+def _leave_stuck_threads_behind(code: int) -> None:
+    """End at once if a thread still writes to a pipe nobody reads; Python would wait for it."""
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.daemon:
+            thread.join(0.1)
+            if thread.is_alive():
+                os._exit(code)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001  # typer passes it so
+    if wanted:
+        typer.echo(f"wxcontacts {version('wxcontacts_async')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _wxcontacts(
+    *,
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Show the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Fetch the contacts of many WeChat instances at once, from a getAllContact gateway."""

@@ -1,0 +1,151 @@
+"""The `emulator` command: its options, and serving until it is told to stop."""
+
+import asyncio
+import contextlib
+import errno
+import os
+import threading
+from contextlib import AsyncExitStack
+from typing import Annotated
+
+import anyio
+import typer
+
+from wxcontacts_async.arguments import check_number
+from wxcontacts_async.cli.console import HumanConsole
+from wxcontacts_async.cli.signals import run_until_signal
+from wxcontacts_async.cli.usage import naming_options, number, wrong
+from wxcontacts_async.emulator import GatewayEmulator
+
+_SHOWN_W_IDS = 5
+_MOST_INSTANCES = 100_000
+_LEAVING_SECONDS = 0.5
+
+
+def emulator(
+    *,
+    port: Annotated[
+        str,
+        typer.Option(metavar="PORT", help="Port to listen at on 127.0.0.1; 0 takes a free one."),
+    ] = "18081",
+    instances: Annotated[
+        str,
+        typer.Option(metavar="N", help="How many instances there are, at most 100,000."),
+    ] = "10",
+    seed: Annotated[
+        str,
+        typer.Option(metavar="S", help="Whole number; another one, other people and wIds."),
+    ] = "0",
+    initializing: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the instances, 0 to 1, that are initializing for a call or two.",
+        ),
+    ] = "0",
+    refusing: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the instances, 0 to 1, that are refused; both together at most 1.",
+        ),
+    ] = "0",
+    contacts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Contacts of each instance, 0 to 40,000.",
+            show_default="10 to 10,000, as the seed has it",
+        ),
+    ] = None,
+    latency: Annotated[
+        str,
+        typer.Option(metavar="S", help="Seconds before each answer, at least 0."),
+    ] = "0",
+    until_stdin_ends: Annotated[bool, typer.Option("--until-stdin-ends", hidden=True)] = False,
+) -> None:
+    """Serve a gateway with invented contacts to try things against, until Ctrl-C.
+
+    Prints its URL and then a few wIds, each on a line. A wId that it does not know is refused.
+    """
+    with naming_options():
+        check_number(
+            "instances",
+            number(instances),
+            at_least=0,
+            at_most=_MOST_INSTANCES,
+            whole=True,
+        )
+        emulated = GatewayEmulator(
+            number(instances),
+            seed=number(seed),
+            initializing=number(initializing),
+            refusing=number(refusing),
+            contacts=number(contacts),
+            latency=number(latency),
+            port=number(port),
+        )
+    problem = _serve(emulated, until_stdin_ends=until_stdin_ends)
+    if problem is not None:
+        reason = os.strerror(problem.errno) if problem.errno else str(problem)
+        advice = "; 0 takes a free one" if problem.errno == errno.EADDRINUSE else ""
+        raise wrong("--port", f"{port} cannot be listened at: {reason}{advice}")
+
+
+def _serve(emulator: GatewayEmulator, *, until_stdin_ends: bool = False) -> OSError | None:
+    """Serve until SIGINT or SIGTERM; print the URL, then a few wIds, each on a line.
+
+    Arguments:
+        emulator: What to serve.
+        until_stdin_ends: Whether to stop at the end of standard input, too. A process that holds
+            the other end of that pipe cannot end and leave this one behind.
+
+    Returns:
+        Why it cannot listen, or None when it has served.
+
+    """
+    problem: OSError | None = None
+
+    async def work() -> None:
+        nonlocal problem
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(emulator)
+            except OSError as error:
+                problem = error
+                return
+            try:
+                _show(emulator)
+                await (_end_of_stdin() if until_stdin_ends else anyio.sleep_forever())
+            finally:
+                # Shielded, or the cancellation that got us here would cut its leaving short. Yet
+                # not for ever, as a call may be under way that is never answered.
+                with anyio.move_on_after(_LEAVING_SECONDS, shield=True):
+                    await stack.aclose()
+
+    run_until_signal(work)
+    return problem
+
+
+def _show(emulator: GatewayEmulator) -> None:
+    w_ids = emulator.w_ids
+    HumanConsole(stderr=False).say("\n".join([emulator.url, *w_ids[:_SHOWN_W_IDS]]))
+    HumanConsole().say(
+        f"Serving {len(w_ids):,} instances until Ctrl-C. "
+        f"Try: wxcontacts fetch --gateway {emulator.url} {' '.join(w_ids[:1])}",
+    )
+
+
+async def _end_of_stdin() -> None:
+    ended = anyio.Event()
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        while os.read(0, 4096):
+            pass
+        with contextlib.suppress(RuntimeError):  # the loop may be closed by then
+            loop.call_soon_threadsafe(ended.set)
+
+    # A daemon, as the interpreter would wait for any other thread, and this one may never end.
+    threading.Thread(target=read, daemon=True).start()
+    await ended.wait()

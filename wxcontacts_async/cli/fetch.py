@@ -1,0 +1,134 @@
+"""Fetches the contacts of many instances into a file, and says how it goes and went."""
+
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
+
+import msgspec
+from anyio import create_task_group
+
+from wxcontacts_async import (
+    ContactSet,
+    Failed,
+    Fetched,
+    Gateway,
+    InitializationWait,
+    SessionPool,
+)
+from wxcontacts_async.cli.console import HumanConsole
+from wxcontacts_async.cli.counts import FetchCounts
+from wxcontacts_async.cli.output import (
+    LineFile,
+    OutputError,
+    contact_lines,
+    failure_lines,
+    rejected_lines,
+)
+from wxcontacts_async.cli.progress import show_progress
+from wxcontacts_async.cli.signals import run_until_signal
+
+_LAST_WRITE_SECONDS = 0.5  # for a pipe's reader, after Ctrl-C
+
+
+@dataclass
+class FetchJob:
+    """What to fetch from where, and where to put it.
+
+    Arguments:
+        w_ids: The instances, each once.
+        gateway: Where they are.
+        initialization: How initializing ones are waited for.
+        contacts_file: Where contacts go.
+        failures_file: Where failed instances and rejected contacts go, if anywhere.
+        on_contacts: Called with each contact set that was written.
+
+    """
+
+    w_ids: Sequence[str]
+    gateway: Gateway
+    _: KW_ONLY
+    initialization: InitializationWait
+    contacts_file: LineFile
+    failures_file: LineFile | None = None
+    on_contacts: Callable[[ContactSet], None] = lambda _: None
+
+
+class FetchEnd(msgspec.Struct, frozen=True):
+    """How a fetch ended.
+
+    Attributes:
+        counts: What it came to.
+        stopped_by: The signal that ended it early, or None.
+        error: What kept it from writing on, or None.
+
+    """
+
+    counts: FetchCounts
+    stopped_by: signal.Signals | None
+    error: OutputError | None
+
+    @property
+    def reader_gone(self) -> bool:
+        """Whether nobody reads the output any more, so that nothing is left to say."""
+        return self.error is not None and self.error.reader_gone
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all are fetched, 1 if not, 128 and the signal's number if it was stopped."""
+        if self.error is None and self.stopped_by is not None and self.counts.missing:
+            return 128 + self.stopped_by
+        return 1 if self.error is not None or self.counts.failed else 0
+
+
+def run_fetch(job: FetchJob, console: HumanConsole) -> FetchEnd:
+    """Fetch and show progress until all instances have ended, a signal comes or writing fails."""
+    counts = FetchCounts(len(job.w_ids))
+    files = [file for file in (job.contacts_file, job.failures_file) if file is not None]
+    # Two that draw on one terminal would spoil each other.
+    redrawn = console.can_redraw and not any(file.is_terminal for file in files)
+    errors: list[OutputError] = []
+
+    async def work() -> None:
+        async with create_task_group() as tasks:
+            tasks.start_soon(lambda: show_progress(counts, console, redrawn=redrawn))
+            try:
+                await _fetch(job, counts)
+            except OutputError as error:
+                errors.append(error)
+            tasks.cancel_scope.cancel()
+
+    def hurry() -> None:
+        for file in files:
+            file.give_up_in(_LAST_WRITE_SECONDS)
+
+    stopped_by = run_until_signal(work, on_signal=hurry)
+    counts.end()
+    for file in files:
+        try:
+            file.close()
+        except OutputError as error:
+            errors.append(error)
+    return FetchEnd(counts, stopped_by, errors[0] if errors else None)
+
+
+async def _fetch(job: FetchJob, counts: FetchCounts) -> None:
+    async with (
+        SessionPool(
+            job.gateway,
+            initialization=job.initialization,
+            observers=[counts.observe],
+        ) as pool,
+        pool.stream(job.w_ids) as outcomes,
+    ):
+        async for outcome in outcomes:
+            match outcome:
+                case Fetched(w_id=w_id, contacts=contacts):
+                    await job.contacts_file.write(contact_lines(contacts))
+                    counts.add_fetched(outcome)
+                    job.on_contacts(contacts)
+                    if contacts.rejected and job.failures_file is not None:
+                        await job.failures_file.write(rejected_lines(w_id, contacts.rejected))
+                case Failed():
+                    counts.add_failed(outcome)
+                    if job.failures_file is not None:
+                        await job.failures_file.write(failure_lines(outcome))

@@ -1,0 +1,109 @@
+"""What is said at the end of a fetch: the numbers in a table, the failures in lines."""
+
+from collections.abc import Iterable
+
+from rich.table import Table
+
+from wxcontacts_async import (
+    ContactKind,
+    GatewayConnectionError,
+    GatewayHTTPError,
+    GatewayTimeoutError,
+    InitializationTimeoutError,
+    ReplyDecodeError,
+    ReplyTooLargeError,
+    WxContactsError,
+)
+from wxcontacts_async.cli.console import HumanConsole
+from wxcontacts_async.cli.counts import FetchCounts
+from wxcontacts_async.cli.fetch import FetchEnd
+from wxcontacts_async.cli.usage import AUTHORIZATION_VARIABLE
+from wxcontacts_async.errors import shown_id
+
+
+def show_numbers(
+    counts: FetchCounts,
+    console: HumanConsole,
+    more: Iterable[tuple[str, str]] = (),
+) -> None:
+    """Show the table of instances and contacts, with more rows of a name and a number each."""
+    console.say(f"{counts.fetched:,} of {counts.total:,} instances in {counts.seconds:.1f} s")
+    table = Table(show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("instances fetched", f"{counts.fetched:,}", style="green")
+    table.add_row("instances failed", f"{counts.failed:,}", style="red" if counts.failed else "")
+    for kind, number in counts.errors.most_common():
+        table.add_row(f"  {kind}", f"{number:,}", style="red")
+    if counts.missing:
+        table.add_row("instances missing", f"{counts.missing:,}", style="yellow")
+    table.add_section()
+    for kind in ContactKind:
+        table.add_row(f"contacts, {kind}", f"{counts.contacts[kind]:,}")
+    table.add_row("contacts in all", f"{counts.contacts.total():,}")
+    if counts.rejected:
+        table.add_row("contacts rejected", f"{counts.rejected:,}", style="yellow")
+    table.add_row("contacts a second", f"{counts.contacts_a_second:,.0f}")
+    table.add_section()
+    for row in more:
+        table.add_row(*row)
+    console.print(table)
+
+
+def say_failures(counts: FetchCounts, console: HumanConsole, *, failures: str | None) -> None:
+    """Say what went wrong: each kind of error once, with one example and what to do.
+
+    Arguments:
+        counts: What the fetch came to.
+        console: Where to say it.
+        failures: The name of the file that has the failures, or None.
+
+    """
+    for kind, number in counts.errors.most_common():
+        example = counts.examples[kind]
+        what = f"wId {shown_id(example.w_id)}: {example.error.what}."
+        console.say(f"{number:,} x {kind}, such as {what} {_advice(example.error)}".rstrip())
+    if counts.rejected:
+        console.say(f"{counts.rejected:,} contacts could not be decoded and are not in the output.")
+    if counts.failed or counts.rejected:
+        console.say(
+            "Give --failures FILE to keep each of them."
+            if failures is None
+            else f"All are in {failures}.",
+        )
+
+
+def say_end(end: FetchEnd, contacts_name: str, console: HumanConsole) -> None:
+    """Say that the fetch ended early, if it did."""
+    counts = end.counts
+    if end.error is not None:
+        console.say(f"{end.error}.")
+    elif end.stopped_by is not None:
+        console.say(f"Interrupted ({end.stopped_by.name}).")
+    if counts.missing:
+        console.say(
+            f"{counts.missing:,} of {counts.total:,} instances are missing from {contacts_name}.",
+        )
+
+
+def _advice(error: WxContactsError) -> str:  # noqa: PLR0911  # one an error
+    """Say what to do next with the command; the library's advice is for its callers."""
+    match error:
+        case InitializationTimeoutError():
+            return "Give it a longer --init-timeout, or log the instance in again."
+        case GatewayConnectionError(transient=True):
+            return "Check that the gateway runs and that --gateway is right."
+        case GatewayConnectionError():
+            return "Check the gateway's certificate."
+        case GatewayTimeoutError():
+            return "Check the gateway, or give a lower --max-concurrency."
+        case GatewayHTTPError(status=401 | 403):
+            return f"Check the credentials in --header or {AUTHORIZATION_VARIABLE}."
+        case GatewayHTTPError(status=429):
+            return "Give a lower --max-rate or --max-concurrency."
+        case GatewayHTTPError(transient=False) | ReplyDecodeError():
+            return "Check that --gateway is the final address of a getAllContact gateway."
+        case ReplyTooLargeError():
+            return ""
+        case _:
+            return error.advice
