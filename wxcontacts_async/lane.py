@@ -5,6 +5,7 @@ another, and there is no await in them, so each sees and leaves the lane in orde
 """
 
 import asyncio
+from asyncio import Event
 from collections import OrderedDict
 from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
@@ -12,8 +13,9 @@ from enum import Enum, auto
 from time import monotonic, perf_counter
 from typing import Generic, Literal, Protocol
 
-from anyio import CancelScope, Event
+from anyio import CancelScope
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
 
 from wxcontacts_async._typing import ContactT
 from wxcontacts_async.backoff import InitializationWait, RetryPolicy
@@ -147,6 +149,9 @@ class Lane(Generic[ContactT]):
         # any more is passed over. While a line here may call, every slot has its worker.
         self._turns: OrderedDict[Line[ContactT], None] = OrderedDict()
         self._slots = self._free_slots = gateway.max_concurrency
+        # Workers that look once more before they end, and how many of them are needed already.
+        self._lingering = 0
+        self._promised = 0
         # Callers of `fetch` take their outcomes at once, so they hold none.
         self.fetches: Line[ContactT] = Line(None)
         # The waits of instances that nobody asks for any more, so that one who asks again before
@@ -167,7 +172,7 @@ class Lane(Generic[ContactT]):
                 self._join(asker.line, place)
             return place
         now = monotonic()
-        progress = InstanceProgress[ContactT](
+        progress: InstanceProgress[ContactT] = InstanceProgress(
             w_id,
             self.name,
             asked_at=now,
@@ -237,7 +242,9 @@ class Lane(Generic[ContactT]):
         if not line.may_call:
             return
         self._turns[line] = None
-        if self._free_slots:
+        if self._promised < self._lingering:
+            self._promised += 1
+        elif self._free_slots:
             self._free_slots -= 1
             # In the pool's context rather than that of whoever happens to ask.
             _ = self._context.run(self._tasks.start_soon, self._work_on_slot)
@@ -291,39 +298,57 @@ class Lane(Generic[ContactT]):
 
     async def _work_on_slot(self) -> None:
         """Hold one slot and call one ready instance after another until there is none."""
-        while (turn := self._next_place()) is not None:
-            line, place = turn
-            try:
-                step = await self._call_for(place)
-            finally:
-                line.held -= 1
-            if place.state is not _State.ENDED:  # as it is when the pool was left
-                self._follow(place, step)
-            self._take_turn(line)
+        turn = self._next_place()
+        while turn is not None:
+            # One scope serves until it is cancelled, as entering one costs a twentieth of a call.
+            with CancelScope() as scope:
+                while turn is not None and not scope.cancel_called:
+                    line, place = turn
+                    step = await self._call_for(line, place, scope)
+                    self._follow(line, place, step)
+                    turn = self._next_place() or await self._linger()
+            if scope.cancelled_caught:
+                self._follow(line, place, None)
+                turn = self._next_place()
         self._free_slots += 1
+
+    async def _linger(self) -> tuple[Line[ContactT], Place[ContactT]] | None:
+        """Look again after a tick: who just got an outcome often asks for the next at once."""
+        self._lingering += 1
+        try:
+            await checkpoint()
+        finally:
+            self._lingering -= 1
+            self._promised = max(0, self._promised - 1)
+        return self._next_place()
 
     async def _call_for(
         self,
+        line: Line[ContactT],
         place: Place[ContactT],
-    ) -> CallAgain | Fetched[ContactT] | Failed | None:
-        """Send one call; None if it was cancelled because nobody asked for it any more."""
+        scope: CancelScope,
+    ) -> CallAgain | Fetched[ContactT] | Failed:
+        """Send one call. Cancelled, by whoever asked for it last, it closes the connection."""
         place.state = _State.CALLING
+        place.scope = scope
         try:
-            with CancelScope() as place.scope:
-                return await self._call(place.progress)
+            return await self._call(place.progress)
         finally:
+            line.held -= 1
             place.scope = None
             if place.gone is not None:
                 place.gone.set()
                 place.gone = None
-        return None
 
     def _follow(
         self,
+        line: Line[ContactT],
         place: Place[ContactT],
         step: CallAgain | Fetched[ContactT] | Failed | None,
     ) -> None:
-        """Do what follows from a call."""
+        """Do what follows from a call; None is a cancelled one."""
+        if place.state is _State.ENDED:
+            return  # the pool was left
         if not place.askers:
             self._end(place)
         elif step is None:  # cancelled, and then somebody asked again
@@ -337,6 +362,7 @@ class Lane(Generic[ContactT]):
             for asker, times in place.askers.items():
                 for _ in range(times):
                     asker.offer(step)
+        self._take_turn(line)
 
     async def _call(
         self,

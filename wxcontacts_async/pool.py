@@ -1,12 +1,13 @@
 """The session pool: where callers ask, and where each instance finds its gateway's lane."""
 
 import asyncio
+from asyncio import Event
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from copy import copy
 from types import TracebackType
 from typing import Generic, Self, overload
 
-from anyio import Event, create_task_group
+from anyio import create_task_group
 from anyio.abc import TaskGroup
 
 from wxcontacts_async._typing import ContactT

@@ -1,13 +1,14 @@
 """Many instances in, their outcomes out as they are ready."""
 
 import asyncio
+from asyncio import Event
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
 from types import TracebackType
 from typing import Generic, Self, TypeAlias
 
-from anyio import CancelScope, Event, create_task_group
+from anyio import CancelScope, create_task_group
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
