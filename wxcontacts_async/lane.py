@@ -9,9 +9,8 @@ from asyncio import Event
 from collections import OrderedDict
 from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
-from enum import Enum, auto
 from time import monotonic, perf_counter
-from typing import Generic, Literal, Protocol
+from typing import Generic, Literal
 
 from anyio import CancelScope
 from anyio.abc import TaskGroup
@@ -31,6 +30,7 @@ from wxcontacts_async.events import (
 from wxcontacts_async.gateway import Gateway, GatewaySession
 from wxcontacts_async.instance import CallAgain, InstanceProgress
 from wxcontacts_async.outcomes import Failed, Fetched
+from wxcontacts_async.places import Asker, Line, Place, State
 from wxcontacts_async.turnstile import DecodeTurnstile
 from wxcontacts_async.wire import Initializing, Ready, Refused
 
@@ -40,69 +40,6 @@ _REPLY_NAMES: dict[type, Literal["ready", "initializing", "refused"]] = {
     Initializing: "initializing",
     Refused: "refused",
 }
-
-
-class Line(Generic[ContactT]):
-    """Those of a lane's instances that are ready to be called, for one stream or for all fetches.
-
-    The lines of a lane take turns, so that one long line does not hold up the others.
-
-    Arguments:
-        limit: How many of its calls may be under way and outcomes unread, together; None is
-            no limit.
-
-    """
-
-    __slots__ = ("held", "limit", "ready")
-
-    def __init__(self, limit: int | None) -> None:
-        self.limit = limit
-        # How many of its calls are under way and outcomes unread.
-        self.held = 0
-        # Places in state READY, longest ready first. A place stands in the line of each asker.
-        self.ready: OrderedDict[str, Place[ContactT]] = OrderedDict()
-
-    @property
-    def may_call(self) -> bool:
-        """Whether it has somebody to call, and may."""
-        return bool(self.ready) and (self.limit is None or self.held < self.limit)
-
-
-class Asker(Protocol[ContactT]):
-    """Whoever wants an instance's outcome: a caller of `fetch`, or a stream.
-
-    Attributes:
-        line: Where what it asks for stands when it is ready.
-
-    """
-
-    line: Line[ContactT]
-
-    def offer(self, outcome: Fetched[ContactT] | Failed) -> None:
-        """Take the outcome, once for each time that it was asked for."""
-
-
-class _State(Enum):
-    READY = auto()  # in the line of each asker, waiting for a slot
-    CALLING = auto()  # a worker sends its call; `scope` cancels it
-    WAITING = auto()  # `timer` makes it ready again; it holds nothing
-    ENDED = auto()  # no longer in the lane
-
-
-class Place(Generic[ContactT]):
-    """One instance's place in a lane, shared by all who ask for it."""
-
-    __slots__ = ("askers", "gone", "progress", "scope", "state", "timer")
-
-    def __init__(self, progress: InstanceProgress[ContactT]) -> None:
-        self.progress = progress
-        # How often each asker asked. While a call is under way there may be none: then the call
-        # is being cancelled, and `gone` is set when it is gone.
-        self.askers: dict[Asker[ContactT], int] = {}
-        self.state = _State.READY
-        self.scope: CancelScope | None = None
-        self.timer: asyncio.TimerHandle | None = None
-        self.gone: Event | None = None
 
 
 class Lane(Generic[ContactT]):
@@ -168,7 +105,7 @@ class Lane(Generic[ContactT]):
         place = self._places.get(w_id)
         if place is not None:
             place.askers[asker] = place.askers.get(asker, 0) + 1
-            if place.state is _State.READY:
+            if place.state is State.READY:
                 self._join(asker.line, place)
             return place
         now = monotonic()
@@ -198,7 +135,7 @@ class Lane(Generic[ContactT]):
             is none.
 
         """
-        if place.state is _State.ENDED:
+        if place.state is State.ENDED:
             return None
         place.askers.pop(asker, None)
         if all(other.line is not asker.line for other in place.askers):
@@ -229,7 +166,7 @@ class Lane(Generic[ContactT]):
             await self._session.close()
 
     def _make_ready(self, place: Place[ContactT]) -> None:
-        place.state = _State.READY
+        place.state = State.READY
         place.timer = None
         for asker in place.askers:
             self._join(asker.line, place)
@@ -265,7 +202,7 @@ class Lane(Generic[ContactT]):
         return None
 
     def _wait(self, place: Place[ContactT]) -> None:
-        place.state = _State.WAITING
+        place.state = State.WAITING
         left = place.progress.not_before - monotonic()
         if left <= 0:
             self._make_ready(place)
@@ -277,7 +214,7 @@ class Lane(Generic[ContactT]):
 
     def _end(self, place: Place[ContactT]) -> None:
         w_id = place.progress.w_id
-        place.state = _State.ENDED
+        place.state = State.ENDED
         del self._places[w_id]
         for asker in place.askers:
             asker.line.ready.pop(w_id, None)
@@ -329,7 +266,7 @@ class Lane(Generic[ContactT]):
         scope: CancelScope,
     ) -> CallAgain | Fetched[ContactT] | Failed:
         """Send one call. Cancelled, by whoever asked for it last, it closes the connection."""
-        place.state = _State.CALLING
+        place.state = State.CALLING
         place.scope = scope
         try:
             return await self._call(place.progress)
@@ -347,7 +284,7 @@ class Lane(Generic[ContactT]):
         step: CallAgain | Fetched[ContactT] | Failed | None,
     ) -> None:
         """Do what follows from a call; None is a cancelled one."""
-        if place.state is _State.ENDED:
+        if place.state is State.ENDED:
             return  # the pool was left
         if not place.askers:
             self._end(place)

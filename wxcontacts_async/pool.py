@@ -19,8 +19,9 @@ from wxcontacts_async.event_log import log_event
 from wxcontacts_async.events import Announcer, Observer
 from wxcontacts_async.gateway import Gateway
 from wxcontacts_async.instance import Instance
-from wxcontacts_async.lane import Lane, Line
+from wxcontacts_async.lane import Lane
 from wxcontacts_async.outcomes import Failed, Fetched, FetchReport
+from wxcontacts_async.places import Line
 from wxcontacts_async.stream import Instances, OutcomeStream
 from wxcontacts_async.turnstile import DecodeTurnstile
 from wxcontacts_async.wire import ReplyDecoder

@@ -21,8 +21,9 @@ from wxcontacts_async.errors import (
 )
 from wxcontacts_async.events import Announcer, InstanceEnded
 from wxcontacts_async.instance import Instance
-from wxcontacts_async.lane import Lane, Place
+from wxcontacts_async.lane import Lane
 from wxcontacts_async.outcomes import Failed, Fetched
+from wxcontacts_async.places import Place
 
 Instances: TypeAlias = (  # `type` needs Python 3.12
     Iterable[str | Instance] | AsyncIterable[str | Instance]

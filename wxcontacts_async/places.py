@@ -1,0 +1,81 @@
+"""An instance's place in a lane, and the lines in which it stands when it is ready to be called.
+
+These are records without behaviour: only the lane (lane.py) changes them.
+"""
+
+import asyncio
+from asyncio import Event
+from collections import OrderedDict
+from enum import Enum, auto
+from typing import Generic, Protocol
+
+from anyio import CancelScope
+
+from wxcontacts_async._typing import ContactT
+from wxcontacts_async.instance import InstanceProgress
+from wxcontacts_async.outcomes import Failed, Fetched
+
+
+class Line(Generic[ContactT]):
+    """Those of a lane's instances that are ready to be called, for one stream or for all fetches.
+
+    The lines of a lane take turns, so that one long line does not hold up the others.
+
+    Arguments:
+        limit: How many of its calls may be under way and outcomes unread, together; None is
+            no limit.
+
+    """
+
+    __slots__ = ("held", "limit", "ready")
+
+    def __init__(self, limit: int | None) -> None:
+        self.limit = limit
+        # How many of its calls are under way and outcomes unread.
+        self.held = 0
+        # Places in state READY, longest ready first. A place stands in the line of each asker.
+        self.ready: OrderedDict[str, Place[ContactT]] = OrderedDict()
+
+    @property
+    def may_call(self) -> bool:
+        """Whether it has somebody to call, and may."""
+        return bool(self.ready) and (self.limit is None or self.held < self.limit)
+
+
+class Asker(Protocol[ContactT]):
+    """Whoever wants an instance's outcome: a caller of `fetch`, or a stream.
+
+    Attributes:
+        line: Where what it asks for stands when it is ready.
+
+    """
+
+    line: Line[ContactT]
+
+    def offer(self, outcome: Fetched[ContactT] | Failed) -> None:
+        """Take the outcome, once for each time that it was asked for."""
+
+
+class State(Enum):
+    """Where an instance is on its way through a lane."""
+
+    READY = auto()  # in the line of each asker, waiting for a slot
+    CALLING = auto()  # a worker sends its call; `scope` cancels it
+    WAITING = auto()  # `timer` makes it ready again; it holds nothing
+    ENDED = auto()  # no longer in the lane
+
+
+class Place(Generic[ContactT]):
+    """One instance's place in a lane, shared by all who ask for it."""
+
+    __slots__ = ("askers", "gone", "progress", "scope", "state", "timer")
+
+    def __init__(self, progress: InstanceProgress[ContactT]) -> None:
+        self.progress = progress
+        # How often each asker asked. While a call is under way there may be none: then the call
+        # is being cancelled, and `gone` is set when it is gone.
+        self.askers: dict[Asker[ContactT], int] = {}
+        self.state = State.READY
+        self.scope: CancelScope | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.gone: Event | None = None
