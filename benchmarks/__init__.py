@@ -1,0 +1,1 @@
+"""Where wxcontacts_async stands beside its peers: `python -m benchmarks`."""

@@ -1,0 +1,31 @@
+"""wxcontacts_async: `stream`."""
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+
+from benchmarks.contenders import FetchAll, OnFetched
+from benchmarks.workloads import INITIALIZATION_INTERVAL
+from wxcontacts_async import Contact, Fetched, Gateway, InitializationWait, SessionPool
+
+
+@asynccontextmanager
+async def opened(base_url: str, slots: int) -> AsyncGenerator[FetchAll]:
+    """Open a pool."""
+    gateway = Gateway(base_url, max_concurrency=slots)
+    async with SessionPool(gateway, initialization=InitializationWait(INITIALIZATION_INTERVAL)) as (
+        pool
+    ):
+
+        async def fetch_all(w_ids: Iterable[str], on_fetched: OnFetched) -> None:
+            async with pool.stream(w_ids) as outcomes:
+                async for outcome in outcomes:
+                    if not isinstance(outcome, Fetched):
+                        raise outcome.error
+                    on_fetched(outcome)
+
+        yield fetch_all
+
+
+def user_names(reply: Fetched[Contact]) -> Iterable[str]:
+    """List the user names of one outcome."""
+    return [contact.user_name for contact in reply.contacts]
