@@ -1,5 +1,6 @@
 """What Ctrl-C does: it ends the asynchronous part of a command, or all of it, in order."""
 
+import asyncio
 import importlib.util
 import signal
 import sys
@@ -15,10 +16,13 @@ INTERRUPTED = 128 + signal.SIGINT
 @contextmanager
 def exiting_when_interrupted() -> Iterator[None]:
     """Turn Ctrl-C before or after the asynchronous part into the exit code for it."""
+    handler = signal.getsignal(signal.SIGINT)
     try:
         yield
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def run_until_signal(
@@ -29,44 +33,51 @@ def run_until_signal(
     """Run `work` on uvloop, if there is one, or else on asyncio.
 
     Arguments:
-        work: Is cancelled at the first SIGINT or SIGTERM; further ones change nothing.
+        work: Is cancelled at the first SIGINT or SIGTERM. Further ones change nothing, and what
+            the command has to say afterwards is safe from Ctrl-C too.
         on_signal: Called, in the event loop, when that happens.
 
     Returns:
         The signal that came, or None.
 
     """
+    received: list[signal.Signals] = []
+
+    def receive(number: signal.Signals) -> None:
+        received.append(number)
+        on_signal()
+
     try:
-        return anyio.run(
+        anyio.run(
             _until_signal,
             work,
-            on_signal,
+            receive,
             backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None},
         )
-    except KeyboardInterrupt:  # where no signal can be received otherwise
-        return signal.SIGINT
+    except KeyboardInterrupt:  # where a loop receives no signals, or just as it was closed
+        received.append(signal.SIGINT)
+    if not received:
+        return None
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return received[0]
 
 
 async def _until_signal(
     work: Callable[[], Awaitable[None]],
-    on_signal: Callable[[], None],
-) -> signal.Signals | None:
-    if sys.platform == "win32":
+    receive: Callable[[signal.Signals], None],
+) -> None:
+    with anyio.CancelScope() as scope:
+
+        def stop(number: signal.Signals) -> None:
+            if not scope.cancel_called:
+                receive(number)
+                scope.cancel()
+
+        if sys.platform != "win32":
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                # The loop takes its handlers along when it is closed. Removed any sooner (as
+                # anyio's receiver does when it is left), a second Ctrl-C would break the loop
+                # in the midst of its cleaning up.
+                loop.add_signal_handler(number, stop, number)
         await work()
-        return None
-    received: signal.Signals | None = None
-    # It is left last, so that a second Ctrl-C does not disturb the cleaning up.
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with anyio.create_task_group() as tasks:
-
-            async def stop_at_signal() -> None:
-                nonlocal received
-                async for number in signals:
-                    received = number
-                    on_signal()
-                    tasks.cancel_scope.cancel()
-
-            tasks.start_soon(stop_at_signal)
-            await work()
-            tasks.cancel_scope.cancel()
-    return received
