@@ -10,6 +10,8 @@ import msgspec
 
 from wxcontacts_async._typing import ContactT, DefaultT
 from wxcontacts_async.errors import InvalidArgumentError
+from wxcontacts_async.outline import member
+from wxcontacts_async.repair import with_sound_strings
 
 
 class Sex(IntEnum):
@@ -80,7 +82,7 @@ class RejectedContact(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         kind: The list it stood in.
-        raw: Its bytes, exactly as received.
+        raw: Its bytes, exactly as received (in UTF-8, if the reply was in UTF-16 or UTF-32).
         error: Why it was rejected; names the field, never its value.
 
     """
@@ -92,9 +94,12 @@ class RejectedContact(msgspec.Struct, frozen=True, gc=False):
     @property
     def user_name(self) -> str | None:
         """Its `userName`, where that at least can be read."""
+        written = member(self.raw, "userName")
+        if written is None:
+            return None
         try:
-            return _UserNameOnly.decode(self.raw).user_name
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return _user_name.decode(with_sound_strings(written))
+        except msgspec.DecodeError:
             return None
 
     def __repr__(self) -> str:
@@ -104,11 +109,7 @@ class RejectedContact(msgspec.Struct, frozen=True, gc=False):
         )
 
 
-class _HasUserName(msgspec.Struct, gc=False, rename="camel"):
-    user_name: str
-
-
-_UserNameOnly = msgspec.json.Decoder(_HasUserName)
+_user_name = msgspec.json.Decoder(str)
 
 
 class ContactDelta(msgspec.Struct, Generic[ContactT], frozen=True, gc=False):

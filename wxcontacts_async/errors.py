@@ -14,6 +14,7 @@ class WxContactsError(Exception):
         calls: How many calls had been sent for that instance, this one included.
         advice: What to do next, one sentence or none.
         transient: Whether the same call may well succeed later.
+        reached: Whether there was a connection to the gateway.
 
     No header and no contact is ever in an error of this library.
 
@@ -24,14 +25,24 @@ class WxContactsError(Exception):
     calls: int = 0
     advice: str = ""
     transient: bool = False
+    reached: bool = True
 
-    def __init__(self, what: str, *, advice: str = "", transient: bool | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        advice: str = "",
+        transient: bool | None = None,
+        reached: bool = True,
+    ) -> None:
         super().__init__(what)
         self.what = what
         if advice:
             self.advice = advice
         if transient is not None:
             self.transient = transient
+        if not reached:
+            self.reached = reached
 
     def located(self, *, w_id: str, gateway: str, calls: int) -> Self:
         """Say which instance and gateway this happened to, after how many calls."""
@@ -133,6 +144,19 @@ class ReplyTooLargeError(WxContactsError):
     advice = "Give the Gateway a larger max_reply_bytes if such a reply is to be expected."
 
 
+def own_error(error: Exception) -> WxContactsError:
+    """Return the error itself if it is one of ours, else one of ours that has it as its cause.
+
+    Such is a fault of this library, or of code that it was given; one instance's failure is never
+    another's.
+    """
+    if isinstance(error, WxContactsError):
+        return error
+    unexpected = WxContactsError(f"unexpected {type(error).__name__}; see its cause")
+    unexpected.__cause__ = error
+    return unexpected
+
+
 def shown_id(w_id: str) -> str:
     """Return a wId as it stands in messages: quoted, escaped and of bounded length."""
     return _shown(w_id)
@@ -148,13 +172,18 @@ _REDIRECTION, _CLIENT_ERROR, _SERVER_ERROR = 300, 400, 500
 _TOO_MANY_REQUESTS = 429
 
 
-def _status_advice(status: int) -> str:
+def _status_advice(status: int) -> str:  # noqa: PLR0911  # one a cause
     if _REDIRECTION <= status < _CLIENT_ERROR:
         return (
             "Redirects are refused, since headers and wIds must not go to another host; "
             "set base_url to the final address."
         )
     match status:
+        case 400:
+            return (
+                "Check that base_url is that of a getAllContact gateway, which takes "
+                '{"wId": ...} as JSON.'
+            )
         case 401 | 403:
             return "Check the credentials in the Gateway's headers."
         case 404 | 405:

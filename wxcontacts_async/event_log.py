@@ -9,6 +9,9 @@ from wxcontacts_async.errors import shown_id
 from wxcontacts_async.events import (
     CallSent,
     Event,
+    GatewayDown,
+    GatewayPaused,
+    GatewayUp,
     InstanceEnded,
     InstanceWaiting,
     ReplyReceived,
@@ -20,17 +23,41 @@ _logger = logging.getLogger("wxcontacts_async")
 _logger.addHandler(logging.NullHandler())  # else Python prints warnings nobody asked for
 
 
+def logs_routine() -> bool:
+    """Tell whether what is routine is logged at present."""
+    return _logger.isEnabledFor(logging.DEBUG)
+
+
 def log_event(event: Event) -> None:
-    """Log one event: what is routine at DEBUG, a retry at INFO, a failed instance at WARNING."""
+    """Log one event.
+
+    What is routine at DEBUG, a retry or a pause at INFO, a failed instance or gateway at WARNING.
+    """
     match event:
+        case GatewayDown():
+            _logger.warning(
+                "gateway %r does not answer (%s); its instances wait until it does",
+                event.gateway,
+                event.reason,
+            )
+            return
+        case GatewayUp():
+            _logger.warning("gateway %r is back after %.1f s", event.gateway, event.seconds)
+            return
+        case GatewayPaused():
+            _logger.info("gateway %r asks for a pause of %.1f s", event.gateway, event.delay)
+            return
         case RetryScheduled():
             _logger.info("calling again in %.1f s: %s", event.delay, event.error)
             return
         case InstanceEnded(outcome=outcome) if not isinstance(outcome, Fetched):
             _logger.warning("%s", outcome.error)
             return
-    if not _logger.isEnabledFor(logging.DEBUG):
-        return
+    if logs_routine():
+        _log_routine(event)
+
+
+def _log_routine(event: Event) -> None:
     match event:
         case CallSent():
             _logger.debug(

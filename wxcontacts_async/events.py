@@ -5,6 +5,7 @@ import logging
 from asyncio import CancelledError
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from contextvars import copy_context
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -62,8 +63,40 @@ class InstanceEnded(msgspec.Struct, frozen=True):
     outcome: Fetched[Any] | Failed
 
 
+class GatewayDown(msgspec.Struct, frozen=True, gc=False):
+    """The gateway does not answer; `reason` is what became of the last call.
+
+    Its instances wait, their attempts unspent, while one probe at a time finds out when it is
+    back.
+    """
+
+    gateway: str
+    reason: str
+
+
+class GatewayUp(msgspec.Struct, frozen=True, gc=False):
+    """The gateway answers again, `seconds` after it ceased to; its instances go on."""
+
+    gateway: str
+    seconds: float
+
+
+class GatewayPaused(msgspec.Struct, frozen=True, gc=False):
+    """The gateway asks for a pause (429 or 503 with Retry-After): no call for `delay` seconds."""
+
+    gateway: str
+    delay: float
+
+
 Event: TypeAlias = (  # `type` needs Python 3.12
-    CallSent | ReplyReceived | InstanceWaiting | RetryScheduled | InstanceEnded
+    CallSent
+    | ReplyReceived
+    | InstanceWaiting
+    | RetryScheduled
+    | InstanceEnded
+    | GatewayDown
+    | GatewayUp
+    | GatewayPaused
 )
 Observer: TypeAlias = Callable[[Event], object]
 
@@ -79,7 +112,8 @@ class Announcer:
 
     Arguments:
         observers: The caller's.
-        *always: Those that are told before them.
+        log: The observer that is told before them.
+        logs_routine: Tells whether `log` does anything with what is routine at the moment.
 
     Raises:
         InvalidArgumentError: `observers` is not iterable, or one of them cannot be called, or
@@ -87,9 +121,16 @@ class Announcer:
 
     """
 
-    def __init__(self, observers: Iterable[Observer], *always: Observer) -> None:
+    def __init__(
+        self,
+        observers: Iterable[Observer],
+        *,
+        log: Observer,
+        logs_routine: Callable[[], bool],
+    ) -> None:
+        self._logs_routine = logs_routine
         try:
-            self._observers = (*always, *observers)
+            self._observers = (log, *observers)
         except TypeError:
             msg = f"observers must be an iterable of callables, not {observers!r}"
             raise InvalidArgumentError(msg) from None
@@ -98,14 +139,23 @@ class Announcer:
                 msg = f"observers must be plain callables, which {observer!r} is not"
                 raise InvalidArgumentError(msg)
         self._known_to_raise: set[int] = set()
+        self._context = copy_context()
+
+    @property
+    def tells_routine(self) -> bool:
+        """Whether anybody wants what happens at every call: those events need not be made else."""
+        return len(self._observers) > 1 or self._logs_routine()
 
     def __call__(self, event: Event) -> None:
-        """Tell them of one event, at once."""
+        """Tell them of one event, at once, in the context (contextvars) that the pool was made in.
+
+        Else it would be that of whoever happens to read a stream.
+        """
         for observer in self._observers:
             # An observer's bug must not hurt a fetch. A CancelledError is such a bug here, since
             # nothing is awaited that could be cancelled.
             try:
-                observer(event)
+                self._context.run(observer, event)
             except (Exception, CancelledError) as error:  # noqa: BLE001
                 if id(observer) in self._known_to_raise:
                     continue

@@ -1,5 +1,6 @@
 """One gateway: its settings, and its session, which sends one call and brings back the body."""
 
+import asyncio
 import os
 import re
 import ssl as tls
@@ -9,6 +10,9 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 import aiohttp
+import msgspec
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.tracing import Trace
 from aiolimiter import AsyncLimiter
 from yarl import URL
 
@@ -29,8 +33,11 @@ _MEBIBYTE = 1024 * 1024
 _OK, _REDIRECTION = 200, 300
 _LONGEST_RETRY_AFTER = 3600.0
 _LOWEST_RATE = 0.0001
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_UNSAFE_IN_HEADER_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+# Compiled when a header is first checked: most gateways have none.
+_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_UNSAFE_IN_HEADER_VALUE = r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]"
+# What becomes of a call on a connection that is closed. (A TimeoutError is an OSError, too.)
+_BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)
 _OWN_HEADERS = frozenset({"content-type", "content-length", "transfer-encoding", "host"})
 
 
@@ -48,6 +55,9 @@ class Gateway:
         connect_timeout: Seconds to find the host, connect and shake hands, above 0.
         request_timeout: Seconds for one call in all, connecting and reading included, above 0.
         max_reply_bytes: The largest body that is read, after decompression, at least 1.
+        outage_timeout: Seconds, at least 0: how long instances wait for a gateway that has ceased
+            to answer, before they fail with GatewayConnectionError. Their attempts are not spent
+            meanwhile, and one probe at a time finds out when it is back.
         ssl: True verifies certificates; an `ssl.SSLContext` does as it is made to; False
             verifies nothing.
 
@@ -64,6 +74,7 @@ class Gateway:
     connect_timeout: float = 10.0
     request_timeout: float = 60.0
     max_reply_bytes: int = 64 * _MEBIBYTE
+    outage_timeout: float = 120.0
     ssl: tls.SSLContext | bool = True
 
     def __post_init__(self) -> None:
@@ -73,6 +84,7 @@ class Gateway:
         check_number("connect_timeout", self.connect_timeout, above=0)
         check_number("request_timeout", self.request_timeout, above=0)
         check_number("max_reply_bytes", self.max_reply_bytes, at_least=1, whole=True)
+        check_number("outage_timeout", self.outage_timeout, at_least=0)
         if not isinstance(self.ssl, bool | tls.SSLContext):
             msg = f"ssl must be True, False or an ssl.SSLContext, not {self.ssl!r}"
             raise InvalidArgumentError(msg)
@@ -108,16 +120,30 @@ def _check_headers(headers: object) -> None:
         msg = f"headers must be a mapping of names to values, not {type(headers).__name__}"
         raise InvalidArgumentError(msg)
     for name, value in headers.items():
-        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+        if not isinstance(name, str) or not re.fullmatch(_HEADER_NAME, name):
             # Not shown, since it may be a whole header with its value.
             msg = "headers must have HTTP field names; one of them is not, or has a value in it"
         elif name.lower() in _OWN_HEADERS:
             msg = f"headers must not set {name}, which follows from the call"
-        elif not isinstance(value, str) or _UNSAFE_IN_HEADER_VALUE.search(value):
+        elif not isinstance(value, str) or re.search(_UNSAFE_IN_HEADER_VALUE, value):
             msg = f"headers[{name!r}] must be a str without control characters such as newlines"
         else:
             continue
         raise InvalidArgumentError(msg)
+
+
+class ReplyBody(msgspec.Struct, gc=False):
+    """The body of a reply as it came.
+
+    Attributes:
+        pieces: Its bytes. Joining large ones takes a while, so that is left to who decodes them.
+        content_type: The Content-Type header. Its charset is for whoever cannot decode the body;
+            nobody else pays for looking at it.
+
+    """
+
+    pieces: list[bytes]
+    content_type: str
 
 
 class GatewaySession:
@@ -131,9 +157,9 @@ class GatewaySession:
         # By hand, since URL's own / would encode a path prefix again.
         self._url = URL(gateway.base_url.rstrip("/") + "/getAllContact")
         self._limiter = None if gateway.max_rate is None else _even_limiter(gateway.max_rate)
+        self._connector = _Connector(ssl=gateway.ssl)
         self._http = aiohttp.ClientSession(
-            # The slots limit it already; a second queue here would count as time of the call.
-            connector=aiohttp.TCPConnector(limit=0, ssl=gateway.ssl),
+            connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={**(gateway.headers or {}), "Content-Type": "application/json"},
             timeout=aiohttp.ClientTimeout(
@@ -147,42 +173,52 @@ class GatewaySession:
         if self._limiter is not None:
             await self._limiter.acquire()
 
-    async def call(self, w_id: str) -> bytes:
+    async def call(self, w_id: str) -> ReplyBody:
         """Send one call and return the reply's body. Cancelled, it closes the connection.
 
         Raises:
             WxContactsError: There is no reply; its `transient` tells whether there may be later.
 
         """
-        try:
-            async with self._http.post(
-                self._url,
-                data=encode_request(w_id),
-                allow_redirects=False,
-            ) as response:
-                if not _OK <= response.status < _REDIRECTION:
-                    response.close()  # its body is of no interest, so the connection is not kept
-                    raise self._status_error(response)
-                return await self._read(response)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            translated = self._translated(error)
-        # Not raised within the except block: aiohttp's errors hold the request's headers, and a
-        # chained exception would carry them along.
-        raise translated
+        body = encode_request(w_id)
+        while True:
+            replied = False
+            try:
+                async with self._http.post(
+                    self._url,
+                    data=body,
+                    allow_redirects=False,
+                ) as response:
+                    replied = True
+                    if not _OK <= response.status < _REDIRECTION:
+                        response.close()  # its body is of no interest, so neither is the connection
+                        raise self._status_error(response)
+                    pieces = await self._read(response)
+                    return ReplyBody(pieces, response.headers.get("Content-Type", ""))
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                broke = isinstance(error, _BROKEN)
+                if broke and not replied and self._connector.was_kept_alive():
+                    # The gateway had closed a connection while nobody used it, as it may. That
+                    # is no failure. Only so many are kept alive, then a new one is made.
+                    continue
+                translated = self._translated(error)
+            finally:
+                self._connector.forget_call()
+            # Not raised within the except block: aiohttp's errors hold the request's headers, and
+            # a chained exception would carry them along.
+            raise translated
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse) -> list[bytes]:
         """Read the body, stopping as soon as it is larger than allowed."""
         limit = self._gateway.max_reply_bytes
         received = 0
-        chunks: list[bytes] = []
+        pieces: list[bytes] = []
         if (response.content_length or 0) <= limit:
-            async for chunk in response.content.iter_any():
-                received += len(chunk)
-                if received > limit:
-                    break
-                chunks.append(chunk)
-            else:
-                return b"".join(chunks)
+            while received <= limit:
+                if response.content.at_eof():
+                    return pieces
+                pieces.append(await response.content.readany())
+                received += len(pieces[-1])
         response.close()
         msg = f"the reply is larger than max_reply_bytes, {limit} bytes"
         raise ReplyTooLargeError(msg)
@@ -203,6 +239,7 @@ class GatewaySession:
             case aiohttp.ConnectionTimeoutError():
                 return GatewayTimeoutError(
                     f"no connection within {self._gateway.connect_timeout:g} s",
+                    reached=False,
                 )
             case TimeoutError():
                 return GatewayTimeoutError(
@@ -215,9 +252,15 @@ class GatewaySession:
                     transient=False,
                 )
             case aiohttp.ClientConnectorDNSError():
-                return GatewayConnectionError("the host's name could not be resolved")
+                return GatewayConnectionError(
+                    "the host's name could not be resolved",
+                    reached=False,
+                )
             case aiohttp.ClientConnectorError():
-                return GatewayConnectionError(f"no connection: {_os_reason(error.os_error)}")
+                return GatewayConnectionError(
+                    f"no connection: {_os_reason(error.os_error)}",
+                    reached=False,
+                )
             case aiohttp.ClientPayloadError():
                 return GatewayConnectionError("the reply was cut off, or its encoding is damaged")
             case aiohttp.ClientResponseError():
@@ -230,6 +273,32 @@ class GatewaySession:
     async def close(self) -> None:
         """Close all connections."""
         await self._http.close()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Knows whether a call got a new connection or one that was kept alive."""
+
+    def __init__(self, *, ssl: tls.SSLContext | bool) -> None:
+        # The slots limit it already; a second queue here would count as time of the call.
+        super().__init__(limit=0, ssl=ssl)
+        self._made_for: set[asyncio.Task[object] | None] = set()
+
+    async def _create_connection(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # it is aiohttp's
+    ) -> ResponseHandler:
+        self._made_for.add(asyncio.current_task())
+        return await super()._create_connection(req, traces, timeout)
+
+    def was_kept_alive(self) -> bool:
+        """Tell whether this task's call did without a new connection."""
+        return asyncio.current_task() not in self._made_for
+
+    def forget_call(self) -> None:
+        """Take note that this task's call is over."""
+        self._made_for.discard(asyncio.current_task())
 
 
 def _even_limiter(max_rate: float) -> AsyncLimiter:

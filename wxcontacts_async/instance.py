@@ -169,6 +169,15 @@ class InstanceProgress(Generic[ContactT]):
             error,
         )
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether its last call failed."""
+        return bool(self._failures)
+
+    def give_up(self, error: WxContactsError, *, now: float) -> Failed:
+        """End without another call."""
+        return self._failed(error, now)
+
     def _after_initializing(self, now: float) -> CallAgain | Failed:
         if self._initializing_since is None:
             self._initializing_since = now

@@ -7,6 +7,7 @@ another, and there is no await in them, so each sees and leaves the lane in orde
 import asyncio
 from asyncio import Event
 from collections import OrderedDict
+from collections.abc import Callable
 from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
 from time import monotonic, perf_counter
@@ -14,11 +15,17 @@ from typing import Generic, Literal
 
 from anyio import CancelScope
 from anyio.abc import TaskGroup
-from anyio.lowlevel import checkpoint
 
 from wxcontacts_async._typing import ContactT
+from wxcontacts_async.arenas import ArenaKeeper
 from wxcontacts_async.backoff import InitializationWait, RetryPolicy
-from wxcontacts_async.errors import WxContactsError
+from wxcontacts_async.errors import (
+    GatewayConnectionError,
+    GatewayHTTPError,
+    GatewayTimeoutError,
+    WxContactsError,
+    own_error,
+)
 from wxcontacts_async.events import (
     Announcer,
     CallSent,
@@ -27,14 +34,17 @@ from wxcontacts_async.events import (
     ReplyReceived,
     RetryScheduled,
 )
+from wxcontacts_async.gate import GatewayGate
 from wxcontacts_async.gateway import Gateway, GatewaySession
 from wxcontacts_async.instance import CallAgain, InstanceProgress
 from wxcontacts_async.outcomes import Failed, Fetched
-from wxcontacts_async.places import Asker, Line, Place, State
+from wxcontacts_async.places import Asker, Line, Place, ReceivedReply, State
 from wxcontacts_async.turnstile import DecodeTurnstile
+from wxcontacts_async.waits import UnfinishedWaits
 from wxcontacts_async.wire import Initializing, Ready, Refused
 
 _SHORTEST_TIMER = 0.001
+_GIVEN_UP_A_TICK = 64  # each takes some 20 microseconds
 _REPLY_NAMES: dict[type, Literal["ready", "initializing", "refused"]] = {
     Ready: "ready",
     Initializing: "initializing",
@@ -46,7 +56,7 @@ class Lane(Generic[ContactT]):
     """The instances of one gateway, its slots and its session.
 
     A worker is a task that holds one of the gateway's slots; it goes on to the next instance
-    until none may be called. An instance that waits is a timer and nothing else. An outcome that
+    until none is asked for. An instance that waits is a timer and nothing else. An outcome that
     its stream has not read counts against that stream's line, not against the slots: a consumer
     that stops reading stops its own stream, and may still `fetch`.
 
@@ -55,7 +65,9 @@ class Lane(Generic[ContactT]):
         gateway: Its settings.
         initialization: How initializing instances are waited for.
         retry: How what may pass is tried again.
-        turnstile: Where replies are decoded, one after another.
+        decode: Decodes one body by its Content-Type.
+        arenas: Keeps the memory for what is decoded.
+        turnstile: Where replies wait to be decoded, one after another.
         announce: Told what happens.
         tasks: Where the workers run.
 
@@ -68,33 +80,44 @@ class Lane(Generic[ContactT]):
         *,
         initialization: InitializationWait,
         retry: RetryPolicy,
-        turnstile: DecodeTurnstile[Ready[ContactT] | Initializing | Refused],
+        decode: Callable[[bytes, str], Ready[ContactT] | Initializing | Refused],
+        arenas: ArenaKeeper,
+        turnstile: DecodeTurnstile,
         announce: Announcer,
         tasks: TaskGroup,
     ) -> None:
         self.name = name
         self._initialization = initialization
         self._retry = retry
+        self._decode_body = decode
+        self._arenas = arenas
         self._turnstile = turnstile
         self._announce = announce
         self._tasks = tasks
         self._session = GatewaySession(gateway)
+        self._gate = GatewayGate(
+            name,
+            outage_timeout=gateway.outage_timeout,
+            retry=retry,
+            announce=announce,
+            on_open=self._go_on,
+            on_gone=self._give_up,
+        )
         self._context = copy_context()
         # Every place that is not ENDED, by wId: one call at a time for each.
         self._places: dict[str, Place[ContactT]] = {}
         # Lines whose turn it is, in order; every line that may call is here. One that may not
-        # any more is passed over. While a line here may call, every slot has its worker.
+        # any more is passed over. While a line here may call, every slot has its worker, unless
+        # the gate is shut or as many replies as there are slots wait to be decoded.
         self._turns: OrderedDict[Line[ContactT], None] = OrderedDict()
         self._slots = self._free_slots = gateway.max_concurrency
-        # Workers that look once more before they end, and how many of them are needed already.
-        self._lingering = 0
-        self._promised = 0
+        self._undecoded = 0
+        self._giving_up = False  # whether _give_up_some is due
+        # Workers that hold a slot and find nobody to call; each idles until its future is done.
+        self._idle: list[asyncio.Future[None]] = []
         # Callers of `fetch` take their outcomes at once, so they hold none.
         self.fetches: Line[ContactT] = Line(None)
-        # The waits of instances that nobody asks for any more, so that one who asks again before
-        # they are over does not call too soon.
-        self._unfinished_waits: dict[str, float] = {}
-        self._sweep_waits_at = 1024
+        self._unfinished_waits = UnfinishedWaits()
 
     def line(self) -> Line[ContactT]:
         """Make a line for one stream. It holds no more than the gateway has slots."""
@@ -118,7 +141,7 @@ class Lane(Generic[ContactT]):
         )
         place = self._places[w_id] = Place(progress)
         place.askers[asker] = 1
-        wait_until = self._unfinished_waits.pop(w_id, now)
+        wait_until = self._unfinished_waits.take(w_id)
         if wait_until > now:
             progress.resume_wait(wait_until, now=now)
             self._announce_wait(progress, CallAgain(wait_until - now))
@@ -130,9 +153,12 @@ class Lane(Generic[ContactT]):
     def leave(self, place: Place[ContactT], asker: Asker[ContactT]) -> Event | None:
         """Ask no more. When the last one goes, so does the call.
 
+        A reply that is there already is decoded all the same: it may say to wait, which must be
+        known even if it is not wanted any more.
+
         Returns:
-            An event that is set when the call that is being cancelled is gone; None if there
-            is none.
+            An event that is set when the call that is being cancelled is gone, or the reply
+            decoded; None if there is neither.
 
         """
         if place.state is State.ENDED:
@@ -142,10 +168,11 @@ class Lane(Generic[ContactT]):
             asker.line.ready.pop(place.progress.w_id, None)
         if place.askers:
             return None
-        if place.scope is None:
+        if place.scope is not None:
+            place.scope.cancel()
+        elif place.state is not State.RECEIVED:
             self._end(place)
             return None
-        place.scope.cancel()
         place.gone = place.gone or Event()
         return place.gone
 
@@ -156,7 +183,10 @@ class Lane(Generic[ContactT]):
 
     def abandon(self) -> None:
         """End all places, as the pool is left. Its workers are the pool's to cancel."""
+        self._gate.close()
         for place in list(self._places.values()):
+            if place.state is State.RECEIVED:
+                _tell_gone(place)  # no one will decode it
             self._end(place)
 
     async def close(self) -> None:
@@ -179,14 +209,35 @@ class Lane(Generic[ContactT]):
         if not line.may_call:
             return
         self._turns[line] = None
-        if self._promised < self._lingering:
-            self._promised += 1
+        self._start_worker()
+
+    def _start_worker(self) -> None:
+        """See to it that one more worker looks whom to call, if there is a slot for it."""
+        if not self._gate.lets_call():
+            self._give_up()
+        elif self._idle:
+            self._wake_worker()
         elif self._free_slots:
             self._free_slots -= 1
             # In the pool's context rather than that of whoever happens to ask.
             _ = self._context.run(self._tasks.start_soon, self._work_on_slot)
 
+    def _wake_worker(self) -> None:
+        needed = self._idle.pop()
+        if not needed.done():
+            needed.set_result(None)
+
     def _next_place(self) -> tuple[Line[ContactT], Place[ContactT]] | None:
+        """Take the place that is to be called next; None if there is none."""
+        # Callers of `fetch` may be many more than the slots; so may not be their replies.
+        if self._undecoded >= self._slots or not self._gate.lets_call():
+            return None
+        turn = self._take_place()
+        if turn is not None and self._gate.shut:
+            self._gate.call_begins(turn[1].progress.w_id)
+        return turn
+
+    def _take_place(self) -> tuple[Line[ContactT], Place[ContactT]] | None:
         """Take the next place of the next line out of all lines; None if there is none."""
         while self._turns:
             line, _ = self._turns.popitem(last=False)
@@ -200,6 +251,35 @@ class Lane(Generic[ContactT]):
                 self._turns[line] = None
             return line, place
         return None
+
+    def _go_on(self) -> None:
+        """Wake one worker a tick, as the gate is open again."""
+        # With no place a worker ends at once, and lines would keep their turns for ever.
+        if (
+            self._places
+            and self._turns
+            and (self._idle or self._free_slots)
+            and self._gate.lets_call()
+        ):
+            self._start_worker()
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _give_up(self) -> None:
+        """Fail those who wait for a gateway that is gone, some of them a tick."""
+        if not self._giving_up and self._gate.gone:
+            self._giving_up = True
+            asyncio.get_running_loop().call_soon(self._give_up_some)
+
+    def _give_up_some(self) -> None:
+        self._giving_up = False
+        for _ in range(_GIVEN_UP_A_TICK):
+            turn = self._take_place() if self._gate.gone else None
+            if turn is None:
+                return
+            line, place = turn
+            error = self._gate.gone_error()
+            self._follow(line, place, place.progress.give_up(error, now=monotonic()))
+        self._give_up()
 
     def _wait(self, place: Place[ContactT]) -> None:
         place.state = State.WAITING
@@ -220,62 +300,126 @@ class Lane(Generic[ContactT]):
             asker.line.ready.pop(w_id, None)
         if place.timer is not None:
             place.timer.cancel()
-        if place.progress.not_before > monotonic():
-            self._remember_wait(w_id, place.progress.not_before)
-
-    def _remember_wait(self, w_id: str, not_before: float) -> None:
-        if len(self._unfinished_waits) >= self._sweep_waits_at:
-            now = monotonic()
-            self._unfinished_waits = {
-                other: until for other, until in self._unfinished_waits.items() if until > now
-            }
-            # Twice what is left, so that the sweeps cost a constant time each wait.
-            self._sweep_waits_at = max(1024, 2 * len(self._unfinished_waits))
-        self._unfinished_waits[w_id] = not_before
+        while self._idle and not self._places:
+            self._wake_worker()  # which ends
+        self._unfinished_waits.remember(w_id, place.progress.not_before)
 
     async def _work_on_slot(self) -> None:
-        """Hold one slot and call one ready instance after another until there is none."""
-        turn = self._next_place()
-        while turn is not None:
+        """Hold one slot and call one ready instance after another until none is asked for."""
+        while self._places:
             # One scope serves until it is cancelled, as entering one costs a twentieth of a call.
             with CancelScope() as scope:
-                while turn is not None and not scope.cancel_called:
-                    line, place = turn
-                    step = await self._call_for(line, place, scope)
-                    self._follow(line, place, step)
-                    turn = self._next_place() or await self._linger()
+                while self._places and not scope.cancel_called:
+                    turn = self._next_place()
+                    if turn is None:
+                        await self._until_needed()
+                    else:
+                        line, place = turn
+                        await self._call_for(line, place, scope)
             if scope.cancelled_caught:
+                self._gate.call_cancelled(place.progress.w_id)
                 self._follow(line, place, None)
-                turn = self._next_place()
         self._free_slots += 1
 
-    async def _linger(self) -> tuple[Line[ContactT], Place[ContactT]] | None:
-        """Look again after a tick: who just got an outcome often asks for the next at once."""
-        self._lingering += 1
-        try:
-            await checkpoint()
-        finally:
-            self._lingering -= 1
-            self._promised = max(0, self._promised - 1)
-        return self._next_place()
+    async def _until_needed(self) -> None:
+        """Idle, ready to be woken; starting another worker would cost more."""
+        needed = asyncio.get_running_loop().create_future()
+        self._idle.append(needed)
+        # Cancelled only as the pool is left, when it does not matter any more who idles.
+        await needed
 
     async def _call_for(
         self,
         line: Line[ContactT],
         place: Place[ContactT],
         scope: CancelScope,
-    ) -> CallAgain | Fetched[ContactT] | Failed:
+    ) -> None:
         """Send one call. Cancelled, by whoever asked for it last, it closes the connection."""
         place.state = State.CALLING
         place.scope = scope
+        progress = place.progress
+        sent_at = perf_counter()
         try:
-            return await self._call(place.progress)
+            await self._session.pace()
+            if self._gate.holds_back(progress.w_id):
+                self._follow(line, place, None)
+                return
+            progress.calls += 1
+            if self._announce.tells_routine:
+                self._announce(CallSent(progress.w_id, self.name, progress.calls))
+            sent_at = perf_counter()
+            body = await self._session.call(progress.w_id)
+        except Exception as error:  # noqa: BLE001
+            step = self._after_failed_call(progress, error, sent_at)
+        else:
+            if place.state is State.ENDED:
+                return  # the pool was left
+            self._gate.call_answered()
+            place.state = State.RECEIVED
+            self._undecoded += 1
+            self._turnstile.add(ReceivedReply(line, place, body, sent_at, self.decode))
+            return
         finally:
-            line.held -= 1
             place.scope = None
-            if place.gone is not None:
-                place.gone.set()
-                place.gone = None
+            if place.state is not State.RECEIVED:
+                _tell_gone(place)
+        self._follow(line, place, step)
+
+    def _after_failed_call(
+        self,
+        progress: InstanceProgress[ContactT],
+        error: Exception,
+        sent_at: float,
+    ) -> CallAgain | Failed | None:
+        """Decide what comes after a call without a reply; None is to wait for the gateway."""
+        match error:
+            case GatewayConnectionError() | GatewayTimeoutError() if error.transient:
+                if self._gate.call_failed(
+                    progress.w_id,
+                    error,
+                    sent_at=sent_at,
+                    first=not progress.is_failing,
+                ):
+                    if not self._gate.gone:
+                        return None
+                    return progress.give_up(self._gate.gone_error(), now=monotonic())
+            case WxContactsError(transient=transient):
+                self._gate.call_answered()
+                if transient and isinstance(error, GatewayHTTPError) and error.retry_after:
+                    self._gate.pause(error.retry_after)
+            case _:  # nothing is known of the gateway
+                self._gate.call_cancelled(progress.w_id)
+        return progress.after_error(own_error(error), now=monotonic())
+
+    def decode(self, received: ReceivedReply[ContactT]) -> None:
+        """Decode a reply whose turn has come, and do what follows from it."""
+        self._undecoded -= 1
+        place, progress = received.place, received.place.progress
+        try:
+            body = b"".join(received.body.pieces)
+            received.body.pieces.clear()
+            self._arenas.prepare_for(len(body))
+            reply = self._decode_body(body, received.body.content_type)
+        except Exception as error:  # noqa: BLE001
+            step: CallAgain | Fetched[ContactT] | Failed = progress.after_error(
+                own_error(error), now=monotonic()
+            )
+        else:
+            if self._announce.tells_routine:
+                self._announce(
+                    ReplyReceived(
+                        progress.w_id,
+                        self.name,
+                        progress.calls,
+                        _REPLY_NAMES[type(reply)],
+                        perf_counter() - received.sent_at,
+                        len(body),
+                    ),
+                )
+            step = progress.after_reply(reply, reply_bytes=len(body), now=monotonic())
+        self._follow(received.line, place, step)
+        if self._turns:
+            self._start_worker()  # one may have ended because too much was waiting to be decoded
 
     def _follow(
         self,
@@ -283,54 +427,26 @@ class Lane(Generic[ContactT]):
         place: Place[ContactT],
         step: CallAgain | Fetched[ContactT] | Failed | None,
     ) -> None:
-        """Do what follows from a call; None is a cancelled one."""
+        """Do what follows from a call; None is one that was cancelled, or met an outage."""
+        line.held -= 1
+        _tell_gone(place)
         if place.state is State.ENDED:
             return  # the pool was left
         if not place.askers:
             self._end(place)
-        elif step is None:  # cancelled, and then somebody asked again
+        elif step is None:
             self._make_ready(place)
         elif isinstance(step, CallAgain):
             self._announce_wait(place.progress, step)
             self._wait(place)
         else:
             self._end(place)
-            self._announce(InstanceEnded(step))
+            if isinstance(step, Failed) or self._announce.tells_routine:
+                self._announce(InstanceEnded(step))
             for asker, times in place.askers.items():
                 for _ in range(times):
                     asker.offer(step)
         self._take_turn(line)
-
-    async def _call(
-        self,
-        progress: InstanceProgress[ContactT],
-    ) -> CallAgain | Fetched[ContactT] | Failed:
-        try:
-            await self._session.pace()
-            progress.calls += 1
-            self._announce(CallSent(progress.w_id, self.name, progress.calls))
-            sent_at = perf_counter()
-            body = await self._session.call(progress.w_id)
-            reply = await self._turnstile.decode(body)
-        except WxContactsError as error:
-            return progress.after_error(error, now=monotonic())
-        except Exception as error:  # noqa: BLE001
-            # A fault of this library, or of code that it was given. One instance's failure is
-            # never another's.
-            unexpected = WxContactsError(f"unexpected {type(error).__name__}; see its cause")
-            unexpected.__cause__ = error
-            return progress.after_error(unexpected, now=monotonic())
-        self._announce(
-            ReplyReceived(
-                progress.w_id,
-                self.name,
-                progress.calls,
-                _REPLY_NAMES[type(reply)],
-                perf_counter() - sent_at,
-                len(body),
-            ),
-        )
-        return progress.after_reply(reply, reply_bytes=len(body), now=monotonic())
 
     def _announce_wait(self, progress: InstanceProgress[ContactT], step: CallAgain) -> None:
         until = datetime.now(UTC) + timedelta(seconds=step.delay)
@@ -339,3 +455,9 @@ class Lane(Generic[ContactT]):
             self._announce(InstanceWaiting(*where))
         else:
             self._announce(RetryScheduled(*where, step.error))
+
+
+def _tell_gone(place: Place[ContactT]) -> None:
+    if place.gone is not None:
+        place.gone.set()
+        place.gone = None

@@ -1,17 +1,19 @@
 """An instance's place in a lane, and the lines in which it stands when it is ready to be called.
 
-These are records without behaviour: only the lane (lane.py) changes them.
+These are records: only the lane (lane.py) changes them.
 """
 
 import asyncio
 from asyncio import Event
 from collections import OrderedDict
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Generic, Protocol
 
 from anyio import CancelScope
 
 from wxcontacts_async._typing import ContactT
+from wxcontacts_async.gateway import ReplyBody
 from wxcontacts_async.instance import InstanceProgress
 from wxcontacts_async.outcomes import Failed, Fetched
 
@@ -22,8 +24,8 @@ class Line(Generic[ContactT]):
     The lines of a lane take turns, so that one long line does not hold up the others.
 
     Arguments:
-        limit: How many of its calls may be under way and outcomes unread, together; None is
-            no limit.
+        limit: How many of its calls may be under way, replies not decoded and outcomes unread,
+            together; None is no limit.
 
     """
 
@@ -31,7 +33,7 @@ class Line(Generic[ContactT]):
 
     def __init__(self, limit: int | None) -> None:
         self.limit = limit
-        # How many of its calls are under way and outcomes unread.
+        # How many of its calls are under way, replies not decoded and outcomes unread.
         self.held = 0
         # Places in state READY, longest ready first. A place stands in the line of each asker.
         self.ready: OrderedDict[str, Place[ContactT]] = OrderedDict()
@@ -55,12 +57,16 @@ class Asker(Protocol[ContactT]):
     def offer(self, outcome: Fetched[ContactT] | Failed) -> None:
         """Take the outcome, once for each time that it was asked for."""
 
+    def wake_reader(self) -> None:
+        """Take note that a reply came, which a reader that idles may decode."""
+
 
 class State(Enum):
     """Where an instance is on its way through a lane."""
 
     READY = auto()  # in the line of each asker, waiting for a slot
     CALLING = auto()  # a worker sends its call; `scope` cancels it
+    RECEIVED = auto()  # its reply waits to be decoded
     WAITING = auto()  # `timer` makes it ready again; it holds nothing
     ENDED = auto()  # no longer in the lane
 
@@ -72,10 +78,39 @@ class Place(Generic[ContactT]):
 
     def __init__(self, progress: InstanceProgress[ContactT]) -> None:
         self.progress = progress
-        # How often each asker asked. While a call is under way there may be none: then the call
-        # is being cancelled, and `gone` is set when it is gone.
+        # How often each asker asked. There may be none while CALLING, when the call is being
+        # cancelled, and while RECEIVED; `gone` is set when either is over.
         self.askers: dict[Asker[ContactT], int] = {}
         self.state = State.READY
         self.scope: CancelScope | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.gone: Event | None = None
+
+
+class ReceivedReply(Generic[ContactT]):
+    """A reply that waits at the turnstile to be decoded."""
+
+    __slots__ = ("_decode", "body", "line", "place", "sent_at")
+
+    def __init__(
+        self,
+        line: Line[ContactT],
+        place: Place[ContactT],
+        body: ReplyBody,
+        sent_at: float,
+        decode: "Callable[[ReceivedReply[ContactT]], None]",
+    ) -> None:
+        self.line = line
+        self.place = place
+        self.body = body
+        self.sent_at = sent_at
+        self._decode = decode
+
+    def decode(self) -> None:
+        """Decode it, and do what follows from it."""
+        self._decode(self)
+
+    def wake_reader(self) -> None:
+        """Tell whoever asked for it that it may be decoded."""
+        for asker in self.place.askers:
+            asker.wake_reader()

@@ -11,11 +11,12 @@ from anyio import create_task_group
 from anyio.abc import TaskGroup
 
 from wxcontacts_async._typing import ContactT
+from wxcontacts_async.arenas import ArenaKeeper
 from wxcontacts_async.arguments import check_number, check_w_id
 from wxcontacts_async.backoff import InitializationWait, RetryPolicy
 from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError, PoolClosedError, UnknownGatewayError
-from wxcontacts_async.event_log import log_event
+from wxcontacts_async.event_log import log_event, logs_routine
 from wxcontacts_async.events import Announcer, Observer
 from wxcontacts_async.gateway import Gateway
 from wxcontacts_async.instance import Instance
@@ -92,7 +93,8 @@ class SessionPool(Generic[ContactT]):
         self._initialization = initialization
         self._retry = retry
         self._decoder = ReplyDecoder(contact_type, initialization.is_initializing)
-        self._announce = Announcer(observers, log_event)
+        self._announce = Announcer(observers, log=log_event, logs_routine=logs_routine)
+        self._turnstile = DecodeTurnstile()
         # Empty unless the pool is open.
         self._lanes: dict[str, Lane[ContactT]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -107,14 +109,16 @@ class SessionPool(Generic[ContactT]):
         self._loop = asyncio.get_running_loop()
         self._tasks = create_task_group()
         await self._tasks.__aenter__()
-        turnstile = DecodeTurnstile(self._decoder.decode)
+        arenas = ArenaKeeper()
         self._lanes = {
             name: Lane(
                 name,
                 gateway,
                 initialization=self._initialization,
                 retry=self._retry,
-                turnstile=turnstile,
+                decode=self._decoder.decode,
+                arenas=arenas,
+                turnstile=self._turnstile,
                 announce=self._announce,
                 tasks=self._tasks,
             )
@@ -133,6 +137,7 @@ class SessionPool(Generic[ContactT]):
         lanes, self._lanes = self._lanes, {}
         for lane in lanes.values():
             lane.abandon()
+        self._turnstile.clear()
         for tell in list(self._left_with_pool):
             tell()
         self._tasks.cancel_scope.cancel()
@@ -216,6 +221,7 @@ class SessionPool(Generic[ContactT]):
             instances,
             max_pending=max_pending,
             lane_of=self._lane_of,
+            decode_next=self._turnstile.decode_next,
             announce=self._announce,
             left_with_pool=self._left_with_pool,
         )
@@ -276,6 +282,9 @@ class _FetchCaller(Generic[ContactT]):
     def offer(self, outcome: Fetched[ContactT] | Failed) -> None:
         self.outcome = outcome
         self.answered.set()
+
+    def wake_reader(self) -> None:
+        """Do nothing: a caller decodes nothing, it is woken with the outcome."""
 
 
 def _named_gateways(gateways: object) -> dict[str, Gateway]:

@@ -49,6 +49,9 @@ class _LaneAsker(Generic[ContactT]):
         self._places.pop(outcome.w_id, None)
         self._stream.arrived(outcome, self)
 
+    def wake_reader(self) -> None:
+        self._stream.wake_reader()
+
     def hold(self) -> None:
         self.line.held += 1
 
@@ -76,12 +79,14 @@ class OutcomeStream(Generic[ContactT]):
         *,
         max_pending: int,
         lane_of: Callable[[str | Instance], tuple[Lane[ContactT], str]],
+        decode_next: Callable[[], bool],
         announce: Announcer,
         left_with_pool: set[Callable[[], None]],
     ) -> None:
         self._instances = instances
         self._max_pending = max_pending
         self._lane_of = lane_of
+        self._decode_next = decode_next
         self._announce = announce
         self._left_with_pool = left_with_pool
         self._tasks: TaskGroup | None = None
@@ -149,7 +154,9 @@ class OutcomeStream(Generic[ContactT]):
                 raise error
             if self._exhausted and not self._pending:
                 raise StopAsyncIteration
-            await self._wait_for_news()
+            # Whoever reads decodes what has come, its own or another's, and need not be woken then.
+            if not self._decode_next():
+                await self._wait_for_news()
         outcome, asker = self._inbox.popleft()
         self._pending -= 1
         if asker is not None:
@@ -170,7 +177,13 @@ class OutcomeStream(Generic[ContactT]):
             else:
                 asker.hold()
         self._inbox.append((outcome, asker))
-        self._tell_readers()
+        self.wake_reader()
+
+    def wake_reader(self) -> None:
+        """Let those who wait for news look again."""
+        if self._news is not None:
+            self._news.set()
+            self._news = None
 
     async def _feed(self) -> None:
         """Ask for one instance of the source after the other."""
@@ -193,7 +206,7 @@ class OutcomeStream(Generic[ContactT]):
             if self._error is not None:
                 await _wait_for_all(self._leave_places())
         self._exhausted = True
-        self._tell_readers()
+        self.wake_reader()
 
     def _admit(self, instance: str | Instance) -> None:
         if not isinstance(instance, str | Instance):
@@ -231,18 +244,13 @@ class OutcomeStream(Generic[ContactT]):
         finally:
             self._idle_readers -= 1
 
-    def _tell_readers(self) -> None:
-        if self._news is not None:
-            self._news.set()
-            self._news = None
-
     def _pool_left(self) -> None:
         self._stop("the pool was left while the stream was open")
 
     def _stop(self, because: str) -> None:
         self._closed_because = because
         self._feeding.cancel()
-        self._tell_readers()
+        self.wake_reader()
 
     def _leave_places(self) -> list[Event]:
         """Ask for nothing any more; return what is set when the cancelled calls are gone."""

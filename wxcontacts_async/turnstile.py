@@ -2,70 +2,81 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from time import perf_counter
-from typing import Generic, TypeVar
-
-from anyio import CancelScope
-
-_ReplyT = TypeVar("_ReplyT")
+from typing import Protocol
 
 
-class DecodeTurnstile(Generic[_ReplyT]):
-    """Spreads decoding over ticks: whoever comes when this tick's time is spent waits in line.
+class Decodable(Protocol):
+    """A reply that is to be decoded when its turn comes."""
+
+    def decode(self) -> None:
+        """Decode it, and do what follows from it."""
+
+    def wake_reader(self) -> None:
+        """Let a reader of a stream that waits for it come and call `decode_next`."""
+
+
+class DecodeTurnstile:
+    """Spreads decoding over ticks of the event loop: replies wait in line for their turn.
 
     Decoding holds the GIL, so a thread would not help: the loop would stand still all the same.
     A tick may decode for `seconds_a_tick`, and one reply is never divided, so that a tick ends
     at most one decode later than that.
 
+    Who reads a stream decodes: the reader takes a reply out of the line, has its outcome at once,
+    and comes back for the next one while the memory of this one is still in the processor's
+    cache. What no reader comes for is decoded at the end of the tick.
+
     Arguments:
-        decode: Decodes one body, synchronously.
         seconds_a_tick: How long one tick may begin to decode; above 0.
 
     """
 
-    def __init__(
-        self,
-        decode: Callable[[bytes], _ReplyT],
-        *,
-        seconds_a_tick: float = 0.003,
-    ) -> None:
-        self._decode_now = decode
+    def __init__(self, *, seconds_a_tick: float = 0.0015) -> None:
         self._seconds_a_tick = seconds_a_tick
-        # Above 0 exactly while _next_tick is due in the next tick of the loop.
+        self._line: deque[Decodable] = deque()
+        # How long was decoded since _begin_tick last ran.
         self._spent = 0.0
-        # Not empty only while _next_tick is due.
-        self._line: deque[tuple[asyncio.Future[_ReplyT], bytes]] = deque()
+        # Whether _end_tick or _begin_tick is due; always, while the line is not empty.
+        self._due = False
 
-    async def decode(self, body: bytes) -> _ReplyT:
-        """Decode one body, now or in a later tick, also if it is cancelled meanwhile."""
-        if not self._line and self._spent < self._seconds_a_tick:
-            return self._decode_timed(body)
-        turn: asyncio.Future[_ReplyT] = asyncio.get_running_loop().create_future()
-        self._line.append((turn, body))
-        # Shielded, for the reply may say to wait, which must be known even if it is not wanted
-        # any more. The line is no longer than there are slots.
-        with CancelScope(shield=True):
-            await turn
-        return turn.result()
+    def add(self, reply: Decodable) -> None:
+        """Let a reply wait for its turn."""
+        self._line.append(reply)
+        if self._spent < self._seconds_a_tick:
+            reply.wake_reader()
+        if not self._due:
+            self._due = True
+            # After the reader that was just woken, so that it comes first.
+            asyncio.get_running_loop().call_soon(self._end_tick)
 
-    def _decode_timed(self, body: bytes) -> _ReplyT:
-        if not self._spent:
-            asyncio.get_running_loop().call_soon(self._next_tick)
+    def decode_next(self) -> bool:
+        """Decode the reply that has waited longest.
+
+        Returns:
+            False if there is none, or this tick has decoded for long enough.
+
+        """
+        if not self._line or self._spent >= self._seconds_a_tick:
+            return False
         begun = perf_counter()
-        try:
-            return self._decode_now(body)
-        finally:
-            self._spent += max(perf_counter() - begun, 1e-9)
+        self._line.popleft().decode()
+        self._spent += perf_counter() - begun
+        return True
 
-    def _next_tick(self) -> None:
+    def clear(self) -> None:
+        """Decode nothing of what still waits."""
+        self._line.clear()
+
+    def _end_tick(self) -> None:
+        while self.decode_next():
+            pass
+        # The time is given anew a tick later, since some of this tick may be still to come.
+        asyncio.get_running_loop().call_soon(self._begin_tick)
+
+    def _begin_tick(self) -> None:
         self._spent = 0.0
-        while self._line and self._spent < self._seconds_a_tick:
-            turn, body = self._line.popleft()
-            if turn.cancelled():  # from outside anyio
-                continue
-            try:
-                turn.set_result(self._decode_timed(body))
-            except Exception as error:  # noqa: BLE001  # it belongs to whoever awaits the turn
-                turn.set_exception(error)
-                turn.exception()  # marks it as seen, should the awaiter be cancelled by now
+        self._due = bool(self._line)
+        if self._line:
+            self._line[0].wake_reader()
+            asyncio.get_running_loop().call_soon(self._end_tick)

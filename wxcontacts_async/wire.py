@@ -1,12 +1,12 @@
 """Bytes to replies: encode a request, decode and classify a reply, salvage a damaged one.
 
 A sound reply is decoded in one pass. Only one that this pass refuses is looked at again, contact
-by contact, so that what is wrong with one contact costs no other.
+by contact, so that what is wrong with one contact costs no other, and damaged text is repaired.
 """
 
 import re
 from asyncio import CancelledError
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -14,14 +14,22 @@ import msgspec
 from wxcontacts_async._typing import ContactT
 from wxcontacts_async.contacts import ContactKind, RejectedContact
 from wxcontacts_async.errors import InvalidArgumentError, ReplyDecodeError, WxContactsError
+from wxcontacts_async.outline import TooManyPartsError
+from wxcontacts_async.parts import RawJSON, take_apart
+from wxcontacts_async.repair import (
+    GB18030,
+    UTF_8,
+    encoding_of,
+    readings,
+    with_sound_strings,
+    without_bom,
+)
 
 SUCCESS_CODE = "1000"
 
 _Data = TypeVar("_Data")
 _Item = TypeVar("_Item")
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _LONGEST_SHOWN_BODY = 60
-_LONGEST_VOID = 64
 _PERHAPS_CONTACTS = re.compile(rb'"\s*[:,]|userName|wxid_|gh_|@chatroom')
 _QUOTED_VALUE = re.compile(r"'.*'", re.DOTALL)
 
@@ -61,33 +69,21 @@ class _Lists(msgspec.Struct, Generic[_Item], gc=False):
     group: tuple[_Item, ...] | None = None
 
 
-class _LooseEnvelope(msgspec.Struct, gc=False):
-    code: Any = None
-    message: Any = None
-    msg: Any = None
-    data: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _LooseLists(msgspec.Struct, gc=False):
-    public: msgspec.Raw = msgspec.Raw(b"null")
-    friend: msgspec.Raw = msgspec.Raw(b"null")
-    group: msgspec.Raw = msgspec.Raw(b"null")
-
-
 class _Request(msgspec.Struct, gc=False, rename={"w_id": "wId"}):
     w_id: str
 
 
 _encoder = msgspec.json.Encoder()
-_loose_envelope = msgspec.json.Decoder(_LooseEnvelope)
-_loose_lists = msgspec.json.Decoder(_LooseLists)
-_loose_list = msgspec.json.Decoder(tuple[msgspec.Raw, ...])
 _loose_contact = msgspec.json.Decoder(dict[str, Any])
 
 
 def encode_request(w_id: str) -> bytes:
     """Encode the request's body: `{"wId": ...}`."""
     return _encoder.encode(_Request(w_id))
+
+
+class _NoObjectError(ValueError):
+    """What stands in a list of contacts is no object, so there is nothing to decode."""
 
 
 class ReplyDecoder(Generic[ContactT]):
@@ -121,8 +117,15 @@ class ReplyDecoder(Generic[ContactT]):
             msg = f"contact_type {contact_type.__name__} cannot be decoded: {error}"
             raise InvalidArgumentError(msg) from error
 
-    def decode(self, body: bytes) -> Ready[ContactT] | Initializing | Refused:
+    def decode(
+        self, body: bytes, content_type: str = ""
+    ) -> Ready[ContactT] | Initializing | Refused:
         """Decode and classify one reply.
+
+        Arguments:
+            body: As received.
+            content_type: The reply's Content-Type; its charset is looked at only where the body
+                is not what it should be, since sound JSON is UTF-8 whatever its label says.
 
         Raises:
             ReplyDecodeError: The body is no reply of `getAllContact`.
@@ -130,9 +133,16 @@ class ReplyDecoder(Generic[ContactT]):
         """
         try:
             reply = self._reply.decode(body)
-        except Exception:  # noqa: BLE001  # contact_type may raise what it likes
-            return self._decode_loosely(body)
-        verdict = self._classify(reply, body)
+        except Exception as error:  # noqa: BLE001  # contact_type may raise what it likes
+            return self._decode_damaged(body, content_type, error)
+        return self._sorted(reply, body)
+
+    def _sorted(
+        self,
+        reply: "_Envelope[_Lists[ContactT]]",
+        body: bytes,
+    ) -> Ready[ContactT] | Initializing | Refused:
+        verdict = self._classify(reply.code, reply.message, reply.msg, body)
         if verdict is not None:
             return verdict
         lists = reply.data
@@ -142,13 +152,13 @@ class ReplyDecoder(Generic[ContactT]):
 
     def _classify(
         self,
-        reply: "_Envelope[Any] | _LooseEnvelope",
+        code: object,
+        message: object,
+        msg: object,
         body: bytes,
     ) -> Initializing | Refused | None:
         """Tell what a reply is by its code and message; None is success."""
-        code = _as_written(reply.code)
-        message = _as_written(reply.message)
-        msg = _as_written(reply.msg)
+        code, message, msg = _as_written(code), _as_written(message), _as_written(msg)
         if self._says_initializing(code, message or msg) or (
             message and msg and self._says_initializing(code, msg)
         ):
@@ -167,55 +177,89 @@ class ReplyDecoder(Generic[ContactT]):
             what = f"is_initializing raised {type(error).__name__}"
             raise WxContactsError(what, advice="See the cause.") from error
 
-    def _decode_loosely(self, body: bytes) -> Ready[ContactT] | Initializing | Refused:
+    def _decode_damaged(
+        self,
+        body: bytes,
+        content_type: str,
+        error: Exception,
+    ) -> Ready[ContactT] | Initializing | Refused:
         """Look again at a reply that is not as expected, keeping all that can be kept."""
+        encoding = encoding_of(body, content_type)
+        if encoding != UTF_8 or not isinstance(error, msgspec.ValidationError):
+            # Mostly it is the text that is wrong and nothing else, so one pass may do again.
+            for text in readings(body, encoding):
+                try:
+                    reply = self._reply.decode(text)
+                except Exception:  # noqa: BLE001, S112  # tried again as another text
+                    continue
+                return self._sorted(reply, text)
+        if encoding not in {UTF_8, GB18030}:  # or with a byte order mark
+            body, encoding = without_bom(body, encoding), UTF_8
+        return self._salvage(body, encoding)
+
+    def _salvage(self, body: bytes, encoding: str) -> Ready[ContactT] | Initializing | Refused:
+        """Decode a reply contact by contact."""
         try:
-            reply = _loose_envelope.decode(body)
-        except _NOT_JSON:
-            raise _no_reply(body) from None
-        verdict = self._classify(reply, body)
+            parts = take_apart(body, encoding)
+        except TooManyPartsError as error:
+            raise _no_reply(body, f"a damaged one of {error}") from None
+        if parts is None:
+            raise _no_reply(body)
+        verdict = self._classify(parts.code, parts.message, parts.msg, body)
         if verdict is not None:
             return verdict
-        if _is_void(reply.data):
-            return Ready((), (), ())
-        try:
-            lists = _loose_lists.decode(reply.data)
-        except _NOT_JSON:
-            raise _no_reply(body, "a success whose data is no JSON object") from None
+        if parts.lists is None:
+            raise _no_reply(body, "a success whose data is no JSON object")
         rejected: list[RejectedContact] = []
-        return Ready(
-            self._salvage(ContactKind.OFFICIAL_ACCOUNT, lists.public, rejected),
-            self._salvage(ContactKind.FRIEND, lists.friend, rejected),
-            self._salvage(ContactKind.GROUP, lists.group, rejected),
-            tuple(rejected),
+        official_accounts, friends, groups = (
+            self._salvage_list(kind, parts.lists.get(kind, ()), encoding, rejected)
+            for kind in ContactKind
         )
+        return Ready(official_accounts, friends, groups, tuple(rejected))
 
-    def _salvage(
+    def _salvage_list(
         self,
         kind: ContactKind,
-        raw_list: msgspec.Raw,
+        raw_contacts: Sequence[RawJSON] | RawJSON,
+        encoding: str,
         rejected: list[RejectedContact],
     ) -> tuple[ContactT, ...]:
         """Decode one list contact by contact; what cannot be decoded goes into `rejected`."""
-        if _is_void(raw_list):
-            return ()
-        try:
-            raw_contacts = _loose_list.decode(raw_list)
-        except _NOT_JSON as error:
-            rejected.append(RejectedContact(kind, bytes(raw_list), _reason(error)))
+        if isinstance(raw_contacts, RawJSON):
+            rejected.append(RejectedContact(kind, bytes(raw_contacts), "not a list"))
             return ()
         contacts: list[ContactT] = []
         for raw in raw_contacts:
             try:
-                contacts.append(self._contact.decode(raw))
-            except Exception:  # noqa: BLE001  # contact_type may raise what it likes
-                try:
-                    contacts.append(self._coerced(raw))
-                except Exception as error:  # noqa: BLE001
-                    rejected.append(RejectedContact(kind, bytes(raw), _reason(error)))
+                contacts.append(self._contact_in(raw, encoding))
+            except Exception as error:  # noqa: BLE001  # contact_type may raise what it likes
+                rejected.append(RejectedContact(kind, bytes(raw), _reason(error)))
         return tuple(contacts)
 
-    def _coerced(self, raw: msgspec.Raw) -> ContactT:
+    def _contact_in(self, raw: RawJSON, encoding: str) -> ContactT:
+        """Decode one contact: as it is, else with its text repaired."""
+        written = bytes(raw)
+        if not written.startswith(b"{"):
+            raise _NoObjectError
+        if encoding == UTF_8:
+            try:
+                return self._by_its_meaning(written)
+            except Exception:
+                sound = with_sound_strings(written)
+                if sound == written:
+                    raise
+        else:
+            sound = with_sound_strings(written, encoding)
+        return self._by_its_meaning(sound)
+
+    def _by_its_meaning(self, raw: bytes) -> ContactT:
+        """Decode one contact as it should be, else by what it means."""
+        try:
+            return self._contact.decode(raw)
+        except msgspec.ValidationError:
+            return self._coerced(raw)
+
+    def _coerced(self, raw: bytes) -> ContactT:
         """Decode a contact whose values are plain in meaning but not of the document's type."""
         fields = _loose_contact.decode(raw)
         sex = fields.get("sex")
@@ -250,21 +294,14 @@ def _as_written(value: object) -> str:
     return _encoder.encode(value).decode()
 
 
-def _is_void(raw: msgspec.Raw) -> bool:
-    """Tell whether a list, or all of data, is there at all: null, "", [] and {} are not."""
-    written = memoryview(raw)
-    return len(written) < _LONGEST_VOID and bytes(written).translate(None, b" \t\r\n") in {
-        b"null",
-        b'""',
-        b"[]",
-        b"{}",
-    }
-
-
 def _reason(error: Exception) -> str:
     """Say what was wrong with a contact, without its values."""
     if isinstance(error, msgspec.DecodeError):
         return _QUOTED_VALUE.sub("...", str(error))
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, _NoObjectError):
+        return "not an object"
     return type(error).__name__
 
 
