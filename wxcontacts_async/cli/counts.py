@@ -10,8 +10,10 @@ from wxcontacts_async import (
     Failed,
     Fetched,
     GatewayConnectionError,
+    GatewayDown,
     GatewayHTTPError,
     GatewayTimeoutError,
+    GatewayUp,
     InstanceEnded,
     InstanceWaiting,
     ReplyDecodeError,
@@ -33,6 +35,7 @@ class FetchCounts:
         contacts: How many contacts are written, by kind.
         rejected: How many contacts could not be decoded.
         waited: Seconds that the ended instances waited, one by one.
+        down: The gateways that do not answer at present.
 
     """
 
@@ -44,13 +47,14 @@ class FetchCounts:
         self.contacts: Counter[ContactKind] = Counter()
         self.rejected = 0
         self.waited = 0.0
+        self.down: set[str] = set()
         # Those that wait right now: why, and until when at least.
         self._waiting: dict[str, tuple[str, float]] = {}
         self._began = monotonic()
         self._ended: float | None = None
 
     def observe(self, event: Event) -> None:
-        """Take note of who waits; this is an observer of the pool."""
+        """Take note of who waits and of what is down; this is an observer of the pool."""
         match event:
             case InstanceWaiting(w_id=w_id, delay=delay):
                 self._waiting[w_id] = ("initializing", monotonic() + delay)
@@ -58,6 +62,10 @@ class FetchCounts:
                 self._waiting[w_id] = (_reason(error), monotonic() + delay)
             case CallSent(w_id=w_id):
                 self._waiting.pop(w_id, None)
+            case GatewayDown(gateway=gateway):
+                self.down.add(gateway)
+            case GatewayUp(gateway=gateway):
+                self.down.discard(gateway)
             case InstanceEnded(outcome=outcome):
                 self._waiting.pop(outcome.w_id, None)
 

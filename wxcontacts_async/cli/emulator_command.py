@@ -13,9 +13,10 @@ import typer
 
 from wxcontacts_async.arguments import check_number
 from wxcontacts_async.cli.console import HumanConsole
+from wxcontacts_async.cli.faults import SYNTAX, read_faults
 from wxcontacts_async.cli.signals import run_until_signal
 from wxcontacts_async.cli.usage import naming_options, number, wrong
-from wxcontacts_async.emulator import GatewayEmulator
+from wxcontacts_async.emulator import FaultKind, GatewayEmulator
 
 _SHOWN_W_IDS = 5
 _MOST_INSTANCES = 100_000
@@ -62,12 +63,29 @@ def emulator(
         str,
         typer.Option(metavar="S", help="Seconds before each answer, at least 0."),
     ] = "0",
+    faults: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FAULT,...",
+            help=f"What goes wrong: {SYNTAX}, separated by commas. SHARE of the calls, above 0 "
+            "to 1 (all); from AFTER seconds after the start, for SECONDS, EVERY so many seconds "
+            "again. N is the seconds of a status's Retry-After, the bytes a second of trickle, "
+            "or how many contacts of a reply are damaged. May be given several times. "
+            f"KIND is one of {', '.join(FaultKind)}.",
+        ),
+    ] = None,
     until_stdin_ends: Annotated[bool, typer.Option("--until-stdin-ends", hidden=True)] = False,
 ) -> None:
     """Serve a gateway with invented contacts to try things against, until Ctrl-C.
 
     Prints its URL and then a few wIds, each on a line. A wId that it does not know is refused.
+
+    Put your own service through faults, the same ones for the same seed: a twentieth of the calls
+    answered with 503, a hundredth cut, and an outage of 5 seconds every minute, with
+    `--faults status-503:0.05,short-body:0.01,refuse-connections@30+5/60`.
+    At its end it says how many of each were met.
     """
+    given_faults = read_faults(faults or [])
     with naming_options():
         check_number(
             "instances",
@@ -83,6 +101,7 @@ def emulator(
             refusing=number(refusing),
             contacts=number(contacts),
             latency=number(latency),
+            faults=given_faults,
             port=number(port),
         )
     problem = _serve(emulated, until_stdin_ends=until_stdin_ends)
@@ -90,6 +109,9 @@ def emulator(
         reason = os.strerror(problem.errno) if problem.errno else str(problem)
         advice = "; 0 takes a free one" if problem.errno == errno.EADDRINUSE else ""
         raise wrong("--port", f"{port} cannot be listened at: {reason}{advice}")
+    if given_faults:
+        met = ", ".join(f"{kind} {times:,}" for kind, times in emulated.faults_met.most_common())
+        HumanConsole().say(f"Faults met: {met or 'none'}.")
 
 
 def _serve(emulator: GatewayEmulator, *, until_stdin_ends: bool = False) -> OSError | None:

@@ -71,8 +71,9 @@ def _numbers(counts: FetchCounts) -> str:
     waiting = f"{reasons.total():,} waiting"
     if reasons:
         waiting += f" ({', '.join(_shares(reasons))})"
+    down = "".join(f"gateway {name} does not answer; " for name in sorted(counts.down))
     return (
-        f"{counts.fetched:,} done, {waiting}, {counts.failed:,} failed, "
+        f"{down}{counts.fetched:,} done, {waiting}, {counts.failed:,} failed, "
         f"{counts.contacts.total():,} contacts, {counts.contacts_a_second:,.0f} contacts/s"
     )
 

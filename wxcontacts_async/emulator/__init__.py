@@ -1,7 +1,18 @@
 """A gateway to develop and test against, on a real socket, with invented contacts."""
 
+from wxcontacts_async.emulator.connection import RecordedConnection
+from wxcontacts_async.emulator.faults import Fault, FaultKind
 from wxcontacts_async.emulator.population import Population
 from wxcontacts_async.emulator.script import EmulatedInstance, Refusal
 from wxcontacts_async.emulator.server import GatewayEmulator, RecordedCall
 
-__all__ = ["EmulatedInstance", "GatewayEmulator", "Population", "RecordedCall", "Refusal"]
+__all__ = [
+    "EmulatedInstance",
+    "Fault",
+    "FaultKind",
+    "GatewayEmulator",
+    "Population",
+    "RecordedCall",
+    "RecordedConnection",
+    "Refusal",
+]

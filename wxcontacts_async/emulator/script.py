@@ -6,6 +6,7 @@ import uuid
 import msgspec
 
 from wxcontacts_async.arguments import check_number
+from wxcontacts_async.emulator.faults import Fault, check_faults
 
 _MOST_CONTACTS = 40_000
 
@@ -27,6 +28,8 @@ class EmulatedInstance(msgspec.Struct, frozen=True, kw_only=True):
             first call, at least 0.
         refusal: What it answers once it is initialized, instead of contacts.
         latency: Seconds before each answer, at least 0; `math.inf` never answers.
+        faults: What goes wrong with calls for it, and when. They go before the faults of all
+            instances.
 
     Raises:
         InvalidArgumentError: An argument is out of its bounds.
@@ -38,6 +41,7 @@ class EmulatedInstance(msgspec.Struct, frozen=True, kw_only=True):
     initializing_seconds: float = 0.0
     refusal: Refusal | None = None
     latency: float = 0.0
+    faults: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:
         check_number(
@@ -52,6 +56,7 @@ class EmulatedInstance(msgspec.Struct, frozen=True, kw_only=True):
         check_number("initializing_seconds", self.initializing_seconds, at_least=0)
         if self.latency != float("inf"):
             check_number("latency", self.latency, at_least=0)
+        check_faults(self.faults, of_instance=True)
 
 
 def draw_instances(

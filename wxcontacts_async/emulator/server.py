@@ -1,23 +1,35 @@
-"""The emulator's HTTP server: it answers as the document says and records what it was asked."""
+"""The gateway emulator: it answers as the document says and records what it was asked."""
 
+import asyncio
 import math
-from collections.abc import Iterable, Mapping
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from types import TracebackType
 from typing import Literal, Self
 
 import msgspec
-from aiohttp import web
-from anyio import CancelScope, Event, sleep, sleep_forever
+from anyio import CancelScope, Event, Lock, sleep, sleep_forever
 
 from wxcontacts_async.arguments import check_number, check_w_id
 from wxcontacts_async.contacts import Contact, ContactSet
+from wxcontacts_async.emulator.connection import (
+    Connection,
+    RecordedConnection,
+    Request,
+    http_reply,
+)
+from wxcontacts_async.emulator.damage import damaged
+from wxcontacts_async.emulator.faults import Fault, FaultKind, FaultPlan, check_faults
+from wxcontacts_async.emulator.misbehaviour import delivers_reply, misbehave, replaces_reply
 from wxcontacts_async.emulator.population import Population
+from wxcontacts_async.emulator.port import Port
 from wxcontacts_async.emulator.script import EmulatedInstance, Refusal, draw_instances
 from wxcontacts_async.errors import InvalidArgumentError
 
 _HIGHEST_PORT = 65_535
-_SHUTDOWN_SECONDS = 0.1  # for calls that are under way, which may be without end
 
 
 class RecordedCall(msgspec.Struct):
@@ -27,14 +39,20 @@ class RecordedCall(msgspec.Struct):
         w_id: The instance that was asked for.
         began: When it came in, in seconds of `time.monotonic`.
         ended: When it was answered or its connection went; None while it is under way.
-        reply: What it was answered; "gone" if its connection went first.
+        reply: What it was answered; "gone" if its connection went first, "fault" if it was
+            answered with a fault and has no reply in the end.
+        fault: The fault that it met.
+        damaged: The user_names of the contacts in the reply that a fault damaged; all others
+            are as `contact_set` has them.
 
     """
 
     w_id: str
     began: float
     ended: float | None = None
-    reply: Literal["ready", "initializing", "refused", "gone"] | None = None
+    reply: Literal["ready", "initializing", "refused", "gone", "fault"] | None = None
+    fault: FaultKind | None = None
+    damaged: tuple[str, ...] = ()
 
 
 class _Request(msgspec.Struct, rename={"w_id": "wId"}):
@@ -64,6 +82,7 @@ class GatewayEmulator:
         contacts: How many contacts each instance has that is not given as an EmulatedInstance;
             None draws 10 to 10,000 for each.
         latency: Seconds before each answer of such an instance, at least 0.
+        faults: What goes wrong, and when.
         host: The address to listen at.
         port: The port to listen at, 0 to 65535; 0 takes a free one.
 
@@ -72,6 +91,8 @@ class GatewayEmulator:
         calls: What it was asked, in the order of arrival.
         under_way: How many calls are under way.
         max_under_way: The most that ever were.
+        faults_met: How often which fault was met: by calls, by connections that were reset as
+            they were made, and by the port, each time that it was closed.
 
     Raises:
         InvalidArgumentError: An argument is out of its bounds.
@@ -87,6 +108,7 @@ class GatewayEmulator:
         refusing: float = 0.0,
         contacts: int | None = None,
         latency: float = 0.0,
+        faults: Iterable[Fault] = (),
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -118,12 +140,22 @@ class GatewayEmulator:
         self.calls: list[RecordedCall] = []
         self.under_way = 0
         self.max_under_way = 0
+        self.faults_met: Counter[FaultKind] = Counter()
+        self._seed = seed
+        self._plan = FaultPlan(check_faults(faults), seed)
         self._host = host
-        self._port = port
-        self._runner: web.AppRunner | None = None
+        self._wanted_port = port
+        self._port = Port(admit=self._admit, answer=self._answer, tell=self._tell)
+        self._entered = 0.0
         self._url: str | None = None
         self._news = Event()
-        # By wId: how many calls it got, and when it got the first one.
+        self._is_down = False
+        self._turns_away = False
+        self._was_refused = False
+        self._schedule: asyncio.Task[None] | None = None
+        self._switching = Lock()  # of the port, which the schedule and `go_down` may both do
+        # By wId: how many calls it got, and when it got the first one that it answered.
+        self._asked: Counter[str] = Counter()
         self._called: dict[str, tuple[int, float]] = {}
 
     @property
@@ -139,11 +171,17 @@ class GatewayEmulator:
         """The wIds that it knows."""
         return list(self._instances)
 
+    @property
+    def connections(self) -> list[RecordedConnection]:
+        """The connections that it accepted, in the order of arrival."""
+        return self._port.records
+
     def set_instance(self, w_id: str, instance: EmulatedInstance) -> None:
         """Let an instance, known or not, answer otherwise from its next call on."""
         _check_instance(w_id, instance)
         self._instances[w_id] = instance
         self._called.pop(w_id, None)
+        self._asked.pop(w_id, None)
 
     def calls_of(self, w_id: str) -> list[RecordedCall]:
         """Return the calls for one instance, in the order of arrival."""
@@ -163,25 +201,55 @@ class GatewayEmulator:
         while self.under_way:
             await self._news.wait()
 
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_post("/getAllContact", self._answer)
-        # A handler is cancelled when its connection goes, so that it can be recorded.
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            handler_cancellation=True,
-            shutdown_timeout=_SHUTDOWN_SECONDS,
-        )
-        await self._runner.setup()
+    async def wait_for_connections(self, number: int) -> None:
+        """Wait until so many connections have been made."""
+        while len(self.connections) < number:
+            await self._news.wait()
+
+    async def go_down(self, *, listening: bool = False) -> None:
+        """Reset all connections and refuse new ones, as if the process had been killed.
+
+        Arguments:
+            listening: Reset new connections as they are made, rather than refuse them, so that
+                `connections` has those that are tried meanwhile.
+
+        """
+        if self._url is None:
+            msg = "go_down is for an emulator that has been entered"
+            raise InvalidArgumentError(msg)
+        self._is_down, self._turns_away = not listening, listening
+        await self._switch_port()
+        await self._port.reset_connections()
+
+    async def come_back(self) -> None:
+        """Serve again, at the same port; nothing else has changed."""
+        self._is_down = self._turns_away = False
+        if self._url is not None:
+            await self._switch_port()
+
+    @asynccontextmanager
+    async def down(self, *, listening: bool = False) -> AsyncIterator[None]:
+        """Be down within the block, as `go_down` says, and come back at its end."""
+        await self.go_down(listening=listening)
         try:
-            site = web.TCPSite(self._runner, self._host, self._port)
-            await site.start()
-        except OSError:
-            await self._runner.cleanup()
+            yield
+        finally:
+            with CancelScope(shield=True):
+                await self.come_back()
+
+    async def __aenter__(self) -> Self:
+        await self._port.bind(self._host, self._wanted_port)
+        self._entered = monotonic()
+        self._is_down = self._turns_away = False
+        try:
+            await self._switch_port()
+        except BaseException:
+            self._port.release()
             raise
-        host, port = self._runner.addresses[0][:2]
-        self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        host = f"[{self._port.host}]" if ":" in self._port.host else self._port.host
+        self._url = f"http://{host}:{self._port.number}"
+        if self._plan.refusing:
+            self._schedule = asyncio.get_running_loop().create_task(self._keep_schedule())
         return self
 
     async def __aexit__(
@@ -191,33 +259,117 @@ class GatewayEmulator:
         traceback: TracebackType | None,
     ) -> None:
         self._url = None
-        if self._runner is not None:
-            with CancelScope(shield=True):  # else its sockets would stay open
-                await self._runner.cleanup()
-
-    async def _answer(self, request: web.Request) -> web.Response:
         try:
-            w_id = _request_decoder.decode(await request.read()).w_id
+            if self._schedule is not None:
+                self._schedule.cancel()
+                with CancelScope(shield=True), suppress(asyncio.CancelledError):
+                    await self._schedule
+        finally:
+            self._schedule = None
+            await self._port.leave()
+
+    def _seconds(self) -> float:
+        """How long ago it was entered."""
+        return monotonic() - self._entered
+
+    async def _keep_schedule(self) -> None:
+        """Open and close the port when its faults say so."""
+        seconds = 0.0
+        while (change := self._plan.next_change(seconds)) is not None:
+            await sleep(max(change - self._seconds(), 0))
+            # A timer may be early. Then this is too; but what comes next is judged by the same
+            # time, so that no change is passed over.
+            seconds = self._seconds()
+            await self._switch_port(seconds)
+
+    async def _switch_port(self, seconds: float | None = None) -> None:
+        """Open or close the port, as it is to be now, or so many seconds after the start."""
+        async with self._switching:
+            refused = self._plan.refuses(self._seconds() if seconds is None else seconds)
+            if refused and not self._was_refused:
+                self.faults_met[FaultKind.REFUSE_CONNECTIONS] += 1
+            self._was_refused = refused
+            if refused or self._is_down:
+                self._port.close()
+                await self._port.reset_connections()
+            else:
+                await self._port.open()
+
+    def _admit(self, number: int) -> bool:
+        if self._turns_away:
+            return False
+        fault = self._plan.of_connection(number, self._seconds())
+        if fault is not None:
+            self.faults_met[fault.kind] += 1
+        return fault is None
+
+    async def _answer(self, connection: Connection, request: Request) -> None:
+        """Answer one request, and record it if it is a call."""
+        if request.path != "/getAllContact":
+            connection.write(_problem(404, "there is POST /getAllContact only"))
+            return
+        if request.method != "POST":
+            connection.write(_problem(405, "the method must be POST", "Allow: POST"))
+            return
+        try:
+            w_id = _request_decoder.decode(request.body).w_id
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return web.Response(status=400, text='the body must be {"wId": "..."}')
+            connection.write(_problem(400, 'the body must be {"wId": "..."}'))
+            return
         call = RecordedCall(w_id, monotonic(), reply="gone")
         self.calls.append(call)
+        self._asked[w_id] += 1
         self.under_way += 1
         self.max_under_way = max(self.max_under_way, self.under_way)
         self._tell()
         try:
-            instance = self._instances.get(w_id)
-            latency = instance.latency if instance else 0.0
-            if latency == math.inf:
-                await sleep_forever()
-            elif latency:
-                await sleep(latency)
-            call.reply, body = self._reply_to(w_id, instance)
+            await self._answer_call(connection, call, self._asked[w_id])
         finally:
             call.ended = monotonic()
             self.under_way -= 1
             self._tell()
-        return web.Response(body=body, content_type="application/json", charset="utf-8")
+        await connection.drained()
+
+    async def _answer_call(self, connection: Connection, call: RecordedCall, number: int) -> None:
+        """Answer the instance's call of that number, counted from 1, with a fault or without."""
+        instance = self._instances.get(call.w_id)
+        latency = instance.latency if instance else 0.0
+        if latency == math.inf:
+            await sleep_forever()
+        elif latency:
+            await sleep(latency)
+        fault = self._plan.of_call(
+            call.w_id,
+            number,
+            self._seconds(),
+            connected=connection.record.began - self._entered,
+            own=instance.faults if instance else (),
+        )
+        if fault is not None and replaces_reply(fault):
+            self._met(fault, call)
+            await misbehave(connection, fault, b"")
+            call.reply = "fault"
+            return
+        reply, body = self._reply_to(call.w_id, instance)
+        if fault is not None and fault.kind.strikes_contacts:
+            if reply == "ready":
+                rng = random.Random(f"damage {self._seed} {number} {call.w_id}")  # noqa: S311
+                harm = damaged(fault.kind, body, contacts=fault.contacts, rng=rng)
+                if harm.user_names:
+                    self._met(fault, call)
+                    call.damaged, body = harm.user_names, harm.body
+            fault = None
+        if fault is None:
+            connection.write(http_reply(body))
+            call.reply = reply
+            return
+        self._met(fault, call)
+        await misbehave(connection, fault, body)
+        call.reply = reply if delivers_reply(fault) else "fault"
+
+    def _met(self, fault: Fault, call: RecordedCall) -> None:
+        call.fault = fault.kind
+        self.faults_met[fault.kind] += 1
 
     def _reply_to(
         self,
@@ -239,6 +391,10 @@ class GatewayEmulator:
     def _tell(self) -> None:
         self._news.set()
         self._news = Event()
+
+
+def _problem(status: int, message: str, *headers: str) -> bytes:
+    return http_reply(message.encode(), status, content_type="text/plain", headers=headers)
 
 
 def _check_instance(w_id: object, instance: object) -> None:
