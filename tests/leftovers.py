@@ -15,7 +15,7 @@ def no_tasks_left() -> Iterator[None]:
     before = asyncio.all_tasks()
     yield
     left = [task.get_coro() for task in asyncio.all_tasks() - before]
-    ours = [coro for coro in left if "RequestHandler" not in repr(coro)]
+    ours = [coro for coro in left if "connection" not in repr(coro).lower()]
     assert not ours, f"tasks left: {ours}"
 
 

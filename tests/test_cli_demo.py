@@ -39,6 +39,7 @@ def test_its_emulator_ends_with_it_however_it_ends(number: signal.Signals, tmp_p
         assert "instances are missing from 'contacts.jsonl'" in ended.messages
 
 
+@pytest.mark.slow
 def test_it_ends_within_20_seconds_with_a_table_of_what_it_did(
     whole_demo: tuple[Popen[bytes], Path, float],
 ) -> None:

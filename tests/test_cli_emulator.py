@@ -4,7 +4,7 @@ import signal
 import socket
 
 from tests.test_cli_process import SECONDS, end, run, start
-from wxcontacts_async.emulator import GatewayEmulator
+from wxcontacts_async.emulator import FaultKind, GatewayEmulator
 
 
 def test_it_prints_its_url_and_a_few_wids_and_ctrl_c_is_its_normal_end() -> None:
@@ -46,6 +46,30 @@ def test_ctrl_c_ends_it_while_calls_are_under_way() -> None:
     assert end(fetching).code == 130
     assert ended.code == 0
     assert not ended.has_traceback
+
+
+def test_faults_are_met_as_they_are_given_and_counted_at_its_end() -> None:
+    process = start(
+        "emulator", "--port", "0", "--faults", "status-404=7:1@0+3600,null@3600", "--faults", "html"
+    )
+    assert process.stdout is not None
+    url, w_id = (process.stdout.readline().decode().strip() for _ in range(2))
+    fetched = run("fetch", w_id, "--gateway", url)
+    process.send_signal(signal.SIGINT)
+    ended = end(process)
+
+    assert fetched.code == 1
+    assert "404" in fetched.messages
+    assert "Faults met: status-404 1." in " ".join(ended.messages.split())
+    assert ended.code == 0
+
+
+def test_its_help_has_every_kind_of_fault() -> None:
+    words = "".join(run("emulator", "--help").output.replace("│", "").split())
+
+    assert "--faults" in words
+    for kind in FaultKind:
+        assert kind in words
 
 
 def test_it_can_be_made_to_end_with_its_standard_input() -> None:

@@ -68,3 +68,16 @@ def test_without_a_terminal_there_are_plain_lines_now_and_then(url: str, tmp_pat
     assert ended.code == 0
     assert "\x1b" not in ended.messages
     assert "1 s: 3 done, 3 waiting (initializing), 0 failed, 60 contacts" in ended.messages
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_that_a_gateway_does_not_answer() -> None:
+    # Most are told to wait, so that they call while nobody is there.
+    outage = ("--faults", "refuse-connections@1+3")
+    with emulator("--instances", "40", "--initializing", "0.9", "--contacts", "5", *outage) as url:
+        w_ids = GatewayEmulator(40).w_ids
+        code, shown = _run_on_terminal("fetch", *w_ids, "--gateway", url, "--init-interval", "1")
+
+    assert code == 0
+    assert f"gateway {url} does not answer; " in shown
+    assert "instances fetched" in shown

@@ -46,6 +46,13 @@ _WRONG: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("emulator", "--refusing", "nan"): ("--refusing", "at least 0 and at most 1"),
     ("emulator", "--contacts", "50000"): ("--contacts", "at most 40000"),
     ("emulator", "--latency", "-1"): ("--latency", "at least 0"),
+    ("emulator", "--faults", "status-418"): ("--faults", "no 'status-418'", "status-503", "null"),
+    ("emulator", "--faults", "null:1.5"): ("--faults", "share must be", "above 0 and at most 1"),
+    ("emulator", "--faults", "null:often"): ("--faults", "share must be", "not 'often'"),
+    ("emulator", "--faults", "null@5/9"): ("--faults", "must be like KIND[=N]", "'null@5/9'"),
+    ("emulator", "--faults", "null@5+9/3"): ("--faults", "every must be", "at least 9"),
+    ("emulator", "--faults", "null=3"): ("--faults", "null takes no number"),
+    ("emulator", "--faults", "status-503=0.5"): ("--faults", "retry_after must be a whole"),
     ("demo", "--output", "{}/absent/file"): ("--output", "No such file"),
 }
 

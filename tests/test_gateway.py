@@ -79,7 +79,15 @@ async def test_the_request_is_exactly_the_documents(suffix: str, path: str) -> N
 
 @pytest.mark.parametrize(
     "w_id",
-    ['"quoted"', "new\nline", "\x00\x1f", "微信🌸", "x" * 10_000, "a/b?c#d"],
+    [
+        '"quoted"',
+        '","wId":"another',
+        "new\nline\r\n\r\nPOST / HTTP/1.1",
+        "\x00\x1f\x7f\x85\u2028\u202e",
+        "微信🌸",
+        "x" * 10_000,
+        "a/b?c#d\\",
+    ],
 )
 async def test_any_w_id_arrives_as_it_is(w_id: str) -> None:
     async with RawServer(replying(http_reply())) as server:

@@ -24,6 +24,7 @@ from wxcontacts_async import (
     ReplyDecodeError,
     RetryPolicy,
 )
+from wxcontacts_async.emulator import EmulatedInstance, Fault, FaultKind, GatewayEmulator
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>502</html>", b"null", ONE_FRIEND[:40]])
@@ -69,6 +70,43 @@ async def test_a_broken_connection_or_body_is_tried_again(broken: bytes) -> None
     assert error.calls == 3
 
 
+BREAKS = [
+    FaultKind.RESET_BEFORE_HEADERS,
+    FaultKind.RESET_IN_HEADERS,
+    FaultKind.RESET_AFTER_HEADERS,
+    FaultKind.CLOSE_WITHOUT_REPLY,
+    FaultKind.SHORT_BODY,
+    FaultKind.UNENDED_CHUNKS,
+]
+
+
+@pytest.mark.parametrize("kind", BREAKS)
+async def test_a_call_that_breaks_off_twice_gets_every_contact_the_third_time(
+    kind: FaultKind,
+) -> None:
+    twice = Fault(kind, first_calls=2)
+    async with GatewayEmulator([W_ID], contacts=50, faults=[twice]) as emulator:
+        contacts = await fetch(emulator.url, retry=QUICKLY)
+        assert [call.reply for call in emulator.calls] == ["fault", "fault", "ready"]
+        assert list(contacts) == list(emulator.contact_set(W_ID))
+
+
+@pytest.mark.parametrize("kind", BREAKS)
+async def test_a_call_that_always_breaks_off_is_a_connection_error(kind: FaultKind) -> None:
+    async with GatewayEmulator([W_ID], contacts=50, faults=[Fault(kind)]) as emulator:
+        error = await failure(emulator.url, retry=RetryPolicy(2, initial_delay=0))
+    assert isinstance(error, GatewayConnectionError)
+    assert (error.calls, error.transient) == (2, True)
+    assert "Check that the gateway runs" in str(error)
+
+
+async def test_connections_that_are_reset_as_they_are_made_are_tried_again() -> None:
+    twice = Fault(FaultKind.RESET_CONNECTIONS, first_calls=2)
+    async with GatewayEmulator([W_ID], contacts=50, faults=[twice]) as emulator:
+        assert len(await fetch(emulator.url, retry=QUICKLY)) == 50
+        assert [one.turned_away for one in emulator.connections] == [True, True, False]
+
+
 async def test_what_is_not_http_is_an_undecodable_reply_and_shows_no_bytes() -> None:
     error = await failure_of(replying(b"SSH-2.0-OpenSSH_9.2 wxid_secret\r\n\r\n"))
     assert isinstance(error, ReplyDecodeError)
@@ -91,6 +129,7 @@ async def test_a_host_that_does_not_exist_is_a_connection_error() -> None:
     error = await failure("http://gateway.invalid")
     assert isinstance(error, GatewayConnectionError)
     assert "could not be resolved" in str(error)
+    assert "Check that the gateway runs and that its base_url is right." in str(error)
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +172,7 @@ async def test_a_gateway_that_speaks_no_tls_is_final_and_says_what_to_check() ->
     assert isinstance(error, GatewayConnectionError)
     assert error.calls == 1
     assert "no TLS connection" in str(error)
+    assert "Check the gateway's certificate" in str(error)
 
 
 async def test_silence_ends_in_a_timeout() -> None:
@@ -157,6 +197,18 @@ async def test_a_reply_that_trickles_ends_in_the_total_timeout() -> None:
     async with RawServer(trickle) as server:
         error = await failure(Gateway(server.url, request_timeout=0.3))
     assert isinstance(error, GatewayTimeoutError)
+
+
+async def test_a_reply_of_one_byte_a_second_ends_in_the_total_timeout() -> None:
+    trickle = Fault(FaultKind.TRICKLE, bytes_per_second=1)
+    async with GatewayEmulator({W_ID: EmulatedInstance(contacts=1)}, faults=[trickle]) as emulator:
+        error = await failure(Gateway(emulator.url, request_timeout=1.2))
+        await emulator.wait_until_idle()
+        (call,) = emulator.calls
+    assert isinstance(error, GatewayTimeoutError)
+    assert "no complete reply within 1.2 s" in str(error)
+    assert call.ended is not None
+    assert 1.1 < call.ended - call.began < 5
 
 
 async def test_no_connection_within_the_connect_timeout_is_a_timeout() -> None:

@@ -1,12 +1,14 @@
-"""Replies without end, and secrets that must stay secret."""
+"""Replies without end, wIds that are none, and secrets that must stay secret."""
 
 import tracemalloc
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from anyio.abc import SocketStream
 
-from tests.one_call import QUICKLY, failure, fetch
+from tests.one_call import QUICKLY, W_ID, failure, fetch
 from tests.raw_server import (
     ONE_FRIEND,
     Answer,
@@ -15,9 +17,31 @@ from tests.raw_server import (
     replying,
 )
 from wxcontacts_async import (
+    Failed,
     Gateway,
+    GatewayTimeoutError,
+    Instance,
+    InvalidArgumentError,
+    ReplyDecodeError,
     ReplyTooLargeError,
+    SessionPool,
+    WxContactsError,
 )
+from wxcontacts_async.emulator import Fault, FaultKind, GatewayEmulator
+
+MEBIBYTE = 1024 * 1024
+
+
+@contextmanager
+def at_most(peak: int) -> Iterator[None]:
+    """Check that what is allocated meanwhile is never more than so many bytes."""
+    tracemalloc.start()
+    try:
+        yield
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < peak
 
 
 async def endless(stream: SocketStream, request: bytes) -> None:  # noqa: ARG001
@@ -45,15 +69,75 @@ def bomb(size: int) -> Answer:
 )
 async def test_a_reply_past_max_reply_bytes_is_stopped_while_it_arrives(answer: Answer) -> None:
     async with RawServer(answer) as server:
-        tracemalloc.start()
-        error = await failure(Gateway(server.url, max_reply_bytes=1_000_000), retry=QUICKLY)
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
+        with at_most(20_000_000):
+            error = await failure(Gateway(server.url, max_reply_bytes=1_000_000), retry=QUICKLY)
         await server.wait_for(lambda: server.open_connections == 0)
     assert isinstance(error, ReplyTooLargeError)
     assert error.calls == 1
     assert "larger than max_reply_bytes, 1000000 bytes" in str(error)
-    assert peak < 20_000_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "ending"),
+    [
+        (FaultKind.GZIP_BOMB, ReplyTooLargeError),  # 10 MB that are 10 GB
+        (FaultKind.ENDLESS_BODY, ReplyTooLargeError),
+        (FaultKind.TINY_CHUNKS, ReplyTooLargeError),  # a million of a byte each
+        (FaultKind.ENDLESS_HEADERS, ReplyDecodeError),
+    ],
+)
+async def test_what_has_no_end_is_stopped_and_memory_stays_flat(
+    kind: FaultKind,
+    ending: type[WxContactsError],
+) -> None:
+    async with GatewayEmulator([W_ID], contacts=1, faults=[Fault(kind)]) as emulator:
+        gateway = Gateway(emulator.url, max_reply_bytes=MEBIBYTE // 8)
+        await failure(gateway)  # what is made once, and kept, is made now
+        with at_most(8 * MEBIBYTE):
+            error = await failure(gateway)
+        await emulator.wait_until_idle()
+    assert type(error) is ending
+
+
+@pytest.mark.parametrize("kind", [FaultKind.GZIP_BOMB, FaultKind.ENDLESS_BODY])
+async def test_what_has_no_end_and_no_limit_is_stopped_by_the_timeout(kind: FaultKind) -> None:
+    async with GatewayEmulator([W_ID], contacts=1, faults=[Fault(kind)]) as emulator:
+        gateway = Gateway(emulator.url, max_reply_bytes=2**60, request_timeout=0.05)
+        error = await failure(gateway)
+        await emulator.wait_until_idle()
+    assert type(error) is GatewayTimeoutError
+
+
+async def test_a_reply_in_a_million_tiny_chunks_is_read_all_the_same() -> None:
+    tiny = Fault(FaultKind.TINY_CHUNKS)
+    async with GatewayEmulator([W_ID], contacts=5, faults=[tiny]) as emulator:
+        contacts = await fetch(emulator.url)
+        assert list(contacts) == list(emulator.contact_set(W_ID))
+
+
+async def test_a_lone_surrogate_in_a_w_id_is_refused_where_it_is_given() -> None:
+    no_text = "w\ud83d"
+    async with RawServer(replying(http_reply())) as server, SessionPool(server.url) as pool:
+        with pytest.raises(InvalidArgumentError, match="w_id must be valid Unicode"):
+            await pool.fetch(no_text)
+        with pytest.raises(InvalidArgumentError, match="w_id must be valid Unicode"):
+            Instance(no_text)
+        report = await pool.fetch_all([no_text, W_ID])
+    failed = next(outcome for outcome in report.outcomes if isinstance(outcome, Failed))
+    assert isinstance(failed.error, InvalidArgumentError)
+    assert str(failed.error).encode()
+    assert list(report.contacts) == [W_ID]
+    assert len(server.requests) == 1
+
+
+async def test_a_w_id_of_any_length_and_kind_is_short_and_plain_in_an_error() -> None:
+    w_id = "\x1b[2J\r\n\u202e" + "微" * 10_000
+    async with RawServer(replying(http_reply(b"", status="404 No"))) as server:
+        with pytest.raises(WxContactsError) as raised:
+            await fetch(server.url, w_id=w_id)
+    assert len(str(raised.value)) < 500
+    assert str(raised.value).isprintable()
+    assert raised.value.w_id == w_id
 
 
 async def test_a_reply_of_just_max_reply_bytes_is_read() -> None:

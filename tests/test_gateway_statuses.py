@@ -33,12 +33,25 @@ async def test_a_redirect_is_refused_and_says_so(status: int) -> None:
     assert elsewhere.connections == 0
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 418])
-async def test_other_client_errors_are_final_at_once(status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (400, 'Check that base_url is that of a getAllContact gateway, which takes {"wId": ...}'),
+        (401, "Check the credentials in the Gateway's headers."),
+        (403, "Check the credentials in the Gateway's headers."),
+        (404, "Check base_url: POST {base_url}/getAllContact must exist."),
+        (405, "Check base_url: POST {base_url}/getAllContact must exist."),
+        (418, "Check base_url and the Gateway's headers."),
+    ],
+)
+async def test_other_client_errors_are_final_at_once_and_say_what_to_check(
+    status: int,
+    advice: str,
+) -> None:
     error = await failure_of(replying(http_reply(b"", status=f"{status} No")), retry=QUICKLY)
     assert isinstance(error, GatewayHTTPError)
     assert (error.status, error.calls) == (status, 1)
-    assert "Check" in str(error)
+    assert f"after 1 call: HTTP status {status}. {advice}" in str(error)
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
@@ -72,15 +85,18 @@ async def test_an_initializing_reply_starts_the_count_of_attempts_again() -> Non
         assert [outcome.calls async for outcome in outcomes] == [6]
 
 
-@pytest.mark.parametrize("form", ["seconds", "date"])
-async def test_retry_after_is_obeyed(form: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "form"),
+    [("429 Slow down", "seconds"), ("503 Busy", "date")],
+)
+async def test_retry_after_is_obeyed(status: str, form: str) -> None:
     moment = datetime.now(UTC) + timedelta(seconds=2)
     value = "1" if form == "seconds" else moment.strftime("%a, %d %b %Y %H:%M:%S GMT")
     times: list[float] = []
 
     async def answer(stream: SocketStream, request: bytes) -> None:  # noqa: ARG001
         times.append(anyio.current_time())
-        busy = http_reply(b"", status="503 Busy", headers=f"Retry-After: {value}\n")
+        busy = http_reply(b"", status=status, headers=f"Retry-After: {value}\n")
         await stream.send(busy if len(times) == 1 else http_reply())
 
     async with RawServer(answer) as server:

@@ -1,6 +1,7 @@
 """What always holds: the seven promises of the library, each with what would break it."""
 
 import asyncio
+import gc
 import logging
 import math
 from collections.abc import Iterator
@@ -58,13 +59,17 @@ async def test_waiting_instances_do_not_delay_one_that_is_ready() -> None:
 
 async def test_an_instance_that_backs_off_holds_no_slot() -> None:
     async def answer(stream: SocketStream, request: bytes) -> None:
-        later = http_reply(b"", status="503 Later", headers="Retry-After: 3000\n")
+        later = http_reply(b"", status="500 Later")
         await stream.send(later if b"busy" in request else http_reply())
 
     witness = Witness()
     async with (
         RawServer(answer) as server,
-        SessionPool(Gateway(server.url, max_concurrency=1), observers=[witness]) as pool,
+        SessionPool(
+            Gateway(server.url, max_concurrency=1),
+            retry=RetryPolicy(initial_delay=1e6, max_delay=1e6),
+            observers=[witness],
+        ) as pool,
         pool.stream(["busy"]),
     ):
         await witness.wait_for(lambda: len(witness.events) == 2)
@@ -281,6 +286,51 @@ async def test_the_source_is_read_no_further_than_max_pending() -> None:
             await anext(outcomes)
             await settle()
             assert given <= taken + 50
+
+
+async def test_an_outcome_that_was_read_is_not_kept_while_the_next_call_is_under_way() -> None:
+    instances = {
+        "read and gone": EmulatedInstance(contacts=5),
+        "silent": EmulatedInstance(latency=math.inf),
+    }
+    async with (
+        GatewayEmulator(instances) as emulator,
+        SessionPool(Gateway(emulator.url, max_concurrency=1)) as pool,
+        pool.stream(instances) as outcomes,
+    ):
+        outcome = await anext(outcomes)
+        assert isinstance(outcome, Fetched)
+        del outcome
+        await emulator.wait_for_calls(2)
+        assert "read and gone" not in [
+            found.w_id for found in gc.get_objects() if isinstance(found, ContactSet)
+        ]
+
+
+async def test_many_fetches_do_not_pile_up_replies_that_wait_to_be_decoded() -> None:
+    decoded = most_ahead = 0
+
+    def slow_to_decode(code: str, message: str) -> bool:  # noqa: ARG001  # a predicate's shape
+        nonlocal decoded, most_ahead
+        most_ahead = max(most_ahead, len(server.requests) - decoded)
+        decoded += 1
+        begun = perf_counter()
+        while perf_counter() - begun < 0.003:
+            pass
+        return False
+
+    async with (
+        RawServer(replying(http_reply())) as server,
+        SessionPool(
+            Gateway(server.url, max_concurrency=4),
+            initialization=InitializationWait(is_initializing=slow_to_decode),
+        ) as pool,
+        anyio.create_task_group() as tasks,
+    ):
+        for number in range(100):
+            tasks.start_soon(pool.fetch, f"w{number}")
+    assert decoded == 100
+    assert most_ahead <= 2 * 4
 
 
 # 4. The event loop stays alive.

@@ -146,6 +146,17 @@ async def test_a_reader_is_told_that_the_stream_was_left_by_another_task() -> No
         await settle()
 
 
+async def test_a_stream_that_is_entered_after_its_pool_was_left_says_so() -> None:
+    async with GatewayEmulator(["a"], contacts=1) as emulator:
+        async with SessionPool(emulator.url) as pool:
+            stream = pool.stream(["a"])
+        with no_tasks_left(), anyio.fail_after(5):
+            async with stream as outcomes:
+                with pytest.raises(PoolClosedError, match="the pool is not open"):
+                    await anext(outcomes)
+        assert emulator.calls == []
+
+
 async def test_a_consumer_may_fetch_while_its_stream_is_full() -> None:
     async with (
         GatewayEmulator([f"w{i}" for i in range(100)], contacts=1) as emulator,

@@ -222,6 +222,24 @@ async def test_another_event_loop_is_refused() -> None:
     assert "another event loop" in str(errors[0])
 
 
+async def test_two_event_loops_have_a_pool_each_at_the_same_time() -> None:
+    fetched: list[int] = []
+    both_are_open = threading.Barrier(2, timeout=10)
+
+    async def use(url: str) -> None:
+        async with SessionPool(url) as pool:
+            both_are_open.wait()
+            fetched.append(len((await pool.fetch_all(["a", "b"])).contacts))
+
+    async with GatewayEmulator(["a", "b"], contacts=1) as emulator:
+        threads = [threading.Thread(target=asyncio.run, args=(use(emulator.url),)) for _ in "12"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            await anyio.to_thread.run_sync(thread.join)
+    assert fetched == [2, 2]
+
+
 async def test_an_unexpected_error_of_given_code_fails_its_instance_alone() -> None:
     def buggy(code: str, message: str) -> bool:
         if code == "1001":

@@ -1,0 +1,80 @@
+"""A soak of a few seconds loses nothing, and what would be lost is noticed."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from benchmarks.soak import Soak, SoakPlan
+from benchmarks.soak_table import SoakFigures, render
+from benchmarks.soak_truth import Comparison, Truth, compare
+from wxcontacts_async import ContactKind, RejectedContact
+from wxcontacts_async.emulator import FaultKind
+
+TRUTH = Truth(contacts=20, seed=0).of(0)
+FRIEND, *OTHER_FRIENDS = TRUTH.friends
+
+
+def test_a_short_soak_with_a_restart_loses_nothing_and_leaves_nothing() -> None:
+    plan = SoakPlan(4.0, instances=200, killed_after=(1.5, 1.5), away_for=(0.3, 0.3))
+    figures = asyncio.run(Soak(plan).run())
+    assert figures.passed
+    assert figures.lost == figures.foreign == figures.not_once == 0
+    assert figures.tasks_left == figures.sockets_left == 0
+    assert figures.restarts >= 1
+    assert len(figures.faults) > 10
+    assert figures.expected == 20 * figures.fetched > 0
+    assert figures.streams > 0
+
+
+def test_a_contact_that_is_not_there_is_lost_unless_it_is_rejected_with_its_bytes() -> None:
+    without = msgspec.structs.replace(TRUTH, friends=tuple(OTHER_FRIENDS))
+    kind = FaultKind.USER_NAME_NULL
+    assert compare(without, TRUTH, kind) == Comparison(20, lost=1)
+
+    raw = msgspec.json.encode(FRIEND).replace(FRIEND.user_name.encode(), b"")
+    rejected = RejectedContact(ContactKind.FRIEND, raw, "userName is empty")
+    with_it = msgspec.structs.replace(without, rejected=(rejected,))
+    assert compare(with_it, TRUTH, kind) == Comparison(20, rejected=1)
+    assert compare(with_it, TRUTH, FaultKind.LONE_SURROGATE) == Comparison(20, lost=1)
+
+
+@pytest.mark.parametrize(
+    ("nick_name", "expected"),
+    [
+        ("\ufffd{}", Comparison(20, repaired=1)),
+        ("\t\n\x01{}", Comparison(20, repaired=1)),
+        ("someone else", Comparison(20, lost=1)),
+        ("", Comparison(20, lost=1)),
+    ],
+)
+def test_text_may_differ_by_what_cannot_be_read_and_no_more(
+    nick_name: str,
+    expected: Comparison,
+) -> None:
+    changed = msgspec.structs.replace(FRIEND, nick_name=nick_name.format(FRIEND.nick_name))
+    received = msgspec.structs.replace(TRUTH, friends=(changed, *OTHER_FRIENDS))
+    assert compare(received, TRUTH, FaultKind.LONE_SURROGATE) == expected
+    assert compare(received, TRUTH, FaultKind.NOT_AN_OBJECT) == Comparison(20, lost=1)
+
+
+def test_two_damaged_contacts_are_one_too_many() -> None:
+    changed = [
+        msgspec.structs.replace(friend, nick_name=f"\ufffd{friend.nick_name}")
+        for friend in TRUTH.friends[:2]
+    ]
+    received = msgspec.structs.replace(TRUTH, friends=(*changed, *TRUTH.friends[2:]))
+    assert compare(received, TRUTH, FaultKind.LONE_SURROGATE) == Comparison(20, repaired=1, lost=1)
+
+
+def test_contacts_of_another_instance_are_noticed() -> None:
+    assert compare(Truth(20, seed=0).of(1), TRUTH, FaultKind.LONE_SURROGATE).foreign > 0
+
+
+def test_the_table_says_what_was_lost() -> None:
+    figures = SoakFigures(instances=200, contacts=20)
+    assert figures.passed
+    figures.add(Comparison(20, lost=1))
+    assert not figures.passed
+    assert "| **contacts lost** | **1** |" in render(figures)
+    assert "| contacts received | 19 |" in render(figures)

@@ -1,0 +1,106 @@
+"""The turnstile: who decodes, and how much in one tick."""
+
+import asyncio
+from time import perf_counter
+
+from anyio.lowlevel import checkpoint
+
+from wxcontacts_async.turnstile import DecodeTurnstile
+
+
+class Reply:
+    """A reply that takes a while to decode and notes in which tick it was."""
+
+    def __init__(self, log: list[str], name: str, seconds: float = 0.0) -> None:
+        self._log = log
+        self._name = name
+        self._seconds = seconds
+
+    def decode(self) -> None:
+        begun = perf_counter()
+        while perf_counter() - begun < self._seconds:
+            pass
+        self._log.append(self._name)
+
+    def wake_reader(self) -> None:
+        self._log.append(f"wake for {self._name}")
+
+
+async def test_a_reader_is_woken_and_decodes_before_the_tick_ends() -> None:
+    log: list[str] = []
+    turnstile = DecodeTurnstile()
+    turnstile.add(Reply(log, "a"))
+    assert log == ["wake for a"]
+    assert turnstile.decode_next()
+    assert not turnstile.decode_next()
+    assert log == ["wake for a", "a"]
+
+
+async def test_what_no_reader_comes_for_is_decoded_in_the_next_tick_in_the_order_of_arrival() -> (
+    None
+):
+    log: list[str] = []
+    turnstile = DecodeTurnstile()
+    for name in "abc":
+        turnstile.add(Reply(log, name))
+    del log[:]
+    await checkpoint()
+    await checkpoint()
+    assert log == ["a", "b", "c"]
+
+
+async def test_who_reads_decodes_no_more_than_a_tick_may() -> None:
+    log: list[str] = []
+    turnstile = DecodeTurnstile(seconds_a_tick=0.001)
+    for name in "abcd":
+        turnstile.add(Reply(log, name, seconds=0.0006))
+    del log[:]
+    while turnstile.decode_next():
+        pass
+    assert log == ["a", "b"]
+
+
+async def test_readers_and_the_end_of_the_tick_share_one_ticks_time() -> None:
+    loop = asyncio.get_running_loop()
+    log: list[str] = []
+    turnstile = DecodeTurnstile(seconds_a_tick=0.001)
+    ticks = 0
+
+    def read() -> None:
+        while turnstile.decode_next():
+            pass
+
+    def begin_tick() -> None:
+        # It was the first to be scheduled and schedules itself first, so it begins every tick.
+        nonlocal ticks
+        ticks += 1
+        log.append("tick")
+        if ticks < 60:
+            loop.call_soon(begin_tick)
+            loop.call_soon(read)
+        read()
+
+    loop.call_soon(begin_tick)
+    for number in range(10):
+        turnstile.add(Reply(log, f"{number}", seconds=0.002))
+    while ticks < 60:
+        loop.call_soon(read)
+        await checkpoint()
+    in_ticks = "".join(entry[0] for entry in log).split("t")
+    decoded = [sum(letter.isdigit() for letter in letters) for letters in in_ticks]
+    assert sum(decoded) == 10
+    assert max(decoded) == 1
+
+
+async def test_what_still_waits_when_it_is_cleared_is_not_decoded() -> None:
+    log: list[str] = []
+    turnstile = DecodeTurnstile()
+    turnstile.add(Reply(log, "a"))
+    turnstile.clear()
+    for _ in range(5):
+        await checkpoint()
+    assert log == ["wake for a"]
+    turnstile.add(Reply(log, "b"))
+    await checkpoint()
+    await checkpoint()
+    assert log[-1] == "b"
