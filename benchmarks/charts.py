@@ -15,9 +15,16 @@ from benchmarks.measured import Measured
 
 # A card of its own colour, so that it does not matter what is behind it.
 _CARD, _INK, _GRID = "#f6f8fa", "#1f2328", "#d0d7de"
-_COLOURS = {"floor": "#8c959f", "library": "#1a7f37", "usual": "#bf8700", "msgspec": "#0969da"}
+_COLOURS = {
+    "floor": "#8c959f",
+    "limit": "#afb8c1",
+    "library": "#1a7f37",
+    "usual": "#bf8700",
+    "msgspec": "#0969da",
+}
 _MEANINGS = {
     "floor": "the floor",
+    "limit": "aiohttp in a bare loop",
     "library": "wxcontacts_async",
     "usual": "a peer with its usual decode",
     "msgspec": "a peer with msgspec",

@@ -9,7 +9,7 @@ from benchmarks.measured import Measured
 from benchmarks.workloads import INITIALIZATION_INTERVAL, SLOTS, workloads
 
 _MET = {True: "met", False: "**not met**", None: "-"}
-_SIDE_BY_SIDE = ("200", "2000", "10000", "latency", "many")
+_SIDE_BY_SIDE = ("200", "2000", "10000", "2000-settled", "10000-settled", "latency", "many")
 
 
 def render(figures: Figures) -> str:
@@ -35,6 +35,14 @@ def _lines(figures: Figures) -> Iterator[str]:
             yield ""
             yield f"## {workload.title[0].upper()}{workload.title[1:]}"
             yield ""
+            if workload.settled_heap:
+                yield (
+                    "A fresh process gives memory back to the system after each reply and takes it "
+                    "again, page fault by page fault, for the next; only the library keeps it. "
+                    "Here every process begins with small objects all over its heap, as one that "
+                    "has been up for a while has, so that nobody gives memory back."
+                )
+                yield ""
             if workload.in_full:
                 yield (
                     f"{', '.join(workload.in_full)} fetches them all, the others as many as "
@@ -64,7 +72,9 @@ def _circumstances(figures: Figures) -> Iterator[str]:
         + (", pinned to one core, the server to another. " if machine.pinned else ", not pinned. ")
         + "A figure is the median over the rounds. A ratio is of two figures of the same round, "
         "shown as median (lowest to highest). What is `-uvloop` is compared with the floor on "
-        "uvloop, all others with the floor on asyncio."
+        "uvloop, all others with the floor on asyncio. `aiohttp-bare` is the library's HTTP "
+        "session and decode in a bare loop, with nothing else of the library: what lies between it "
+        "and the floor is aiohttp's, what lies between it and the library is the library's."
     )
     for name, packages in figures.missing.items():
         yield ""

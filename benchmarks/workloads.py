@@ -31,6 +31,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
         bursts: Meanwhile SLOTS replies come together, and again when the last one is decoded.
         at_few: Those who fetch them in full also fetch FEW, to compare the cost of an instance.
         initializing: Instances of odd number are told to wait.
+        settled_heap: The process begins with the heap of one that has been up for a while.
 
     """
 
@@ -45,6 +46,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     bursts: bool = False
     at_few: bool = False
     initializing: bool = False
+    settled_heap: bool = False
 
 
 def workloads(*, quick: bool) -> list[Workload]:
@@ -53,14 +55,19 @@ def workloads(*, quick: bool) -> list[Workload]:
     many = 5_000 if quick else MANY
     initialized = 250 if quick else 2_000
     latency, initialization_latency = 0.05, 0.02
-    few_contenders = ("floor", "wxcontacts_async", "aiohttp-msgspec", "wreq-msgspec")
+    few = ("floor", "wxcontacts_async", "aiohttp-bare", "aiohttp-msgspec", "wreq-msgspec")
+    some = (
+        few
+        if quick
+        else (*few, "floor-uvloop", "wxcontacts_async-uvloop", "aiohttp-json", "httpx-json")
+    )
     return [
         *(
             Workload(
                 name=str(contacts),
                 title=f"replies of {contacts:,} contacts",
                 setup=Setup(contacts),
-                seconds=share,
+                seconds=0.8 * share,
                 lag_seconds=lag_seconds * share,
                 bursts=bursts,
             )
@@ -70,13 +77,24 @@ def workloads(*, quick: bool) -> list[Workload]:
                 (10_000, 1.0, True),
             )
         ),
+        *(
+            Workload(
+                name=f"{contacts}-settled",
+                title=f"replies of {contacts:,} contacts, in a process that has been up long",
+                setup=Setup(contacts),
+                seconds=0.7 * share,
+                contenders=few,
+                settled_heap=True,
+            )
+            for contacts in (2_000, 10_000)
+        ),
         Workload(
             name="latency",
             title=f"replies of 200 contacts, a gateway with {latency * 1000:.0f} ms of latency",
             setup=Setup(200, latency=latency),
             seconds=0.6 * share,
             lag_seconds=0.3 * share,
-            contenders=few_contenders if quick else (),
+            contenders=some,
         ),
         Workload(
             name="many",
@@ -86,7 +104,7 @@ def workloads(*, quick: bool) -> list[Workload]:
             in_full=("wxcontacts_async",),
             seconds=0.6 * share,
             at_few=True,
-            contenders=few_contenders if quick else (),
+            contenders=some,
         ),
         Workload(
             name="initialization",

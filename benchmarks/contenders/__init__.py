@@ -34,8 +34,9 @@ class Contender(msgspec.Struct, frozen=True):
     Attributes:
         name: How it is called in the report and in `--only`.
         module: Its module in this package.
-        role: The floor, the library, a peer with the decode that most use with it (`usual`), a
-            peer with msgspec, or the retry loop that is measured in initialization alone.
+        role: The floor, the library, what the library could be at best with the HTTP client that
+            it has (`limit`), a peer with the decode that most use with it (`usual`), a peer with
+            msgspec, or the retry loop that is measured in initialization alone.
         packages: What must be installed for it.
         loop: The event loop that it runs on.
         pure_python: Whether its HTTP client is written in Python, if perhaps with a C parser.
@@ -44,7 +45,7 @@ class Contender(msgspec.Struct, frozen=True):
 
     name: str
     module: str
-    role: Literal["floor", "library", "usual", "msgspec", "retry loop"]
+    role: Literal["floor", "library", "limit", "usual", "msgspec", "retry loop"]
     packages: tuple[str, ...]
     loop: Literal["asyncio", "uvloop"] = "asyncio"
     pure_python: bool = True
@@ -76,6 +77,7 @@ LIBRARY_UVLOOP = Contender(
     ("wxcontacts_async", "uvloop"),
     "uvloop",
 )
+AIOHTTP_BARE = Contender("aiohttp-bare", "aiohttp_bare", "limit", ("aiohttp", "msgspec"))
 AIOHTTP_MSGSPEC = Contender("aiohttp-msgspec", "aiohttp_msgspec", "msgspec", ("aiohttp", "msgspec"))
 RETRY_LOOP = Contender("retry-loop", "retry_loop", "retry loop", ("aiohttp", "msgspec"))
 CONTENDERS = (
@@ -83,6 +85,7 @@ CONTENDERS = (
     LIBRARY,
     FLOOR_UVLOOP,
     LIBRARY_UVLOOP,
+    AIOHTTP_BARE,
     Contender("aiohttp-json", "aiohttp_json", "usual", ("aiohttp",)),
     AIOHTTP_MSGSPEC,
     Contender("httpx-json", "httpx_json", "usual", ("httpx",)),

@@ -22,6 +22,7 @@ async def opened(base_url: str, slots: int) -> AsyncGenerator[FetchAll]:
                     if not isinstance(outcome, Fetched):
                         raise outcome.error
                     on_fetched(outcome)
+                    del outcome  # else it would live while the next one is decoded
 
         yield fetch_all
 
