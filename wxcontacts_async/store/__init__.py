@@ -1,0 +1,42 @@
+"""A database that is kept in step with what gateways answer; needs the extra `store`."""
+
+from wxcontacts_async.store.arrow import to_arrow
+from wxcontacts_async.store.contact_store import ContactStore
+from wxcontacts_async.store.errors import (
+    NotSyncedError,
+    StoreBusyError,
+    StoreConnectionError,
+    StoreError,
+    StoreVersionError,
+)
+from wxcontacts_async.store.parquet import write_parquet
+from wxcontacts_async.store.records import (
+    ChangeKind,
+    ContactChange,
+    ContactVersion,
+    DeltaCounts,
+    StoredInstance,
+    Suspicion,
+    Synced,
+)
+from wxcontacts_async.store.sync import SyncResult, SyncStream
+
+__all__ = [
+    "ChangeKind",
+    "ContactChange",
+    "ContactStore",
+    "ContactVersion",
+    "DeltaCounts",
+    "NotSyncedError",
+    "StoreBusyError",
+    "StoreConnectionError",
+    "StoreError",
+    "StoreVersionError",
+    "StoredInstance",
+    "Suspicion",
+    "SyncResult",
+    "SyncStream",
+    "Synced",
+    "to_arrow",
+    "write_parquet",
+]

@@ -1,0 +1,202 @@
+"""Contact sets as Arrow tables, and back."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter, itemgetter
+from typing import Any
+
+import pyarrow as pa
+
+from wxcontacts_async.contacts import Contact, ContactKind, ContactSet, Sex
+from wxcontacts_async.errors import InvalidArgumentError
+from wxcontacts_async.store.formats import COLUMNS, FIELDS, fetched_in_utc, misfit
+
+_REQUIRED = frozenset({"w_id", "user_name", "kind", "sex", "fetched_at"})
+_TYPES = {"sex": pa.int64(), "fetched_at": pa.timestamp("us", tz="UTC")}
+
+CONTACT_SCHEMA = pa.schema(
+    [
+        pa.field(name, _TYPES.get(name, pa.string()), nullable=name not in _REQUIRED)
+        for name in COLUMNS
+    ],
+)
+
+# A column of that many rows is made in less than a millisecond, for which the GIL is held.
+_BATCH_ROWS = 10_000
+_EXPECTED = {pa.string(): "valid Unicode text", pa.int64(): "a whole number of 64 bits"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_GETTERS = {name: attrgetter(name) for name in FIELDS}
+
+_sex = lru_cache(Sex)  # an unlisted one is made each time it is called
+
+
+def to_arrow(contact_sets: Iterable[ContactSet[Contact]] | ContactSet[Contact]) -> pa.Table:
+    """Return the contacts of one or many sets as a table, for pandas, Polars or DuckDB.
+
+    It has one row for each contact of each merged set, in the order of the sets, and the columns
+    of `CONTACT_SCHEMA`. A set with no contacts has no row; what was rejected and the fields that
+    a subclass of Contact adds are not in the table. It is in chunks of some thousand rows, and
+    the GIL is never held for more than one column of one.
+
+    Arguments:
+        contact_sets: One set, or an iterable of sets, which is read once.
+
+    Raises:
+        InvalidArgumentError: It is neither, or a hand-made set holds what a column cannot: text
+            that is no valid Unicode, a `sex` beyond 64 bits, null for what is required, or a
+            `fetched_at` without a time zone. Names the wId and the field, never the value.
+
+    """
+    return pa.Table.from_batches(_batches(each_set(contact_sets)), CONTACT_SCHEMA)
+
+
+def contact_sets(table: pa.Table | pa.RecordBatchReader) -> Iterator[ContactSet[Contact]]:
+    """Return the sets of which a table has the rows; the way back from `to_arrow`.
+
+    Adjacent rows of the same w_id and fetched_at are one set. They are in the list that their
+    kind names, in the order of the rows. Rows are read as the sets are asked for.
+
+    Arguments:
+        table: The rows, sorted or at least grouped by w_id: a table, or a reader of batches
+            where they do not fit into memory. Columns beyond those of `CONTACT_SCHEMA` are not
+            looked at, and types that can be cast to its types will do.
+
+    Raises:
+        InvalidArgumentError: It is neither, or lacks a column; as the sets are read, a column
+            cannot be cast, or has null or an unknown kind where that cannot be.
+
+    """
+    if not isinstance(table, (pa.Table, pa.RecordBatchReader)):
+        msg = f"table must be a pyarrow Table or RecordBatchReader, not {type(table).__name__}"
+        raise InvalidArgumentError(msg)
+    odd = [name for name in COLUMNS if table.schema.names.count(name) != 1]
+    if odd:
+        msg = f"table must have each column of CONTACT_SCHEMA once, unlike {', '.join(odd)}"
+        raise InvalidArgumentError(msg)
+    return _sets(table.to_reader() if isinstance(table, pa.Table) else table)
+
+
+def each_set(
+    contact_sets: Iterable[ContactSet[Contact]] | ContactSet[Contact],
+) -> Iterable[ContactSet[Contact]]:
+    """Return an iterable of sets of one or many sets.
+
+    Raises:
+        InvalidArgumentError: It is neither; of what it holds nothing is known yet.
+
+    """
+    if isinstance(contact_sets, ContactSet):
+        return (contact_sets,)
+    if not isinstance(contact_sets, Iterable):
+        what = type(contact_sets).__name__
+        msg = f"contact_sets must be a ContactSet or an iterable of them, not {what}"
+        raise InvalidArgumentError(msg)
+    return contact_sets
+
+
+def check_contact_set(contact_set: object) -> None:
+    """Raise InvalidArgumentError unless it is a ContactSet."""
+    if not isinstance(contact_set, ContactSet):
+        msg = f"contact_sets must hold ContactSets, not {type(contact_set).__name__}"
+        raise InvalidArgumentError(msg)
+
+
+def _batches(contact_sets: Iterable[ContactSet[Contact]]) -> Iterator[pa.RecordBatch]:
+    entries: list[tuple[ContactKind, Contact]] = []
+    w_ids: list[str] = []
+    times: list[int] = []
+    for contact_set in contact_sets:
+        check_contact_set(contact_set)
+        entries += contact_set.items()
+        w_ids += [contact_set.w_id] * len(contact_set)
+        times += [(fetched_in_utc(contact_set) - _EPOCH) // _MICROSECOND] * len(contact_set)
+        while len(entries) >= _BATCH_ROWS:
+            yield _batch(entries[:_BATCH_ROWS], w_ids[:_BATCH_ROWS], times[:_BATCH_ROWS])
+            del entries[:_BATCH_ROWS], w_ids[:_BATCH_ROWS], times[:_BATCH_ROWS]
+    if entries:
+        yield _batch(entries, w_ids, times)
+
+
+def _batch(
+    entries: list[tuple[ContactKind, Contact]],
+    w_ids: list[str],
+    times: list[int],
+) -> pa.RecordBatch:
+    contacts = [contact for _, contact in entries]
+    kinds = [kind for kind, _ in entries]
+    columns: dict[str, list[Any]] = {"w_id": w_ids, "kind": kinds, "fetched_at": times}
+    arrays = [
+        _array(field, columns.get(field.name) or list(map(_GETTERS[field.name], contacts)), w_ids)
+        for field in CONTACT_SCHEMA
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=CONTACT_SCHEMA)
+
+
+def _array(field: pa.Field, values: list[Any], w_ids: list[str]) -> pa.Array:
+    array = _converted(field, values)
+    if array is None:
+        w_id = next(w_ids[row] for row in range(len(values)) if _unfit(field, values[row]))
+        raise misfit(w_id, field.name, _EXPECTED[field.type])
+    return array
+
+
+def _unfit(field: pa.Field, value: object) -> bool:
+    return _converted(field, [value]) is None
+
+
+def _converted(field: pa.Field, values: list[Any]) -> pa.Array | None:
+    try:
+        array = pa.array(values, field.type)
+    except (ValueError, TypeError, OverflowError, pa.ArrowException):
+        return None
+    return None if array.null_count and not field.nullable else array
+
+
+def _sets(batches: pa.RecordBatchReader) -> Iterator[ContactSet[Contact]]:
+    for (w_id, time), runs in groupby(_runs(batches), key=itemgetter(0, 1)):
+        lists: dict[str, list[Contact]] = {kind: [] for kind in ContactKind}
+        for _, _, kind, contacts in runs:
+            if kind not in lists:
+                raise misfit(w_id, "kind", "public, friend or group")
+            lists[kind] += contacts
+        try:
+            fetched_at = _EPOCH + time * _MICROSECOND
+        except OverflowError:
+            raise misfit(w_id, "fetched_at", "a time from year 1 to 9999") from None
+        official_accounts, friends, groups = map(tuple, lists.values())
+        yield ContactSet(w_id, official_accounts, friends, groups, fetched_at=fetched_at)
+
+
+def _runs(batches: pa.RecordBatchReader) -> Iterator[tuple[str, int, str, list[Contact]]]:
+    """Yield adjacent contacts of the same w_id, fetched_at (in us since 1970) and kind."""
+    for batch in batches:
+        for begin in range(0, batch.num_rows, _BATCH_ROWS):
+            part = batch.slice(begin, _BATCH_ROWS)
+            columns = {field.name: _values(field, part) for field in CONTACT_SCHEMA}
+            columns["sex"] = list(map(_sex, columns["sex"]))
+            contacts = list(map(Contact, *(columns[name] for name in FIELDS)))
+            keys = zip(columns["w_id"], columns["fetched_at"], columns["kind"], strict=True)
+            first = 0
+            for (w_id, time, kind), run in groupby(keys):
+                last = first + sum(1 for _ in run)
+                yield w_id, time, kind, contacts[first:last]
+                first = last
+
+
+def _values(field: pa.Field, rows: pa.RecordBatch) -> list[Any]:
+    column = rows.column(field.name)
+    try:
+        column = column.cast(field.type)
+    except pa.ArrowException:  # its message may have a value
+        msg = f"column {field.name} must be of type {field.type}, or of one that can be cast to it"
+        raise InvalidArgumentError(msg) from None
+    if column.null_count and not field.nullable:
+        msg = f"column {field.name} must have no null"
+        raise InvalidArgumentError(msg)
+    values: list[Any] = (
+        column.cast(pa.int64()) if field.name == "fetched_at" else column
+    ).to_pylist()
+    return values

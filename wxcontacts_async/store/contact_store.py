@@ -1,0 +1,238 @@
+"""The store: a database that is kept in step with what gateways answer."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+from anyio import CancelScope
+
+from wxcontacts_async.arguments import check_number, check_w_id
+from wxcontacts_async.contacts import Contact, ContactSet
+from wxcontacts_async.errors import InvalidArgumentError
+from wxcontacts_async.pool import SessionPool
+from wxcontacts_async.store import reading
+from wxcontacts_async.store.database import Database, ResultT
+from wxcontacts_async.store.dialects import read_address
+from wxcontacts_async.store.errors import NotSyncedError, StoreError
+from wxcontacts_async.store.records import ContactChange, StoredInstance
+from wxcontacts_async.store.session import Session
+from wxcontacts_async.store.sync import SyncStream
+from wxcontacts_async.stream import Instances
+
+
+class ContactStore:
+    """Keeps the contacts of many instances in a database, and the log of what changed in them.
+
+    Enter it with `async with`; any number of tasks of that event loop may share it. It has one
+    connection, which one worker thread uses, so the event loop never waits for the database.
+    wIds are taken to be unique, on whichever gateway they are.
+
+    Several stores, in one process or many, may write to one database at a time: one of them
+    waits for the other's transaction.
+
+    Arguments:
+        url: `sqlite:///contacts.db`, with four slashes for an absolute path, or
+            `postgresql://user@host/database`, with whatever else libpq knows. A password is
+            better kept in the environment (PGPASSWORD, or PGPASSFILE) than in the URL; it is
+            never shown. The tables are made, or brought up to date, when the store is entered;
+            a new SQLite file can be read by its owner alone.
+        max_shrink: The share of an instance's contacts that may leave at once, 0 to 1. If a
+            contact set lacks more than that of at least 20, nothing is removed, as gateways
+            sometimes answer with half a list; it is recorded as suspicious. If the next sync
+            finds the very same ones missing, they are removed. 1 removes always.
+        busy_timeout: Seconds, at least 0 and at most a day, to wait for another one that writes.
+        reconnect_timeout: Seconds, at least 0, to try to connect again once a connection was
+            lost. What could not be written is kept meanwhile and not fetched again.
+
+    Raises:
+        InvalidArgumentError: An argument cannot be used.
+
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        max_shrink: float = 0.5,
+        busy_timeout: float = 60.0,
+        reconnect_timeout: float = 60.0,
+    ) -> None:
+        self._address = read_address(url)
+        check_number("max_shrink", max_shrink, at_least=0, at_most=1)
+        check_number("busy_timeout", busy_timeout, at_least=0, at_most=_DAY)
+        check_number("reconnect_timeout", reconnect_timeout, at_least=0)
+        self._max_shrink = max_shrink
+        self._database = Database(
+            self._address,
+            busy_timeout=busy_timeout,
+            reconnect_timeout=reconnect_timeout,
+        )
+        self._is_open = False
+
+    async def __aenter__(self) -> Self:
+        """Connect.
+
+        Raises:
+            StoreConnectionError: There is no such database, or no way to it.
+            StoreVersionError: Its tables are of a newer version of this library.
+            StoreBusyError: Its tables must be made, and another one is writing.
+            StoreError: It cannot be used otherwise.
+
+        """
+        if self._is_open:
+            msg = "the store is open already"
+            raise StoreError(msg)
+        await self._database.open()
+        self._is_open = True
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._is_open = False
+        with CancelScope(shield=True):  # it takes some milliseconds, and leaves a whole file
+            await self._database.close()
+
+    def sync(
+        self,
+        pool: SessionPool[Any],
+        instances: Instances,
+        *,
+        max_pending: int = 10_000,
+    ) -> SyncStream:
+        """Fetch the contacts of many instances, and bring the database in step with each.
+
+        Each is in the database wholly as before or wholly as after, whatever happens.
+
+        Arguments:
+            pool: Where they are fetched.
+            instances: wIds or Instances, as for `SessionPool.stream`.
+            max_pending: As for `SessionPool.stream`.
+
+        Returns:
+            What to enter with `async with` and to read with `async for`; it gives a `Synced`, or
+            a `Failed`, for each, once that is in the database. The fields that a subclass of
+            Contact adds are not stored.
+
+        Raises:
+            InvalidArgumentError: An argument cannot be used.
+            PoolClosedError: The pool is not open.
+            StoreError: The store is not open.
+
+        """
+        self._check_open()
+        if not isinstance(pool, SessionPool):
+            msg = f"pool must be a SessionPool, not {type(pool).__name__}"
+            raise InvalidArgumentError(msg)
+        outcomes = pool.stream(instances, max_pending=max_pending)
+        return SyncStream(outcomes, self._database, self._max_shrink)
+
+    async def load(self, w_id: str) -> ContactSet[Contact]:
+        """Return the contacts of one instance, as of its last sync.
+
+        Its `fetched_at` is when they were last in step. They are in the list of their kind, by
+        `user_name`; what is in no list is that a contact stood in several.
+
+        Raises:
+            NotSyncedError: The instance has never been synced.
+            InvalidArgumentError: `w_id` is no wId.
+            StoreError: The store is not open, or cannot be read.
+
+        """
+        check_w_id(w_id)
+        contacts = await self._run(lambda session: reading.load(session, w_id))
+        if contacts is None:
+            msg = "no contacts are stored"
+            error = NotSyncedError(msg)
+            error.w_id = w_id
+            raise error
+        return contacts
+
+    async def load_all(self) -> AsyncIterator[ContactSet[Contact]]:
+        """Give the contacts of each instance that was ever synced, by wId.
+
+        Some instances at a time are in memory, and each is as of one moment.
+
+        Raises:
+            StoreError: The store is not open, or cannot be read.
+
+        """
+        w_id = ""
+        while found := await self._run(partial(reading.load_after, w_id=w_id)):
+            w_id = found[-1].w_id
+            for contacts in found:
+                yield contacts
+
+    def changes(
+        self,
+        *,
+        since: datetime | None = None,
+        w_id: str | None = None,
+    ) -> AsyncIterator[ContactChange]:
+        """Give what changed, in the order in which the database learned it.
+
+        Arguments:
+            since: From then on, aware; else from the beginning. See `ContactChange.at`.
+            w_id: Of that instance; else of all.
+
+        Raises:
+            InvalidArgumentError: `since` is not aware, or `w_id` is no wId.
+            StoreError: The store is not open, or cannot be read.
+
+        """
+        if since is not None and (not isinstance(since, datetime) or since.utcoffset() is None):
+            msg = "since must be an aware datetime"
+            raise InvalidArgumentError(msg)
+        if w_id is not None:
+            check_w_id(w_id)
+        self._check_open()
+        return self._changes(since, w_id)
+
+    async def _changes(
+        self,
+        since: datetime | None,
+        w_id: str | None,
+    ) -> AsyncIterator[ContactChange]:
+        line = 0
+        if since is not None:
+            # So that the log need not be read from its beginning.
+            line = await self._run(partial(reading.first_change_since, since=since)) - 1
+        while found := await self._run(
+            partial(reading.changes, after=line, since=since, w_id=w_id),
+        ):
+            line = found[-1][0]
+            for _, change in found:
+                yield change
+
+    async def instances(self) -> AsyncIterator[StoredInstance]:
+        """Give what is known of each instance that was ever asked for, by wId.
+
+        Raises:
+            StoreError: The store is not open, or cannot be read.
+
+        """
+        w_id = ""
+        while found := await self._run(partial(reading.instances_after, w_id=w_id)):
+            w_id = found[-1].w_id
+            for instance in found:
+                yield instance
+
+    async def _run(self, work: Callable[[Session], ResultT]) -> ResultT:
+        self._check_open()
+        return await self._database.run(work)
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            msg = "the store is not open; use it within `async with ContactStore(...) as store`"
+            raise StoreError(msg)
+
+    def __repr__(self) -> str:
+        return f"ContactStore({self._address.shown!r})"
+
+
+_DAY = 86_400.0

@@ -1,0 +1,104 @@
+"""The database as tasks see it: one connection, in one worker thread, opened again when lost."""
+
+import random
+from collections.abc import Callable
+from typing import TypeVar
+
+from anyio import CapacityLimiter, Lock, current_time, sleep, to_thread
+
+from wxcontacts_async.backoff import RetryPolicy
+from wxcontacts_async.store.dialects import Address
+from wxcontacts_async.store.errors import StoreConnectionError, StoreError
+from wxcontacts_async.store.schema import prepare
+from wxcontacts_async.store.session import Session
+
+ResultT = TypeVar("ResultT")
+
+_BACKOFF = RetryPolicy(initial_delay=0.2, max_delay=5.0)
+
+
+class Database:
+    """One connection to a database, shared by the tasks of an event loop.
+
+    Arguments:
+        address: Where it is.
+        busy_timeout: Seconds to wait for another one that writes.
+        reconnect_timeout: Seconds to try to connect again once the connection was lost.
+
+    """
+
+    def __init__(self, address: Address, *, busy_timeout: float, reconnect_timeout: float) -> None:
+        self._address = address
+        self._busy_timeout = busy_timeout
+        self._reconnect_timeout = reconnect_timeout
+        # One at a time, in the order in which they ask; None while there is no connection.
+        self._turn = Lock()
+        self._thread = CapacityLimiter(1)
+        self._session: Session | None = None
+
+    async def open(self) -> None:
+        """Connect, and make the tables or bring them up to date.
+
+        Raises:
+            StoreError: That cannot be done; see `errors`.
+
+        """
+        async with self._turn:
+            await self._in_thread(self._connect)
+
+    async def close(self) -> None:
+        """Close the connection. Cancelled, it is closed all the same."""
+        async with self._turn:
+            session, self._session = self._session, None
+            if session is not None:
+                await self._in_thread(session.close)
+
+    async def run(self, work: Callable[[Session], ResultT]) -> ResultT:
+        """Run some work with the connection; if it is lost, connect and run it again.
+
+        Cancelled, it lets what is running end first, so nothing of it is left half done.
+
+        Arguments:
+            work: Must be such that it may run twice.
+
+        Raises:
+            StoreConnectionError: The connection was lost and has not come back in time.
+            StoreError: Whatever else the work raised.
+
+        """
+        async with self._turn:
+            failures, lost_at = 0, 0.0
+            while True:
+                try:
+                    return await self._in_thread(self._work, work)
+                except StoreConnectionError:
+                    failures += 1
+                    lost_at = lost_at or current_time()
+                    delay = _BACKOFF.delay(failures, jitter=random.random())  # noqa: S311
+                    if current_time() + delay > lost_at + self._reconnect_timeout:
+                        raise
+                await sleep(delay)
+
+    async def _in_thread(self, work: Callable[..., ResultT], *arguments: object) -> ResultT:
+        return await to_thread.run_sync(work, *arguments, limiter=self._thread)
+
+    def _connect(self) -> Session:
+        session = Session(self._address, self._busy_timeout)
+        try:
+            prepare(session)
+        except BaseException:
+            session.close()
+            raise
+        self._session = session
+        return session
+
+    def _work(self, work: Callable[[Session], ResultT]) -> ResultT:
+        session = self._session or self._connect()
+        try:
+            return work(session)
+        except StoreError as error:
+            if session.is_alive:
+                raise
+            self._session = None
+            session.close()
+            raise StoreConnectionError(error.what) from None

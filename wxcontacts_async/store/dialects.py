@@ -1,0 +1,159 @@
+"""What differs between SQLite and PostgreSQL; all else is the same SQL on both."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
+
+from wxcontacts_async.errors import InvalidArgumentError
+
+_CACHE_KIB = 64 * 1024
+_SQLITE = "sqlite:///"
+_POSTGRESQL = ("postgresql://", "postgres://")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One kind of database.
+
+    Attributes:
+        name: What it is called.
+        timestamp: The type of a point in time. In SQLite that is text, in UTC, in the form that
+            its own date functions write and read.
+        json: The type of a JSON text.
+        json_object: The function that makes an object of names and values.
+        serial: The type of a number that counts up.
+        clustered: What stands behind a table that is kept in the order of its primary key.
+        begin: Begins a transaction that writes.
+        begin_reading: Begins one in which all queries see the same.
+        temporary: What stands behind a table that a transaction leaves empty.
+        find_table: Asks how many tables there are of a name.
+        prepare: Statements for each new connection.
+        keeps_nul: Whether text may hold U+0000.
+
+    """
+
+    name: str
+    timestamp: str
+    json: str
+    json_object: str
+    serial: str
+    clustered: str
+    begin: str
+    begin_reading: str
+    temporary: str
+    find_table: str
+    prepare: tuple[str, ...]
+    keeps_nul: bool
+
+
+SQLITE = Dialect(
+    name="SQLite",
+    timestamp="TEXT",
+    json="TEXT",
+    json_object="json_object",
+    serial="INTEGER PRIMARY KEY AUTOINCREMENT",
+    clustered=" WITHOUT ROWID",
+    # Takes the lock for writing at once, as taking it later fails without any waiting.
+    begin="BEGIN IMMEDIATE",
+    begin_reading="BEGIN",
+    temporary="",
+    find_table="SELECT count(*) FROM sqlite_master WHERE name = '{}'",
+    prepare=(
+        # Readers and the writer do not wait for one another; a commit is whole without an fsync.
+        "PRAGMA journal_mode = WAL",
+        "PRAGMA synchronous = NORMAL",
+        "PRAGMA temp_store = MEMORY",
+        f"PRAGMA cache_size = -{_CACHE_KIB}",
+    ),
+    keeps_nul=True,
+)
+
+POSTGRESQL = Dialect(
+    name="PostgreSQL",
+    timestamp="TIMESTAMPTZ",
+    json="JSON",
+    json_object="json_build_object",
+    serial="BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    clustered="",
+    begin="BEGIN",
+    begin_reading="BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+    temporary=" ON COMMIT DELETE ROWS",
+    find_table="SELECT count(to_regclass('{}'))",
+    prepare=("SET TIME ZONE 'UTC'", "SET client_min_messages = warning"),
+    keeps_nul=False,
+)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a database is.
+
+    Attributes:
+        dialect: What kind it is.
+        shown: Its URL without any password.
+        secrets: The passwords in its URL, in each form in which a message may quote them.
+        connect: Opens an ADBC connection to it, in autocommit mode.
+
+    """
+
+    dialect: Dialect
+    shown: str
+    secrets: tuple[str, ...]
+    connect: Callable[[], Any]
+
+
+def read_address(url: object) -> Address:
+    """Read a database's URL: `sqlite:///path` or `postgresql://user@host/database`.
+
+    As elsewhere, three slashes go before a relative path and four are an absolute one.
+
+    Raises:
+        InvalidArgumentError: It is none of these. The message has no password.
+
+    """
+    if isinstance(url, str) and "\0" not in url:
+        if url.startswith(_SQLITE) and url != _SQLITE:
+            return _sqlite(Path(url.removeprefix(_SQLITE)))
+        if url.startswith(_POSTGRESQL):
+            return _postgresql(url)
+    msg = "url must be sqlite:///PATH or postgresql://USER@HOST/DATABASE"
+    raise InvalidArgumentError(msg)
+
+
+def _sqlite(path: Path) -> Address:
+    absolute = path.absolute()  # the working directory may be another one when it is opened
+
+    def connect() -> Any:  # noqa: ANN401  # ADBC has no types
+        # Imported here, so that a store on the one needs no driver of the other.
+        from adbc_driver_sqlite import dbapi  # noqa: PLC0415
+
+        # The files beside it (-wal, -shm) take over its permissions: contacts are for the
+        # owner alone. One that is there keeps those it has.
+        os.close(os.open(absolute, os.O_RDWR | os.O_CREAT, 0o600))
+        return dbapi.connect(f"file:{quote(str(absolute))}", autocommit=True)
+
+    return Address(SQLITE, f"{_SQLITE}{path}", (), connect)
+
+
+def _postgresql(url: str) -> Address:
+    try:
+        parts = urlsplit(url)
+        password = parts.password
+    except ValueError:
+        msg = "url must be postgresql://USER@HOST/DATABASE"
+        raise InvalidArgumentError(msg) from None
+    user, at, host = parts.netloc.rpartition("@")
+    # Its query is not shown: it may hold a password, too.
+    shown = urlunsplit((parts.scheme, f"{user.partition(':')[0]}{at}{host}", parts.path, "", ""))
+    written = [password, *parse_qs(parts.query).get("password", ())]
+    secrets = {form for word in written if word for form in (word, quote(word), unquote(word))}
+
+    def connect() -> Any:  # noqa: ANN401  # ADBC has no types
+        from adbc_driver_postgresql import dbapi  # noqa: PLC0415
+
+        return dbapi.connect(url, autocommit=True)
+
+    return Address(POSTGRESQL, shown, tuple(sorted(secrets, key=len, reverse=True)), connect)

@@ -1,0 +1,31 @@
+"""What can go wrong with a database of contacts; none of it carries a contact or a password."""
+
+from wxcontacts_async.errors import WxContactsError
+
+
+class StoreError(WxContactsError):
+    """The database cannot do what was asked of it; what was in it is as it was."""
+
+
+class StoreConnectionError(StoreError):
+    """No connection to the database, or one that was lost and did not come back in time."""
+
+    advice = "Check that the database server runs, and the user, password and host in the URL."
+
+
+class StoreBusyError(StoreError):
+    """Another one writes to the database, and has not been done within `busy_timeout`."""
+
+    advice = "Let the other sync end first, or give the ContactStore a longer busy_timeout."
+
+
+class StoreVersionError(StoreError):
+    """The database was made by a newer version of this library."""
+
+    advice = "Upgrade wxcontacts_async, or use another database."
+
+
+class NotSyncedError(StoreError, LookupError):
+    """The contacts of an instance that the database has never been brought in step with."""
+
+    advice = "Sync it first."

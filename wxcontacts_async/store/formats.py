@@ -1,0 +1,109 @@
+"""The rows of a contact set, as every tabular format has them, and those of CSV."""
+
+import csv
+import io
+import re
+from datetime import UTC, datetime
+from itertools import repeat
+
+import msgspec
+
+from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
+from wxcontacts_async.errors import InvalidArgumentError
+
+FIELDS = Contact.__struct_fields__
+_USER_NAME, *_OTHERS = FIELDS
+COLUMNS = ("w_id", _USER_NAME, "kind", *_OTHERS, "fetched_at")
+
+_ROWS_AT_ONCE = 200  # a millisecond's worth, for which the GIL is held
+# What a spreadsheet takes for a formula's beginning, and what it may skip on its way there.
+_FORMULA = re.compile(r"""[\s\x00-\x1f\u200b\ufeff"']*[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n]""")
+
+
+def csv_header() -> bytes:
+    """Return the line that names the columns: those of a Parquet file, in its order."""
+    return ",".join(COLUMNS).encode() + b"\r\n"
+
+
+def csv_lines(contacts: ContactSet[Contact]) -> bytes:
+    """Return one line for each contact of the merged set: RFC 4180, in UTF-8.
+
+    What is null is an empty cell. A cell that a spreadsheet would run as a formula, since it
+    begins with one of `=+-@` (full-width, too), a tab or a line end, be it after white space or
+    quotes, gets a single quote in front, which a spreadsheet takes as the mark of text.
+
+    Raises:
+        InvalidArgumentError: A text is no valid Unicode, or fetched_at has no time zone. Names
+            the wId and the field, never the value.
+
+    """
+    w_id, fetched_at = _defused(contacts.w_id), fetched_in_utc(contacts).isoformat()
+    entries = list(contacts.items())
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    for begin in range(0, len(entries), _ROWS_AT_ONCE):
+        some = entries[begin : begin + _ROWS_AT_ONCE]
+        user_names, *others = (_cells(field, some) for field in FIELDS)
+        kinds = [kind.value for kind, _ in some]
+        writer.writerows(zip(repeat(w_id), user_names, kinds, *others, repeat(fetched_at)))
+    try:
+        return text.getvalue().encode()
+    except UnicodeEncodeError:
+        raise _unsound(contacts) from None
+
+
+def fetched_in_utc(contacts: ContactSet[Contact]) -> datetime:
+    """Return when it was fetched, in UTC.
+
+    Raises:
+        InvalidArgumentError: It has no time zone, or is no time in UTC.
+
+    """
+    fetched_at = contacts.fetched_at
+    if isinstance(fetched_at, datetime) and fetched_at.utcoffset() is not None:
+        try:
+            return fetched_at.astimezone(UTC)
+        except OverflowError:
+            pass
+    raise misfit(contacts.w_id, "fetched_at", "an aware datetime from year 1 to 9999 in UTC")
+
+
+def misfit(w_id: object, field: str, expected: str) -> InvalidArgumentError:
+    """Return the error for a value of a contact set that a column has no room for, less the value.
+
+    Arguments:
+        w_id: The set's.
+        field: The column's.
+        expected: What belongs there.
+
+    """
+    error = InvalidArgumentError(f"{field} must be {expected}, and there is something else")
+    error.w_id = str(w_id)
+    return error
+
+
+def _cells(field: str, entries: list[tuple[ContactKind, Contact]]) -> list[str | None]:
+    values = [getattr(contact, field) for _, contact in entries]
+    if field == "sex":
+        values = [str(int(sex)) for sex in values]
+    return [value and _defused(value) for value in values]
+
+
+def _defused(text: str) -> str:
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _unsound(contacts: ContactSet[Contact]) -> InvalidArgumentError:
+    """Return the error for a set of which some text cannot be encoded."""
+    texts = (
+        (field, text)
+        for contact in contacts
+        for field, text in zip(FIELDS, msgspec.structs.astuple(contact), strict=False)
+        if isinstance(text, str)
+    )
+    field = next((field for field, text in texts if not _is_sound(text)), "w_id")
+    return misfit(contacts.w_id, field, "valid Unicode text")
+
+
+def _is_sound(text: str) -> bool:
+    return text.encode(errors="ignore").decode() == text

@@ -1,0 +1,267 @@
+"""Brings the tables in step with what was fetched, in one transaction, with set-based SQL.
+
+The contacts that arrived are loaded in bulk into a temporary table. One join of it with what is
+there writes the change log; what the log then says is done to the contacts.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+import pyarrow as pa
+
+from wxcontacts_async.contacts import Contact, ContactSet
+from wxcontacts_async.outcomes import Failed, Fetched
+from wxcontacts_async.store import statements as sql
+from wxcontacts_async.store.records import ChangeKind, DeltaCounts, Suspicion
+from wxcontacts_async.store.schema import OUTCOME_COLUMNS, STAGED, WHOLE_NUMBERS
+from wxcontacts_async.store.session import Session
+from wxcontacts_async.store.staging import read_time, stageable, storable, written_time
+
+SYNCED, SUSPICIOUS = "synced", "suspicious"
+
+_SMALLEST_GUARDED = 20  # contacts; of fewer, half may well leave in a day
+_CLOCKS_DIFFER = timedelta(minutes=5)
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+# The temporary tables that are not made of contacts, as in `schema`.
+_ARRIVED = pa.schema({"w_id": pa.string(), "at": pa.string()})
+_UNREADABLE = pa.schema({"w_id": pa.string(), "user_name": pa.string(), "kind": pa.string()})
+_SETTLED = pa.schema(
+    {name: pa.int64() if name in WHOLE_NUMBERS else pa.string() for name in OUTCOME_COLUMNS},
+)
+
+
+_NOTHING = DeltaCounts()
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of one instance of a batch."""
+
+    delta_counts: DeltaCounts = _NOTHING
+    suspicion: Suspicion | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Outcomes that share a transaction, of each wId one, and what became of them.
+
+    Attributes:
+        outcomes: What was fetched, by wId.
+        ended_at: When, for those that failed.
+        settled: What became of each, by wId. It outlives a connection that was lost when nobody
+            can tell whether the transaction was committed.
+
+    """
+
+    outcomes: Mapping[str, Fetched[Contact] | Failed]
+    ended_at: datetime
+    settled: dict[str, Settled] = field(default_factory=dict)
+
+
+def merge(session: Session, batch: Batch, max_shrink: float) -> None:
+    """Bring the tables in step with a batch, and say in `batch.settled` what that changed.
+
+    Merged again, as after a lost connection, it changes nothing and says the same.
+
+    Arguments:
+        session: The connection.
+        batch: What was fetched.
+        max_shrink: The share of an instance's contacts that may leave at once, 0 to 1.
+
+    Raises:
+        StoreError: The database refused; nothing of the batch is in it.
+
+    """
+    with session.transaction():
+        _Merge(session, batch, max_shrink).run()
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the database says of an instance."""
+
+    merged_at: datetime | None = None  # when the last set of it that was merged was fetched
+    suspected_digest: str | None = None
+
+
+@dataclass(frozen=True)
+class _Suspected:
+    """A set that lacks too many, and which ones."""
+
+    suspicion: Suspicion
+    digest: str
+
+
+class _Merge:
+    """One batch, within its transaction; wIds are as the database has them."""
+
+    def __init__(self, session: Session, batch: Batch, max_shrink: float) -> None:
+        self._session = session
+        self._max_shrink = max_shrink
+        self._batch = batch
+        self._asked = {storable(w_id, session.dialect): w_id for w_id in batch.outcomes}
+        self._known: dict[str, _Known] = {}
+        self._stored: Counter[str] = Counter()
+        self._suspected: dict[str, _Suspected] = {}
+
+    def run(self) -> None:
+        session = self._session
+        if not session.dialect.temporary:
+            for table in STAGED:
+                session.execute(f"DELETE FROM {table}")
+        self._stage_arrived(self._asked)
+        self._known = {
+            w_id: _Known(merged_at and read_time(merged_at), digest)
+            for w_id, merged_at, digest in session.rows(sql.KNOWN)
+        }
+        sets = self._newer_sets()
+        if sets:
+            self._stored = self._counts(sql.COUNT_STORED)
+            (before,) = session.rows("SELECT coalesce(max(id), 0) FROM contact_changes")[0]
+            logged = self._merge_sets(sets, before)
+            for w_id in sets:
+                self._batch.settled[self._asked[w_id]] = Settled(
+                    DeltaCounts(*(logged[w_id, change] for change in ChangeKind)),
+                    self._suspected[w_id].suspicion if w_id in self._suspected else None,
+                )
+        for asked in self._batch.outcomes:
+            self._batch.settled.setdefault(asked, Settled())
+        self._settle(sets)
+
+    def _newer_sets(self) -> dict[str, ContactSet[Contact]]:
+        """Return the sets that are newer than what was merged last.
+
+        Another sync of the same database may have been quicker. If the clock was changed, what
+        was merged may seem to be of the future; it is older all the same.
+        """
+        sets = {}
+        for w_id, asked in self._asked.items():
+            outcome = self._batch.outcomes[asked]
+            if isinstance(outcome, Fetched):
+                fetched_at = outcome.contacts.fetched_at
+                merged_at = self._known.get(w_id, _Known()).merged_at
+                if merged_at is None or not fetched_at <= merged_at < fetched_at + _CLOCKS_DIFFER:
+                    sets[w_id] = outcome.contacts
+        return sets
+
+    def _merge_sets(
+        self,
+        sets: Mapping[str, ContactSet[Contact]],
+        before: int,
+    ) -> Counter[tuple[str, str]]:
+        """Bring the contacts in step; return how many changes of each kind there were."""
+        session = self._session
+        arriving = stageable(sets.values(), session.dialect)
+        came: Counter[str] = Counter()
+        if len(arriving):
+            session.stage("arriving", arriving)
+            session.execute(sql.log_arrivals(session.dialect))
+            for counted in arriving.column("w_id").value_counts().to_pylist():
+                came[counted["values"]] = counted["counts"]
+        logged = self._logged(before)
+        # Some are gone where more were there than came and were there.
+        smaller = [
+            w_id
+            for w_id in sets
+            if self._stored[w_id] > came[w_id] - logged[w_id, ChangeKind.ADDED]
+        ]
+        upserted = logged.total()
+        if smaller:
+            self._log_departures(sets, smaller)
+            logged = self._logged(before)
+        if upserted:
+            all_of_them = upserted == len(arriving)
+            parameters = () if all_of_them else (before,)
+            session.execute(sql.upsert(session.dialect, all_of_them=all_of_them), *parameters)
+        if logged.total() > upserted:
+            session.execute(sql.DELETE_DEPARTED)
+        return logged
+
+    def _log_departures(
+        self,
+        sets: Mapping[str, ContactSet[Contact]],
+        smaller: Iterable[str],
+    ) -> None:
+        """Log who is gone, unless so many are that the gateway is not to be believed yet."""
+        session = self._session
+        session.execute("DELETE FROM arrived")
+        self._stage_arrived(smaller)
+        session.execute(sql.FIND_DEPARTED)
+        unreadable = [
+            {"w_id": w_id, "user_name": rejected.user_name, "kind": rejected.kind.value}
+            for w_id in smaller
+            for rejected in sets[w_id].rejected
+        ]
+        if unreadable:
+            session.stage("unreadable", pa.Table.from_pylist(unreadable, _UNREADABLE))
+            session.execute(sql.KEEP_UNREADABLE)
+        for w_id, missing in self._counts(sql.COUNT_DEPARTED).items():
+            stored = self._stored[w_id]
+            if stored < _SMALLEST_GUARDED or missing <= self._max_shrink * stored:
+                continue
+            names = sorted(name for (name,) in session.rows(sql.DEPARTED, w_id))
+            digest = sha256("\n".join(names).encode()).hexdigest()
+            if digest != self._known.get(w_id, _Known()).suspected_digest:
+                self._suspected[w_id] = _Suspected(Suspicion(stored, missing), digest)
+                session.execute("DELETE FROM departing WHERE w_id = $1", w_id)
+        session.execute(sql.log_departures(session.dialect))
+
+    def _settle(self, sets: Mapping[str, ContactSet[Contact]]) -> None:
+        """Write down how each instance ended, except where a newer outcome is there."""
+        rows: list[dict[str, object]] = []
+        for w_id, asked in self._asked.items():
+            outcome = self._batch.outcomes[asked]
+            row: dict[str, object] = {
+                "w_id": w_id,
+                "gateway": storable(outcome.gateway, self._session.dialect),
+                "calls": outcome.calls,
+            }
+            if isinstance(outcome, Failed):
+                row["outcome"] = type(outcome.error).__name__
+                row["tried_at"] = written_time(self._batch.ended_at)
+            elif w_id in sets:
+                row |= self._settled_set(w_id, sets[w_id])
+            else:
+                continue
+            rows.append(row)
+        if rows:
+            self._session.stage("settled", pa.Table.from_pylist(rows, _SETTLED))
+            self._session.execute(sql.settle(self._session.dialect))
+
+    def _settled_set(self, w_id: str, contacts: ContactSet[Contact]) -> dict[str, object]:
+        delta = self._batch.settled[self._asked[w_id]].delta_counts
+        at = written_time(contacts.fetched_at)
+        row: dict[str, object] = {
+            "tried_at": at,
+            "contacts": self._stored[w_id] + delta.added - delta.removed,
+        }
+        suspected = self._suspected.get(w_id)
+        if suspected is None:
+            return row | {"outcome": SYNCED, "synced_at": at}
+        return row | {
+            "outcome": SUSPICIOUS,
+            "suspected_at": at,
+            "suspected_stored": suspected.suspicion.stored,
+            "suspected_missing": suspected.suspicion.missing,
+            "suspected_digest": suspected.digest,
+        }
+
+    def _stage_arrived(self, w_ids: Iterable[str]) -> None:
+        rows = []
+        for w_id in w_ids:
+            outcome = self._batch.outcomes[self._asked[w_id]]
+            at = outcome.contacts.fetched_at if isinstance(outcome, Fetched) else _NEVER
+            rows.append({"w_id": w_id, "at": written_time(at)})
+        self._session.stage("arrived", pa.Table.from_pylist(rows, _ARRIVED))
+
+    def _counts(self, query: str) -> Counter[str]:
+        return Counter(dict(self._session.rows(query)))
+
+    def _logged(self, before: int) -> Counter[tuple[str, str]]:
+        """Count the changes since a line of the log, by wId and kind of change."""
+        rows = self._session.rows(sql.COUNT_LOGGED, before)
+        return Counter({(w_id, change): count for w_id, change, count in rows})

@@ -1,0 +1,205 @@
+"""Reads contacts, changes and instances back, page by page. It blocks."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+import pyarrow as pa
+
+from wxcontacts_async.contacts import Contact, ContactKind, ContactSet, Sex
+from wxcontacts_async.store.arrow import CONTACT_SCHEMA, contact_sets
+from wxcontacts_async.store.records import (
+    ChangeKind,
+    ContactChange,
+    ContactVersion,
+    StoredInstance,
+    Suspicion,
+)
+from wxcontacts_async.store.schema import FIELDS, VALUES
+from wxcontacts_async.store.session import ROWS_A_PAGE, Session
+from wxcontacts_async.store.staging import read_time, storable, written_time
+
+_CHANGES_A_PAGE = 1_000
+_INSTANCES_A_PAGE = 1_000
+
+_COLUMNS = ", ".join(("w_id", "user_name", *VALUES))
+
+
+class _Version(msgspec.Struct, frozen=True):
+    """A contact as the change log has it."""
+
+    kind: ContactKind
+    alias_name: str | None
+    nick_name: str | None
+    big_head: str | None
+    small_head: str | None
+    sex: Sex
+    signature: str | None
+    country: str | None
+    province: str | None
+    city: str | None
+
+
+_decode_version = msgspec.json.Decoder(_Version).decode
+
+
+def load(session: Session, w_id: str) -> ContactSet[Contact] | None:
+    """Return the contacts of one instance, or None if it has never been synced."""
+    stored = storable(w_id, session.dialect)
+    with session.snapshot():
+        rows = session.rows(
+            "SELECT CAST(synced_at AS TEXT) FROM instances "
+            "WHERE w_id = $1 AND synced_at IS NOT NULL",
+            stored,
+        )
+        if not rows:
+            return None
+        (contacts,) = _contact_sets(session, {stored: read_time(rows[0][0])})
+    return msgspec.structs.replace(contacts, w_id=w_id)
+
+
+def load_after(session: Session, w_id: str) -> list[ContactSet[Contact]]:
+    """Return the contacts of the next instances by wId, of one at least; none at the end."""
+    with session.snapshot():
+        rows = session.rows(
+            "SELECT w_id, CAST(synced_at AS TEXT), contacts FROM instances "
+            f"WHERE w_id > $1 AND synced_at IS NOT NULL ORDER BY w_id LIMIT {_INSTANCES_A_PAGE}",
+            w_id,
+        )
+        synced_at: dict[str, datetime] = {}
+        size = 0
+        for next_w_id, at, contacts in rows:
+            size += contacts
+            if synced_at and size > ROWS_A_PAGE:
+                break
+            synced_at[next_w_id] = read_time(at)
+        return _contact_sets(session, synced_at) if synced_at else []
+
+
+def _contact_sets(
+    session: Session,
+    synced_at: Mapping[str, datetime],
+) -> list[ContactSet[Contact]]:
+    """Read the contacts of neighbouring instances, given by wId and when each was synced."""
+    w_ids = list(synced_at)  # in the database's order, which need not be Python's
+    query = f"""
+        SELECT {_COLUMNS} FROM contacts
+        WHERE w_id >= $1 AND w_id <= $2 AND (w_id, user_name) > ($3, $4)
+        ORDER BY w_id, user_name LIMIT {ROWS_A_PAGE}"""
+    pages = []
+    after = (w_ids[0], "")
+    while True:
+        page = session.table(query, w_ids[0], w_ids[-1], *after)
+        if len(page):
+            pages.append(_as_contacts(page, synced_at))
+            after = (page["w_id"][-1].as_py(), page["user_name"][-1].as_py())
+        if len(page) < ROWS_A_PAGE:
+            break
+    found = (
+        {contacts.w_id: contacts for contacts in contact_sets(pa.concat_tables(pages))}
+        if pages
+        else {}
+    )
+    return [found.get(w_id) or ContactSet(w_id, fetched_at=at) for w_id, at in synced_at.items()]
+
+
+def _as_contacts(page: pa.Table, synced_at: Mapping[str, datetime]) -> pa.Table:
+    times = [synced_at[w_id] for w_id in page["w_id"].to_pylist()]
+    page = page.append_column(
+        "fetched_at", pa.array(times, CONTACT_SCHEMA.field("fetched_at").type)
+    )
+    return page.cast(CONTACT_SCHEMA)  # a column of nothing but null comes as one of numbers
+
+
+def changes(
+    session: Session,
+    after: int,
+    since: datetime | None,
+    w_id: str | None,
+) -> list[tuple[int, ContactChange]]:
+    """Return the next lines of the change log, each with its number."""
+    conditions = ["id > $1"]
+    parameters: list[object] = [after]
+    if since is not None:
+        parameters.append(written_time(since))
+        conditions.append(f"at >= CAST(${len(parameters)} AS {session.dialect.timestamp})")
+    if w_id is not None:
+        parameters.append(storable(w_id, session.dialect))
+        conditions.append(f"w_id = ${len(parameters)}")
+    rows = session.rows(
+        "SELECT id, w_id, user_name, change, fields, CAST(before AS TEXT), CAST(after AS TEXT), "
+        f"CAST(at AS TEXT) FROM contact_changes WHERE {' AND '.join(conditions)} "
+        f"ORDER BY id LIMIT {_CHANGES_A_PAGE}",
+        *parameters,
+    )
+    return [(row[0], _change(*row[1:])) for row in rows]
+
+
+def _change(  # noqa: PLR0917  # a row's columns
+    w_id: str,
+    user_name: str,
+    change: str,
+    fields: str,
+    before: str | None,
+    after: str | None,
+    at: str,
+) -> ContactChange:
+    return ContactChange(
+        w_id,
+        user_name,
+        ChangeKind(change),
+        tuple(fields.split(",")) if fields else (),
+        _version(user_name, before),
+        _version(user_name, after),
+        read_time(at),
+    )
+
+
+def _version(user_name: str, written: str | None) -> ContactVersion | None:
+    if written is None:
+        return None
+    version = _decode_version(written)
+    fields = (getattr(version, name) for name in FIELDS)
+    return ContactVersion(version.kind, Contact(user_name, *fields))
+
+
+def first_change_since(session: Session, since: datetime) -> int:
+    """Return the number of the first line of the change log from a time on, or 0."""
+    at = f"CAST($1 AS {session.dialect.timestamp})"
+    query = f"SELECT min(id) FROM contact_changes WHERE at >= {at}"
+    return session.rows(query, written_time(since))[0][0] or 0
+
+
+def instances_after(session: Session, w_id: str) -> list[StoredInstance]:
+    """Return the next instances by wId; none at the end."""
+    rows = session.rows(
+        "SELECT w_id, gateway, outcome, CAST(tried_at AS TEXT), CAST(synced_at AS TEXT), "
+        "contacts, calls, suspected_stored, suspected_missing FROM instances "
+        f"WHERE w_id > $1 ORDER BY w_id LIMIT {_INSTANCES_A_PAGE}",
+        w_id,
+    )
+    return [_instance(*row) for row in rows]
+
+
+def _instance(  # noqa: PLR0917  # a row's columns
+    w_id: str,
+    gateway: str,
+    outcome: str,
+    tried_at: str,
+    synced_at: str | None,
+    contacts: int | None,
+    calls: int,
+    stored: int | None,
+    missing: int | None,
+) -> StoredInstance:
+    suspicion = None if stored is None or missing is None else Suspicion(stored, missing)
+    return StoredInstance(
+        w_id,
+        gateway,
+        outcome,
+        read_time(tried_at),
+        None if synced_at is None else read_time(synced_at),
+        contacts,
+        calls,
+        suspicion,
+    )

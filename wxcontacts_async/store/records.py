@@ -1,0 +1,132 @@
+"""What callers of a store hold: how instances were brought in step, and what changed."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
+
+
+class DeltaCounts(msgspec.Struct, frozen=True, gc=False):
+    """How many contacts of one instance came, went and changed.
+
+    Attributes:
+        added: How many the database did not have.
+        removed: How many it has no more.
+        changed: How many of which a field or the kind differs.
+
+    """
+
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+class Suspicion(msgspec.Struct, frozen=True, gc=False):
+    """A contact set that was so much smaller than the last one that nothing was removed.
+
+    Attributes:
+        stored: How many contacts of the instance the database had.
+        missing: How many of these the contact set lacked.
+
+    """
+
+    stored: int
+    missing: int
+
+
+class Synced(msgspec.Struct, frozen=True):
+    """An instance whose contacts in the database are in step with its gateway.
+
+    Attributes:
+        w_id: The instance.
+        delta_counts: What changed in the database.
+        contacts: Its contacts, as fetched.
+        seconds: From when it was asked for until it was in the database.
+        gateway: The name of its gateway.
+        calls: How many calls it took.
+        suspicion: Why nothing was removed, where that is so; see `ContactStore(max_shrink=...)`.
+
+    """
+
+    w_id: str
+    delta_counts: DeltaCounts
+    contacts: ContactSet[Contact]
+    seconds: float
+    gateway: str = ""
+    calls: int = 1
+    suspicion: Suspicion | None = None
+
+
+class ChangeKind(StrEnum):
+    """What became of a contact."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+
+
+class ContactVersion(msgspec.Struct, frozen=True, gc=False):
+    """A contact as it was at some time.
+
+    Attributes:
+        kind: Which of the instance's lists it stood in.
+        contact: The contact.
+
+    """
+
+    kind: ContactKind
+    contact: Contact
+
+
+class ContactChange(msgspec.Struct, frozen=True, gc=False):
+    """One line of the change log.
+
+    Attributes:
+        w_id: The instance.
+        user_name: The contact's id.
+        change: What became of it.
+        fields: Which fields differ, as they are called in `Contact`, or "kind"; empty unless it
+            was changed.
+        before: The contact before; None if it was added.
+        after: The contact after; None if it was removed.
+        at: When the contact set that showed it was fetched; aware, in UTC.
+
+    """
+
+    w_id: str
+    user_name: str
+    change: ChangeKind
+    fields: tuple[str, ...]
+    before: ContactVersion | None
+    after: ContactVersion | None
+    at: datetime
+
+
+class StoredInstance(msgspec.Struct, frozen=True, gc=False):
+    """What the database knows of one instance.
+
+    Attributes:
+        w_id: The instance.
+        gateway: The name of the gateway that it was last asked for at.
+        outcome: How that ended: "synced", "suspicious", or the name of the error.
+        tried_at: When that was; aware, in UTC.
+        synced_at: When the contacts in the database were last in step; None if they never were.
+        contacts: How many there are; None if it was never synced.
+        calls: How many calls the last outcome took.
+        suspicion: What was last found suspicious and has not been cleared up since.
+
+    """
+
+    w_id: str
+    gateway: str
+    outcome: str
+    tried_at: datetime
+    synced_at: datetime | None
+    contacts: int | None
+    calls: int
+    suspicion: Suspicion | None

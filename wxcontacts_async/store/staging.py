@@ -1,0 +1,84 @@
+"""Makes of contact sets what can be loaded into the staging table."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from wxcontacts_async.contacts import Contact, ContactSet
+from wxcontacts_async.store.arrow import to_arrow
+from wxcontacts_async.store.dialects import Dialect
+from wxcontacts_async.store.errors import StoreError
+
+_LONGEST_KEY = 1_000  # bytes; a B-tree of PostgreSQL takes 2,704 for both parts of a key
+_NUL, _REPLACEMENT = "\0", "\N{REPLACEMENT CHARACTER}"
+
+
+def stageable(contact_sets: Iterable[ContactSet[Contact]], dialect: Dialect) -> pa.Table:
+    """Make one table of the sets, with a column `at`, in the order of the primary key.
+
+    Raises:
+        StoreError: A wId or `userName` is too long for a key.
+        InvalidArgumentError: A value is beyond what a column can hold.
+
+    """
+    table = pa.concat_tables([_stageable(contacts, dialect) for contacts in contact_sets])
+    # So that they go into the tree from left to right.
+    return table.sort_by([("w_id", "ascending"), ("user_name", "ascending")])
+
+
+def _stageable(contacts: ContactSet[Contact], dialect: Dialect) -> pa.Table:
+    table = to_arrow(contacts).drop_columns("fetched_at")
+    if not dialect.keeps_nul:
+        table = _without_nul(table)
+    if len(table):
+        for name in ("w_id", "user_name"):
+            longest = pc.max(pc.binary_length(table.column(name))).as_py()
+            if longest > _LONGEST_KEY:
+                what = f"a {name} of {longest:,} bytes; a key has at most {_LONGEST_KEY:,}"
+                raise StoreError(what)
+    at = pa.repeat(written_time(contacts.fetched_at), len(table))
+    return table.append_column("at", at)
+
+
+def _without_nul(table: pa.Table) -> pa.Table:
+    for index, column in enumerate(table.columns):
+        if (
+            not pa.types.is_string(column.type)
+            or not pc.any(pc.match_substring(column, _NUL)).as_py()
+        ):
+            continue
+        name = table.column_names[index]
+        table = table.set_column(index, name, pc.replace_substring(column, _NUL, _REPLACEMENT))
+        if name == "user_name":
+            # Two names may have become one; the first wins, as in the merged set.
+            first = {
+                name: row for row, name in reversed(list(enumerate(table["user_name"].to_pylist())))
+            }
+            table = table.take(sorted(first.values()))
+    return table
+
+
+def is_key(w_id: str) -> bool:
+    """Tell whether a wId is valid, and short enough, to be a key of the database."""
+    try:
+        return bool(w_id.strip()) and len(w_id.encode()) <= _LONGEST_KEY
+    except UnicodeEncodeError:
+        return False
+
+
+def storable(text: str, dialect: Dialect) -> str:
+    """Return a wId as the database has it."""
+    return text if dialect.keeps_nul else text.replace(_NUL, _REPLACEMENT)
+
+
+def written_time(time: datetime) -> str:
+    """Write a time as SQLite's own functions do, in UTC; PostgreSQL reads that, too."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def read_time(written: str) -> datetime:
+    """Read a time as either database writes it; aware, in UTC."""
+    time = datetime.fromisoformat(written)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

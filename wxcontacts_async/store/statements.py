@@ -1,0 +1,112 @@
+"""The SQL of a merge, the same on SQLite and PostgreSQL but for the names of a few functions."""
+
+from wxcontacts_async.store.dialects import Dialect
+from wxcontacts_async.store.schema import OUTCOME_COLUMNS, VALUES
+
+# What is known of the instances of a batch: when its last set was fetched, and what it lacked.
+KNOWN = """
+    SELECT w_id,
+        CAST(CASE WHEN suspected_at > synced_at OR synced_at IS NULL
+            THEN suspected_at ELSE synced_at END AS TEXT),
+        suspected_digest
+    FROM instances WHERE w_id IN (SELECT w_id FROM arrived)"""
+
+COUNT_STORED = """
+    SELECT w_id, count(*) FROM contacts WHERE w_id IN (SELECT w_id FROM arrived) GROUP BY w_id"""
+
+COUNT_LOGGED = """
+    SELECT w_id, change, count(*) FROM contact_changes WHERE id > $1 GROUP BY w_id, change"""
+
+FIND_DEPARTED = """
+    INSERT INTO departing (w_id, user_name)
+    SELECT w_id, user_name FROM contacts WHERE w_id IN (SELECT w_id FROM arrived)
+    EXCEPT SELECT w_id, user_name FROM arriving"""
+
+# A contact that came but could not be decoded is not gone; one without a name may be anyone.
+KEEP_UNREADABLE = """
+    DELETE FROM departing WHERE (w_id, user_name) IN (
+        SELECT w_id, user_name FROM unreadable WHERE user_name IS NOT NULL
+        UNION ALL
+        SELECT contacts.w_id, contacts.user_name FROM unreadable
+        JOIN contacts ON contacts.w_id = unreadable.w_id AND contacts.kind = unreadable.kind
+        WHERE unreadable.user_name IS NULL)"""
+
+COUNT_DEPARTED = "SELECT w_id, count(*) FROM departing GROUP BY w_id"
+
+DEPARTED = "SELECT user_name FROM departing WHERE w_id = $1"
+
+DELETE_DEPARTED = """
+    DELETE FROM contacts WHERE (w_id, user_name) IN (SELECT w_id, user_name FROM departing)"""
+
+_DIFFERS = " OR ".join(f"a.{name} IS DISTINCT FROM c.{name}" for name in VALUES)
+_DIFFERING = " || ".join(
+    f"CASE WHEN a.{name} IS DISTINCT FROM c.{name} THEN '{name},' ELSE '' END" for name in VALUES
+)
+
+
+def log_arrivals(dialect: Dialect) -> str:
+    """Log which contacts that arrived are new, and which differ from what is there."""
+    return f"""
+        INSERT INTO contact_changes (w_id, user_name, change, fields, before, after, at)
+        SELECT a.w_id, a.user_name,
+            CASE WHEN c.w_id IS NULL THEN 'added' ELSE 'changed' END,
+            CASE WHEN c.w_id IS NULL THEN '' ELSE rtrim({_DIFFERING}, ',') END,
+            CASE WHEN c.w_id IS NULL THEN NULL ELSE {_object("c", dialect)} END,
+            {_object("a", dialect)},
+            CAST(a.at AS {dialect.timestamp})
+        FROM arriving a LEFT JOIN contacts c ON c.w_id = a.w_id AND c.user_name = a.user_name
+        WHERE c.w_id IS NULL OR {_DIFFERS}"""
+
+
+def log_departures(dialect: Dialect) -> str:
+    """Log which contacts are gone."""
+    return f"""
+        INSERT INTO contact_changes (w_id, user_name, change, fields, before, at)
+        SELECT c.w_id, c.user_name, 'removed', '', {_object("c", dialect)},
+            CAST(arrived.at AS {dialect.timestamp})
+        FROM departing JOIN arrived ON arrived.w_id = departing.w_id
+        JOIN contacts c ON c.w_id = departing.w_id AND c.user_name = departing.user_name"""
+
+
+def upsert(dialect: Dialect, *, all_of_them: bool) -> str:
+    """Take over the contacts that arrived: all of them, or those logged after line $1."""
+    values = ", ".join(f"{name} = excluded.{name}" for name in VALUES)
+    names = ", ".join(("w_id", "user_name", *VALUES))
+    logged = "(w_id, user_name) IN (SELECT w_id, user_name FROM contact_changes WHERE id > $1)"
+    return f"""
+        INSERT INTO contacts ({names}, first_seen, last_changed)
+        SELECT {names}, CAST(at AS {dialect.timestamp}), CAST(at AS {dialect.timestamp})
+        FROM arriving WHERE {"true" if all_of_them else logged}
+        ON CONFLICT (w_id, user_name) DO UPDATE
+        SET {values}, last_changed = excluded.last_changed"""
+
+
+def settle(dialect: Dialect) -> str:
+    """Write down how instances ended; a failure leaves what is known of their contacts."""
+    names = ", ".join(OUTCOME_COLUMNS)
+    arrived = ", ".join(
+        f"CAST({name} AS {dialect.timestamp})" if name.endswith("_at") else name
+        for name in OUTCOME_COLUMNS
+    )
+    taken = ", ".join(
+        f"{name} = excluded.{name}" for name in ("gateway", "outcome", "tried_at", "calls")
+    )
+    kept = ", ".join(
+        f"{name} = coalesce(excluded.{name}, instances.{name})"
+        for name in ("synced_at", "contacts")
+    )
+    suspected = ", ".join(
+        f"{name} = CASE WHEN excluded.contacts IS NULL THEN instances.{name} "
+        f"ELSE excluded.{name} END"
+        for name in OUTCOME_COLUMNS
+        if name.startswith("suspected_")
+    )
+    return f"""
+        INSERT INTO instances ({names}) SELECT {arrived} FROM settled WHERE true
+        ON CONFLICT (w_id) DO UPDATE SET {taken}, {kept}, {suspected}"""
+
+
+def _object(table: str, dialect: Dialect) -> str:
+    """Make a JSON object of a contact's values."""
+    values = ", ".join(f"'{name}', {table}.{name}" for name in VALUES)
+    return f"{dialect.json_object}({values})"

@@ -1,0 +1,224 @@
+"""Many instances in; each is brought in step in the database as it is fetched."""
+
+from collections import deque
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+from anyio import Event, create_task_group, current_time
+from anyio.abc import TaskGroup
+
+from wxcontacts_async.errors import WxContactsError, own_error
+from wxcontacts_async.outcomes import Failed, Fetched
+from wxcontacts_async.store.database import Database
+from wxcontacts_async.store.errors import StoreBusyError, StoreConnectionError, StoreError
+from wxcontacts_async.store.merge import Batch, merge
+from wxcontacts_async.store.records import Synced
+from wxcontacts_async.store.staging import is_key
+from wxcontacts_async.stream import OutcomeStream
+
+SyncResult: TypeAlias = Synced | Failed  # `type` needs Python 3.12
+_Gathered: TypeAlias = dict[str, tuple[Fetched[Any] | Failed, float]]
+
+# What shares a transaction, at most. An instance with more contacts has one of its own.
+_CONTACTS_A_BATCH = 10_000
+_INSTANCES_A_BATCH = 500
+
+
+class SyncStream:
+    """What `ContactStore.sync` returns: `async with` starts it, `async for` reads it.
+
+    While one batch is written the next one gathers, so batches are small while the database is
+    quick and larger while it is slow; nobody waits for one to fill up. What is fetched and not
+    yet written or read is bounded: a slow reader, or database, slows the fetching down.
+
+    Several tasks may read it. Leaving the `async with` cancels what is being fetched; a batch
+    that is being written is written to its end, whether anybody reads that or not.
+    """
+
+    def __init__(self, outcomes: OutcomeStream[Any], database: Database, max_shrink: float) -> None:
+        self._outcomes = outcomes
+        self._database = database
+        self._max_shrink = max_shrink
+        self._tasks: TaskGroup | None = None
+        self._is_open = False
+        # Outcomes that are to be written next, by wId, and when each came; and their contacts.
+        self._gathered: _Gathered = {}
+        self._contacts = 0
+        self._all_fetched = False
+        # What is written and to be read; what is raised when it is read and no more will come.
+        self._inbox: deque[SyncResult] = deque()
+        self._all_written = False
+        self._error: Exception | None = None
+        # Set when there is something to write, room to gather, something to read, all of it read.
+        self._fetched, self._room, self._written, self._read = Event(), Event(), Event(), Event()
+
+    async def __aenter__(self) -> Self:
+        if self._tasks is not None:
+            msg = "a sync is entered once; call store.sync again"
+            raise StoreError(msg)
+        self._tasks = create_task_group()
+        await self._tasks.__aenter__()
+        self._is_open = True
+        self._tasks.start_soon(self._gather)
+        self._tasks.start_soon(self._write)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._tasks is None:
+            return
+        self._is_open = False
+        self._inbox.clear()
+        self._written.set()
+        self._tasks.cancel_scope.cancel()
+        # Not given the body's exception, which it would wrap in a group; it goes out as it is.
+        await self._tasks.__aexit__(None, None, None)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SyncResult:
+        """Return how the next instance ended. Cancelled, it leaves that to the next reader.
+
+        Raises:
+            StoreConnectionError: The database was lost and has not come back in time.
+            StoreBusyError: Another one has been writing to the database for too long.
+            StoreError: The sync is not open, or the database takes nothing at all, as on a full
+                disk.
+            PoolClosedError: The pool was left.
+            Exception: Whatever the source of instances raised.
+
+        """
+        while not self._inbox:
+            if not self._is_open:
+                msg = "the sync is not open; read it within `async with store.sync(...)`"
+                raise StoreError(msg)
+            if self._all_written:
+                if self._error is not None:
+                    error, self._error = self._error, None
+                    raise error
+                raise StopAsyncIteration
+            if self._written.is_set():
+                self._written = Event()
+            await self._written.wait()
+        result = self._inbox.popleft()
+        if not self._inbox:
+            self._read.set()
+        return result
+
+    async def _gather(self) -> None:
+        """Take what is fetched, until there is enough for a batch."""
+        try:
+            async with self._outcomes as outcomes:
+                async for outcome in outcomes:
+                    while self._is_too_much(outcome):
+                        self._room = Event()
+                        await self._room.wait()
+                    self._gathered[outcome.w_id] = outcome, current_time()
+                    self._contacts += _size(outcome)
+                    self._fetched.set()
+                    del outcome  # or it would stay for as long as the next one takes
+        except Exception as error:  # noqa: BLE001  # it is the reader's
+            self._error = error
+        self._all_fetched = True
+        self._fetched.set()
+
+    def _is_too_much(self, outcome: Fetched[Any] | Failed) -> bool:
+        return (
+            len(self._gathered) >= _INSTANCES_A_BATCH
+            or (self._contacts > 0 and self._contacts + _size(outcome) > _CONTACTS_A_BATCH)
+            # A wId that was asked for twice is merged twice, one after the other.
+            or outcome.w_id in self._gathered
+        )
+
+    async def _write(self) -> None:
+        """Write batch after batch. Cancelled, the one being written is written to its end."""
+        try:
+            while True:
+                while not self._gathered and not self._all_fetched:
+                    self._fetched = Event()
+                    await self._fetched.wait()
+                if not self._gathered:
+                    break
+                gathered, self._gathered, self._contacts = self._gathered, {}, 0
+                self._room.set()
+                results = await self._merge(gathered)
+                while self._inbox:  # the batch before this one
+                    self._read = Event()
+                    await self._read.wait()
+                self._inbox.extend(results)
+                self._written.set()
+                del gathered, results
+        except Exception as error:  # noqa: BLE001  # it is the reader's
+            self._error = error
+        self._all_written = True
+        self._written.set()
+
+    async def _merge(self, gathered: _Gathered) -> list[SyncResult]:
+        """Write a batch; return how each instance of it ended.
+
+        If the database does not take it, each of its instances is tried by itself, so that one
+        of them is never another's failure.
+        """
+        batch = Batch(
+            {w_id: outcome for w_id, (outcome, _) in gathered.items() if is_key(w_id)},
+            datetime.now(UTC),
+        )
+        try:
+            if batch.outcomes:
+                await self._database.run(lambda session: merge(session, batch, self._max_shrink))
+        except (StoreConnectionError, StoreBusyError):
+            raise
+        except Exception as error:
+            if len(gathered) == 1:
+                (outcome, came_at) = gathered.popitem()[1]
+                if isinstance(outcome, Failed):
+                    raise  # not even that can be written down
+                failed = _failed(outcome, own_error(error))
+                return await self._merge({outcome.w_id: (failed, came_at)})
+            results = []
+            for w_id in list(gathered):
+                results += await self._merge({w_id: gathered.pop(w_id)})
+            return results
+        return [_result(batch, outcome, came_at) for outcome, came_at in gathered.values()]
+
+
+def _size(outcome: Fetched[Any] | Failed) -> int:
+    """Count contacts as received; merging them is for the worker thread."""
+    if isinstance(outcome, Failed):
+        return 0
+    return sum(len(contacts) for _, contacts in outcome.contacts.lists())
+
+
+def _result(batch: Batch, outcome: Fetched[Any] | Failed, came_at: float) -> SyncResult:
+    if isinstance(outcome, Failed):
+        return outcome
+    if outcome.w_id not in batch.outcomes:
+        return _failed(outcome, StoreError("the wId is too long for a key of the database"))
+    settled = batch.settled[outcome.w_id]
+    return Synced(
+        outcome.w_id,
+        settled.delta_counts,
+        outcome.contacts,
+        outcome.elapsed + current_time() - came_at,
+        outcome.gateway,
+        outcome.calls,
+        settled.suspicion,
+    )
+
+
+def _failed(outcome: Fetched[Any], error: WxContactsError) -> Failed:
+    error.located(w_id=outcome.w_id, gateway=outcome.gateway, calls=outcome.calls)
+    return Failed(
+        outcome.w_id,
+        outcome.gateway,
+        error,
+        outcome.calls,
+        outcome.waited,
+        outcome.elapsed,
+    )
