@@ -2,6 +2,7 @@
 
 from wxcontacts_async.emulator.connection import RecordedConnection
 from wxcontacts_async.emulator.faults import Fault, FaultKind
+from wxcontacts_async.emulator.movement import Movement
 from wxcontacts_async.emulator.population import Population
 from wxcontacts_async.emulator.script import EmulatedInstance, Refusal
 from wxcontacts_async.emulator.server import GatewayEmulator, RecordedCall
@@ -11,6 +12,7 @@ __all__ = [
     "Fault",
     "FaultKind",
     "GatewayEmulator",
+    "Movement",
     "Population",
     "RecordedCall",
     "RecordedConnection",

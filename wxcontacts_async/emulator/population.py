@@ -1,12 +1,16 @@
 """Invented people, groups and official accounts, the same ones for the same seed."""
 
+import math
 import random
-from collections import OrderedDict
-from functools import cache
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from functools import cache, partial
+from itertools import repeat, starmap
 
 import msgspec
 
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet, Sex
+from wxcontacts_async.emulator.movement import Movement, friends_after, renamings_after, step_of
 
 _SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
 _GIVEN = "伟芳娜敏静丽强磊洋艳勇军杰娟涛明超霞平刚桂英文华慧建国玉兰春生雪梅子轩浩宇欣怡"
@@ -16,6 +20,8 @@ _GROUP_ENDINGS = ("群", "小组", "之家", "交流群", "周末约起来", "�
 _ACCOUNT_ENDINGS = ("日报", "生活", "研究所", "手册", "Weekly")
 _PLACES = (("北京", "朝阳"), ("上海", "徐汇"), ("广东", "深圳"), ("四川", "成都"), ("浙江", "杭州"))
 _MOTTOS = ("在多次阅读中，多活几次。", "慢慢来，比较快 🐢", "今天也要好好吃饭", "Stay hungry.")
+# What a name ends with after each renaming; then it begins anew.
+_NAME_ENDINGS = ("", "（新）", "（旅行中）", "（忙）")
 _ID_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _URL_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -33,7 +39,7 @@ class Population:
     """Everybody there is, and whom each instance knows.
 
     Instances know overlapping parts of it, so the same friend stands on several instances. It is
-    made up as it is asked for; nobody in it exists.
+    made up as it is asked for; nobody in it exists. It stays as it is until it is moved.
 
     Arguments:
         seed: Another seed, other people.
@@ -45,10 +51,21 @@ class Population:
         # A contact is rendered once, a large reply is kept: the emulator must not be the
         # slow side of a measurement.
         self._rendered = cache(self._render)
-        self._replies: OrderedDict[tuple[str, int | None], bytes] = OrderedDict()
+        self._replies: OrderedDict[tuple[str, int | None, int], bytes] = OrderedDict()
+        self._steps: Counter[str] = Counter()  # by wId: how often it was moved
+
+    def move(self, w_id: str, size: int | None = None) -> Movement:
+        """Move the contacts of one instance by a step, and return what that comes to.
+
+        About 1 % of them come, go or are renamed, and at least one friend each; one group is
+        renamed. An instance of one friend gets another one. As many come as go.
+        """
+        counts = self._counts(self._rng(w_id), size)
+        self._steps[w_id] += 1
+        return step_of(counts[ContactKind.FRIEND], counts[ContactKind.GROUP])
 
     def contact_set(self, w_id: str, size: int | None = None) -> ContactSet[Contact]:
-        """Return the contacts of one instance, as a client must find them.
+        """Return the contacts of one instance, as a client must find them now.
 
         Arguments:
             w_id: The instance.
@@ -57,40 +74,80 @@ class Population:
         """
         members = self._members(w_id, size)
         official_accounts, friends, groups = (
-            tuple(self._contact(kind, number) for number in members[kind]) for kind in ContactKind
+            tuple(self._contact(kind, *member) for member in members[kind]) for kind in ContactKind
         )
         return ContactSet(w_id, official_accounts, friends, groups)
 
     def reply(self, w_id: str, size: int | None = None) -> bytes:
         """Return the success reply for one instance, in the shape of the document's sample."""
-        kept = self._replies.get((w_id, size))
+        key = (w_id, size, self._steps[w_id])
+        kept = self._replies.get(key)
         if kept is not None:
-            self._replies.move_to_end((w_id, size))
+            self._replies.move_to_end(key)
             return kept
         lists = (
-            b'"%s":[%s]' % (kind.encode(), b",".join(self._rendered(kind, n) for n in numbers))
-            for kind, numbers in self._members(w_id, size).items()
+            b'"%s":[%s]'
+            % (kind.encode(), b",".join(starmap(partial(self._rendered, kind), members)))
+            for kind, members in self._members(w_id, size).items()
         )
         message = '{"message":"成功","code":"1000","data":{'.encode()
         body = message + b",".join(lists) + b"}}"
-        self._replies[w_id, size] = body
+        self._replies[key] = body
         if len(self._replies) > _KEPT_REPLIES:
             self._replies.popitem(last=False)
         return body
 
-    def _members(self, w_id: str, size: int | None) -> dict[ContactKind, list[int]]:
-        """Return whom an instance knows, by number, of each kind."""
-        rng = random.Random(f"instance {self._seed} {w_id}")  # noqa: S311  # invents only
+    def _members(
+        self,
+        w_id: str,
+        size: int | None,
+    ) -> dict[ContactKind, Iterator[tuple[int, int]]]:
+        """Return whom an instance knows of each kind: their numbers, and those of their names."""
+        rng = self._rng(w_id)
+        counts = self._counts(rng, size)
+        first = {kind: rng.sample(range(_UNIVERSE[kind]), counts[kind]) for kind in ContactKind}
+        members: dict[ContactKind, Iterator[tuple[int, int]]] = {
+            kind: zip(numbers, repeat(0), strict=False) for kind, numbers in first.items()
+        }
+        steps = self._steps[w_id]
+        if steps:
+            friends, groups = first[ContactKind.FRIEND], first[ContactKind.GROUP]
+            members[ContactKind.FRIEND] = friends_after(
+                steps,
+                friends,
+                _strangers(friends, rng),
+                everybody=_UNIVERSE[ContactKind.FRIEND],
+            )
+            members[ContactKind.GROUP] = zip(
+                groups,
+                (times % len(_NAME_ENDINGS) for times in renamings_after(steps, len(groups))),
+                strict=True,
+            )
+        return members
+
+    def _rng(self, w_id: str) -> random.Random:
+        return random.Random(f"instance {self._seed} {w_id}")  # noqa: S311  # invents only
+
+    def _counts(self, rng: random.Random, size: int | None) -> dict[ContactKind, int]:
+        """Return how many contacts of each kind an instance has."""
         if size is None:
             size = int(10 ** rng.triangular(1, 4, 2))
         counts = {kind: min(int(size * share), _UNIVERSE[kind]) for kind, share in _SHARES.items()}
         counts[ContactKind.FRIEND] = size - sum(counts.values())
-        return {kind: rng.sample(range(_UNIVERSE[kind]), counts[kind]) for kind in ContactKind}
+        return counts
 
-    def _render(self, kind: ContactKind, number: int) -> bytes:
-        return msgspec.json.encode(self._contact(kind, number))
+    def _render(self, kind: ContactKind, number: int, name: int) -> bytes:
+        return msgspec.json.encode(self._contact(kind, number, name))
 
-    def _contact(self, kind: ContactKind, number: int) -> Contact:
+    def _contact(self, kind: ContactKind, number: int, name: int) -> Contact:
+        contact = self._first_contact(kind, number)
+        if not name:
+            return contact
+        nick_name = f"{contact.nick_name}{_NAME_ENDINGS[name]}"
+        return msgspec.structs.replace(contact, nick_name=nick_name)
+
+    def _first_contact(self, kind: ContactKind, number: int) -> Contact:
+        """Invent a contact; it has its first name."""
         rng = random.Random(f"{kind} {self._seed} {number}")  # noqa: S311  # invents only
         match kind:
             case ContactKind.FRIEND:
@@ -140,6 +197,19 @@ class Population:
             province=province,
             city=city,
         )
+
+
+def _strangers(friends: list[int], rng: random.Random) -> Iterator[int]:
+    """Return the friends that an instance does not have, in an order of its own."""
+    everybody = _UNIVERSE[ContactKind.FRIEND]
+    # A stride without a common divisor comes to each of them once, and needs no shuffled list.
+    stride = next(
+        n for n in range(rng.randrange(1, everybody), 2 * everybody) if math.gcd(n, everybody) == 1
+    )
+    begin = rng.randrange(everybody)
+    known = set(friends)
+    strided = ((begin + stride * place) % everybody for place in range(everybody))
+    return (number for number in strided if number not in known)
 
 
 def _avatar(rng: random.Random) -> tuple[str, str]:

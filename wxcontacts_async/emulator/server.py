@@ -24,6 +24,7 @@ from wxcontacts_async.emulator.connection import (
 from wxcontacts_async.emulator.damage import damaged
 from wxcontacts_async.emulator.faults import Fault, FaultKind, FaultPlan, check_faults
 from wxcontacts_async.emulator.misbehaviour import delivers_reply, misbehave, replaces_reply
+from wxcontacts_async.emulator.movement import Movement
 from wxcontacts_async.emulator.population import Population
 from wxcontacts_async.emulator.port import Port
 from wxcontacts_async.emulator.script import EmulatedInstance, Refusal, draw_instances
@@ -43,7 +44,7 @@ class RecordedCall(msgspec.Struct):
             answered with a fault and has no reply in the end.
         fault: The fault that it met.
         damaged: The user_names of the contacts in the reply that a fault damaged; all others
-            are as `contact_set` has them.
+            are as `contact_set` had them when it was answered.
 
     """
 
@@ -93,6 +94,7 @@ class GatewayEmulator:
         max_under_way: The most that ever were.
         faults_met: How often which fault was met: by calls, by connections that were reset as
             they were made, and by the port, each time that it was closed.
+        advances: How often its population was moved.
 
     Raises:
         InvalidArgumentError: An argument is out of its bounds.
@@ -141,6 +143,7 @@ class GatewayEmulator:
         self.under_way = 0
         self.max_under_way = 0
         self.faults_met: Counter[FaultKind] = Counter()
+        self.advances = 0
         self._seed = seed
         self._plan = FaultPlan(check_faults(faults), seed)
         self._host = host
@@ -188,8 +191,43 @@ class GatewayEmulator:
         return [call for call in self.calls if call.w_id == w_id]
 
     def contact_set(self, w_id: str) -> ContactSet[Contact]:
-        """Return the contacts that a client must get for a known instance."""
+        """Return the contacts that a client must get for a known instance, as they are now."""
         return self.population.contact_set(w_id, self._instances[w_id].contacts)
+
+    def advance(self, *, share: float = 0.5) -> dict[str, Movement]:
+        """Move the population a little, as a day in its life does.
+
+        In some instances about 1 % of the contacts come, go or have another `nick_name`: at least
+        one friend each, and a group is renamed, as far as there are such. As many friends come as
+        go, so that an `EmulatedInstance` keeps as many contacts as it was given; it moves like any
+        other. Those that are refused or have no contacts stay as they are.
+
+        It may be called at any time, in the thread of the event loop. A reply is made at once,
+        after its latency, so it is all of before or all of after. Emulators that were given the
+        same have the same population after as many advances, in whatever process.
+
+        Arguments:
+            share: Share of the instances that move, 0 to 1; at least one does if it is above 0.
+                Which ones depends on the seed.
+
+        Returns:
+            What it did to each instance that moved, by wId.
+
+        Raises:
+            InvalidArgumentError: `share` is out of its bounds.
+
+        """
+        check_number("share", share, at_least=0, at_most=1)
+        movable = {
+            w_id: instance.contacts
+            for w_id, instance in self._instances.items()
+            if instance.refusal is None and instance.contacts != 0
+        }
+        number = min(max(round(len(movable) * share), 1), len(movable)) if share else 0
+        rng = random.Random(f"advance {self._seed} {self.advances}")  # noqa: S311
+        self.advances += 1
+        drawn = rng.sample(list(movable), number)
+        return {w_id: self.population.move(w_id, movable[w_id]) for w_id in drawn}
 
     async def wait_for_calls(self, number: int) -> None:
         """Wait until so many calls have come in."""
