@@ -2,8 +2,14 @@
 
 import signal
 import socket
+import sys
+from collections.abc import Callable
+
+import anyio
+import pytest
 
 from tests.test_cli_process import SECONDS, end, run, start
+from wxcontacts_async import SessionPool
 from wxcontacts_async.emulator import FaultKind, GatewayEmulator
 
 
@@ -70,6 +76,55 @@ def test_its_help_has_every_kind_of_fault() -> None:
     assert "--faults" in words
     for kind in FaultKind:
         assert kind in words
+
+
+def see_advances(url: str, times: int, *, ask: Callable[[], None] = lambda: None) -> None:
+    """Ask for an advance and fetch the one instance until it has come, so many times."""
+    twin = GatewayEmulator(1, contacts=30)
+    (w_id,) = twin.w_ids
+    ages = {twin.contact_set(w_id).lists(): 0}
+    for age in range(1, 200):
+        twin.advance()
+        ages[twin.contact_set(w_id).lists()] = age
+
+    async def watch() -> None:
+        async with SessionPool(url) as pool:
+            for _ in range(times):
+                before = after = ages[(await pool.fetch(w_id)).lists()]
+                ask()
+                with anyio.fail_after(SECONDS):
+                    while after == before:
+                        after = ages[(await pool.fetch(w_id)).lists()]
+                assert after > before
+
+    anyio.run(watch)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGUSR1")
+def test_another_process_can_ask_it_to_advance() -> None:
+    process = start("emulator", "--port", "0", "--instances", "1", "--contacts", "30")
+    assert process.stdout is not None
+    url = process.stdout.readline().decode().strip()
+    see_advances(url, 2, ask=lambda: process.send_signal(signal.SIGUSR1))
+    process.send_signal(signal.SIGINT)
+    ended = end(process)
+
+    assert ended.code == 0
+    assert "Advances: 2." in ended.messages
+    assert not ended.has_traceback
+
+
+def test_it_advances_again_and_again() -> None:
+    options = ("--instances", "1", "--contacts", "30", "--advance-every", "0.2")
+    process = start("emulator", "--port", "0", *options)
+    assert process.stdout is not None
+    see_advances(process.stdout.readline().decode().strip(), 2)
+    process.send_signal(signal.SIGINT)
+    ended = end(process)
+
+    assert ended.code == 0
+    assert "Advances: " in ended.messages
+    assert not ended.has_traceback
 
 
 def test_it_can_be_made_to_end_with_its_standard_input() -> None:

@@ -46,6 +46,8 @@ _WRONG: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("emulator", "--refusing", "nan"): ("--refusing", "at least 0 and at most 1"),
     ("emulator", "--contacts", "50000"): ("--contacts", "at most 40000"),
     ("emulator", "--latency", "-1"): ("--latency", "at least 0"),
+    ("emulator", "--advance-every", "-1"): ("--advance-every", "at least 0, or none"),
+    ("emulator", "--advance-every", "inf"): ("--advance-every", "at least 0, or none"),
     ("emulator", "--faults", "status-418"): ("--faults", "no 'status-418'", "status-503", "null"),
     ("emulator", "--faults", "null:1.5"): ("--faults", "share must be", "above 0 and at most 1"),
     ("emulator", "--faults", "null:often"): ("--faults", "share must be", "not 'often'"),

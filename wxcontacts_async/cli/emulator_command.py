@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import errno
 import os
+import signal
+import sys
 import threading
 from contextlib import AsyncExitStack
 from typing import Annotated
@@ -74,6 +76,14 @@ def emulator(
             f"KIND is one of {', '.join(FaultKind)}.",
         ),
     ] = None,
+    advance_every: Annotated[
+        str,
+        typer.Option(
+            metavar="SECONDS",
+            help="Move the contacts every so many seconds, at least 0: in half of the instances "
+            "friends come, go and are renamed, and so is a group. 0 or none is never.",
+        ),
+    ] = "0",
     until_stdin_ends: Annotated[bool, typer.Option("--until-stdin-ends", hidden=True)] = False,
 ) -> None:
     """Serve a gateway with invented contacts to try things against, until Ctrl-C.
@@ -84,6 +94,9 @@ def emulator(
     answered with 503, a hundredth cut, and an outage of 5 seconds every minute, with
     `--faults status-503:0.05,short-body:0.01,refuse-connections@30+5/60`.
     At its end it says how many of each were met.
+
+    Contacts move with `--advance-every`, and once whenever it gets SIGUSR1 (not on Windows); the
+    same ones for the same seed.
     """
     given_faults = read_faults(faults or [])
     with naming_options():
@@ -94,6 +107,8 @@ def emulator(
             at_most=_MOST_INSTANCES,
             whole=True,
         )
+        advance_seconds = number(advance_every)
+        check_number("advance_every", advance_seconds, at_least=0, optional=True)
         emulated = GatewayEmulator(
             number(instances),
             seed=number(seed),
@@ -104,7 +119,11 @@ def emulator(
             faults=given_faults,
             port=number(port),
         )
-    problem = _serve(emulated, until_stdin_ends=until_stdin_ends)
+    problem = _serve(
+        emulated,
+        advance_seconds=advance_seconds,
+        until_stdin_ends=until_stdin_ends,
+    )
     if problem is not None:
         reason = os.strerror(problem.errno) if problem.errno else str(problem)
         advice = "; 0 takes a free one" if problem.errno == errno.EADDRINUSE else ""
@@ -112,13 +131,21 @@ def emulator(
     if given_faults:
         met = ", ".join(f"{kind} {times:,}" for kind, times in emulated.faults_met.most_common())
         HumanConsole().say(f"Faults met: {met or 'none'}.")
+    if emulated.advances:
+        HumanConsole().say(f"Advances: {emulated.advances:,}.")
 
 
-def _serve(emulator: GatewayEmulator, *, until_stdin_ends: bool = False) -> OSError | None:
+def _serve(
+    emulator: GatewayEmulator,
+    *,
+    advance_seconds: float | None,
+    until_stdin_ends: bool,
+) -> OSError | None:
     """Serve until SIGINT or SIGTERM; print the URL, then a few wIds, each on a line.
 
     Arguments:
         emulator: What to serve.
+        advance_seconds: How often to advance it; 0 or None is never.
         until_stdin_ends: Whether to stop at the end of standard input, too. A process that holds
             the other end of that pipe cannot end and leave this one behind.
 
@@ -137,8 +164,13 @@ def _serve(emulator: GatewayEmulator, *, until_stdin_ends: bool = False) -> OSEr
                 problem = error
                 return
             try:
+                _advance_when_told(emulator)
                 _show(emulator)
-                await (_end_of_stdin() if until_stdin_ends else anyio.sleep_forever())
+                async with anyio.create_task_group() as tasks:
+                    if advance_seconds:
+                        tasks.start_soon(_advance_every, advance_seconds, emulator)
+                    await (_end_of_stdin() if until_stdin_ends else anyio.sleep_forever())
+                    tasks.cancel_scope.cancel()
             finally:
                 # Shielded, or the cancellation that got us here would cut its leaving short. Yet
                 # not for ever, as a call may be under way that is never answered.
@@ -156,6 +188,18 @@ def _show(emulator: GatewayEmulator) -> None:
         f"Serving {len(w_ids):,} instances until Ctrl-C. "
         f"Try: wxcontacts fetch --gateway {emulator.url} {' '.join(w_ids[:1])}",
     )
+
+
+def _advance_when_told(emulator: GatewayEmulator) -> None:
+    if sys.platform != "win32":
+        # Before anything is printed: whoever has read the URL may send it at once.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, emulator.advance)
+
+
+async def _advance_every(seconds: float, emulator: GatewayEmulator) -> None:
+    while True:
+        await anyio.sleep(seconds)
+        emulator.advance()
 
 
 async def _end_of_stdin() -> None:
