@@ -1,19 +1,18 @@
-"""One gateway's lane: who is called next, on which slot, and who waits holding nothing.
+"""One gateway's lane: who is called next, who waits holding nothing, and what a reply leads to.
 
-The few synchronous methods of Lane are the only ones that move an instance from one state to
-another, and there is no await in them, so each sees and leaves the lane in order.
+The few methods of Lane are the only ones that move an instance from one state to another, and
+there is no await in them, so each sees and leaves the lane in order. The calls themselves are
+its workers' (workers.py).
 """
 
 import asyncio
 from asyncio import Event
 from collections import OrderedDict
 from collections.abc import Callable
-from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
 from time import monotonic, perf_counter
 from typing import Generic, Literal
 
-from anyio import CancelScope
 from anyio.abc import TaskGroup
 
 from wxcontacts_async._typing import ContactT
@@ -35,13 +34,14 @@ from wxcontacts_async.events import (
     RetryScheduled,
 )
 from wxcontacts_async.gate import GatewayGate
-from wxcontacts_async.gateway import Gateway, GatewaySession
+from wxcontacts_async.gateway import Gateway, ReplyBody
 from wxcontacts_async.instance import CallAgain, InstanceProgress
 from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.places import Asker, Line, Place, ReceivedReply, State
 from wxcontacts_async.turnstile import DecodeTurnstile
 from wxcontacts_async.waits import UnfinishedWaits
 from wxcontacts_async.wire import Initializing, Ready, Refused
+from wxcontacts_async.workers import Workers
 
 _SHORTEST_TIMER = 0.001
 _GIVEN_UP_A_TICK = 64  # each takes some 20 microseconds
@@ -53,12 +53,11 @@ _REPLY_NAMES: dict[type, Literal["ready", "initializing", "refused"]] = {
 
 
 class Lane(Generic[ContactT]):
-    """The instances of one gateway, its slots and its session.
+    """The instances of one gateway, from when they are asked for to their outcomes.
 
-    A worker is a task that holds one of the gateway's slots; it goes on to the next instance
-    until none is asked for. An instance that waits is a timer and nothing else. An outcome that
-    its stream has not read counts against that stream's line, not against the slots: a consumer
-    that stops reading stops its own stream, and may still `fetch`.
+    An instance that waits is a timer and nothing else. An outcome that its stream has not read
+    counts against that stream's line, not against the slots: a consumer that stops reading stops
+    its own stream, and may still `fetch`.
 
     Arguments:
         name: The gateway's name.
@@ -69,7 +68,11 @@ class Lane(Generic[ContactT]):
         arenas: Keeps the memory for what is decoded.
         turnstile: Where replies wait to be decoded, one after another.
         announce: Told what happens.
-        tasks: Where the workers run.
+        tasks: Where its workers run.
+
+    Attributes:
+        places: Every place that is not ENDED, by wId: one call at a time for each.
+        fetches: The line of all callers of `fetch`.
 
     """
 
@@ -93,8 +96,6 @@ class Lane(Generic[ContactT]):
         self._arenas = arenas
         self._turnstile = turnstile
         self._announce = announce
-        self._tasks = tasks
-        self._session = GatewaySession(gateway)
         self._gate = GatewayGate(
             name,
             outage_timeout=gateway.outage_timeout,
@@ -103,18 +104,15 @@ class Lane(Generic[ContactT]):
             on_open=self._go_on,
             on_gone=self._give_up,
         )
-        self._context = copy_context()
-        # Every place that is not ENDED, by wId: one call at a time for each.
-        self._places: dict[str, Place[ContactT]] = {}
+        self.places: dict[str, Place[ContactT]] = {}
         # Lines whose turn it is, in order; every line that may call is here. One that may not
         # any more is passed over. While a line here may call, every slot has its worker, unless
         # the gate is shut or as many replies as there are slots wait to be decoded.
         self._turns: OrderedDict[Line[ContactT], None] = OrderedDict()
-        self._slots = self._free_slots = gateway.max_concurrency
+        self._slots = gateway.max_concurrency
+        self._workers: Workers[ContactT] = Workers(self, gateway, tasks=tasks)
         self._undecoded = 0
         self._giving_up = False  # whether _give_up_some is due
-        # Workers that hold a slot and find nobody to call; each idles until its future is done.
-        self._idle: list[asyncio.Future[None]] = []
         # Callers of `fetch` take their outcomes at once, so they hold none.
         self.fetches: Line[ContactT] = Line(None)
         self._unfinished_waits = UnfinishedWaits()
@@ -125,7 +123,7 @@ class Lane(Generic[ContactT]):
 
     def ask(self, w_id: str, asker: Asker[ContactT]) -> Place[ContactT]:
         """Ask for one instance; share its place with whoever asks for it already."""
-        place = self._places.get(w_id)
+        place = self.places.get(w_id)
         if place is not None:
             place.askers[asker] = place.askers.get(asker, 0) + 1
             if place.state is State.READY:
@@ -139,7 +137,7 @@ class Lane(Generic[ContactT]):
             initialization=self._initialization,
             retry=self._retry,
         )
-        place = self._places[w_id] = Place(progress)
+        place = self.places[w_id] = Place(progress)
         place.askers[asker] = 1
         wait_until = self._unfinished_waits.take(w_id)
         if wait_until > now:
@@ -184,16 +182,14 @@ class Lane(Generic[ContactT]):
     def abandon(self) -> None:
         """End all places, as the pool is left. Its workers are the pool's to cancel."""
         self._gate.close()
-        for place in list(self._places.values()):
+        for place in list(self.places.values()):
             if place.state is State.RECEIVED:
-                _tell_gone(place)  # no one will decode it
+                place.tell_gone()  # no one will decode it
             self._end(place)
 
     async def close(self) -> None:
         """Close the gateway's connections, once no worker runs any more."""
-        # Shielded, as no socket may be left behind; it takes a tick or two.
-        with CancelScope(shield=True):
-            await self._session.close()
+        await self._workers.close()
 
     def _make_ready(self, place: Place[ContactT]) -> None:
         place.state = State.READY
@@ -212,29 +208,22 @@ class Lane(Generic[ContactT]):
         self._start_worker()
 
     def _start_worker(self) -> None:
-        """See to it that one more worker looks whom to call, if there is a slot for it."""
-        if not self._gate.lets_call():
+        if self._gate.lets_call():
+            self._workers.start()
+        else:
             self._give_up()
-        elif self._idle:
-            self._wake_worker()
-        elif self._free_slots:
-            self._free_slots -= 1
-            # In the pool's context rather than that of whoever happens to ask.
-            _ = self._context.run(self._tasks.start_soon, self._work_on_slot)
 
-    def _wake_worker(self) -> None:
-        needed = self._idle.pop()
-        if not needed.done():
-            needed.set_result(None)
-
-    def _next_place(self) -> tuple[Line[ContactT], Place[ContactT]] | None:
+    def next_place(self) -> tuple[Line[ContactT], Place[ContactT]] | None:
         """Take the place that is to be called next; None if there is none."""
         # Callers of `fetch` may be many more than the slots; so may not be their replies.
         if self._undecoded >= self._slots or not self._gate.lets_call():
             return None
         turn = self._take_place()
-        if turn is not None and self._gate.shut:
-            self._gate.call_begins(turn[1].progress.w_id)
+        if turn is not None:
+            _, place = turn
+            place.state = State.CALLING
+            if self._gate.shut:
+                self._gate.call_begins(place.progress.w_id)
         return turn
 
     def _take_place(self) -> tuple[Line[ContactT], Place[ContactT]] | None:
@@ -255,12 +244,7 @@ class Lane(Generic[ContactT]):
     def _go_on(self) -> None:
         """Wake one worker a tick, as the gate is open again."""
         # With no place a worker ends at once, and lines would keep their turns for ever.
-        if (
-            self._places
-            and self._turns
-            and (self._idle or self._free_slots)
-            and self._gate.lets_call()
-        ):
+        if self.places and self._turns and self._workers.may_start and self._gate.lets_call():
             self._start_worker()
             asyncio.get_running_loop().call_soon(self._go_on)
 
@@ -278,7 +262,7 @@ class Lane(Generic[ContactT]):
                 return
             line, place = turn
             error = self._gate.gone_error()
-            self._follow(line, place, place.progress.give_up(error, now=monotonic()))
+            self.follow(line, place, place.progress.give_up(error, now=monotonic()))
         self._give_up()
 
     def _wait(self, place: Place[ContactT]) -> None:
@@ -295,83 +279,54 @@ class Lane(Generic[ContactT]):
     def _end(self, place: Place[ContactT]) -> None:
         w_id = place.progress.w_id
         place.state = State.ENDED
-        del self._places[w_id]
+        del self.places[w_id]
         for asker in place.askers:
             asker.line.ready.pop(w_id, None)
         if place.timer is not None:
             place.timer.cancel()
-        while self._idle and not self._places:
-            self._wake_worker()  # which ends
+        if not self.places:
+            self._workers.end_idle()
         self._unfinished_waits.remember(w_id, place.progress.not_before)
 
-    async def _work_on_slot(self) -> None:
-        """Hold one slot and call one ready instance after another until none is asked for."""
-        while self._places:
-            # One scope serves until it is cancelled, as entering one costs a twentieth of a call.
-            with CancelScope() as scope:
-                while self._places and not scope.cancel_called:
-                    turn = self._next_place()
-                    if turn is None:
-                        await self._until_needed()
-                    else:
-                        line, place = turn
-                        await self._call_for(line, place, scope)
-            if scope.cancelled_caught:
-                self._gate.call_cancelled(place.progress.w_id)
-                self._follow(line, place, None)
-        self._free_slots += 1
+    def goes_out(self, line: Line[ContactT], place: Place[ContactT]) -> bool:
+        """Take note that a call is sent; False if the gate was shut while it was paced."""
+        progress = place.progress
+        if self._gate.holds_back(progress.w_id):
+            self.follow(line, place, None)
+            return False
+        progress.calls += 1
+        if self._announce.tells_routine:
+            self._announce(CallSent(progress.w_id, self.name, progress.calls))
+        return True
 
-    async def _until_needed(self) -> None:
-        """Idle, ready to be woken; starting another worker would cost more."""
-        needed = asyncio.get_running_loop().create_future()
-        self._idle.append(needed)
-        # Cancelled only as the pool is left, when it does not matter any more who idles.
-        await needed
-
-    async def _call_for(
+    def received(
         self,
         line: Line[ContactT],
         place: Place[ContactT],
-        scope: CancelScope,
+        body: ReplyBody,
+        sent_at: float,
     ) -> None:
-        """Send one call. Cancelled, by whoever asked for it last, it closes the connection."""
-        place.state = State.CALLING
-        place.scope = scope
-        progress = place.progress
-        sent_at = perf_counter()
-        try:
-            await self._session.pace()
-            if self._gate.holds_back(progress.w_id):
-                self._follow(line, place, None)
-                return
-            progress.calls += 1
-            if self._announce.tells_routine:
-                self._announce(CallSent(progress.w_id, self.name, progress.calls))
-            sent_at = perf_counter()
-            body = await self._session.call(progress.w_id)
-        except Exception as error:  # noqa: BLE001
-            step = self._after_failed_call(progress, error, sent_at)
-        else:
-            if place.state is State.ENDED:
-                return  # the pool was left
-            self._gate.call_answered()
-            place.state = State.RECEIVED
-            self._undecoded += 1
-            self._turnstile.add(ReceivedReply(line, place, body, sent_at, self.decode))
-            return
-        finally:
-            place.scope = None
-            if place.state is not State.RECEIVED:
-                _tell_gone(place)
-        self._follow(line, place, step)
+        """Let a reply wait for its turn to be decoded."""
+        if place.state is State.ENDED:
+            return  # the pool was left
+        self._gate.call_answered()
+        place.state = State.RECEIVED
+        self._undecoded += 1
+        self._turnstile.add(ReceivedReply(line, place, body, sent_at, self.decode))
 
-    def _after_failed_call(
+    def call_cancelled(self, line: Line[ContactT], place: Place[ContactT]) -> None:
+        """Take note that a call was cancelled, as nobody asked for it any more."""
+        self._gate.call_cancelled(place.progress.w_id)
+        self.follow(line, place, None)
+
+    def after_failed_call(
         self,
-        progress: InstanceProgress[ContactT],
+        place: Place[ContactT],
         error: Exception,
         sent_at: float,
     ) -> CallAgain | Failed | None:
         """Decide what comes after a call without a reply; None is to wait for the gateway."""
+        progress = place.progress
         match error:
             case GatewayConnectionError() | GatewayTimeoutError() if error.transient:
                 if self._gate.call_failed(
@@ -417,11 +372,11 @@ class Lane(Generic[ContactT]):
                     ),
                 )
             step = progress.after_reply(reply, reply_bytes=len(body), now=monotonic())
-        self._follow(received.line, place, step)
+        self.follow(received.line, place, step)
         if self._turns:
             self._start_worker()  # one may have ended because too much was waiting to be decoded
 
-    def _follow(
+    def follow(
         self,
         line: Line[ContactT],
         place: Place[ContactT],
@@ -429,7 +384,7 @@ class Lane(Generic[ContactT]):
     ) -> None:
         """Do what follows from a call; None is one that was cancelled, or met an outage."""
         line.held -= 1
-        _tell_gone(place)
+        place.tell_gone()
         if place.state is State.ENDED:
             return  # the pool was left
         if not place.askers:
@@ -455,9 +410,3 @@ class Lane(Generic[ContactT]):
             self._announce(InstanceWaiting(*where))
         else:
             self._announce(RetryScheduled(*where, step.error))
-
-
-def _tell_gone(place: Place[ContactT]) -> None:
-    if place.gone is not None:
-        place.gone.set()
-        place.gone = None

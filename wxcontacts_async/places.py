@@ -1,6 +1,6 @@
 """An instance's place in a lane, and the lines in which it stands when it is ready to be called.
 
-These are records: only the lane (lane.py) changes them.
+These are records: only the lane (lane.py) and its workers (workers.py) change them.
 """
 
 import asyncio
@@ -85,6 +85,12 @@ class Place(Generic[ContactT]):
         self.scope: CancelScope | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.gone: Event | None = None
+
+    def tell_gone(self) -> None:
+        """Tell whoever waits for it that its call is gone, or its reply decoded."""
+        if self.gone is not None:
+            self.gone.set()
+            self.gone = None
 
 
 class ReceivedReply(Generic[ContactT]):

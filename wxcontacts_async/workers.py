@@ -1,0 +1,173 @@
+"""One gateway's workers: each is a task that holds a slot, and calls one instance after another.
+
+Whom they call, and what follows from it, the lane says (lane.py). What is here awaits; the lane
+does not.
+"""
+
+import asyncio
+from contextvars import copy_context
+from time import perf_counter
+from typing import Generic, Protocol
+
+from anyio import CancelScope
+from anyio.abc import TaskGroup
+
+from wxcontacts_async._typing import ContactT
+from wxcontacts_async.gateway import Gateway, GatewaySession, ReplyBody
+from wxcontacts_async.instance import CallAgain
+from wxcontacts_async.outcomes import Failed
+from wxcontacts_async.places import Line, Place, State
+
+
+class CallQueue(Protocol[ContactT]):
+    """What workers work off: the lane, as they see it.
+
+    Attributes:
+        places: Whoever is asked for. When there is nobody, workers end.
+
+    """
+
+    places: dict[str, Place[ContactT]]
+
+    def next_place(self) -> tuple[Line[ContactT], Place[ContactT]] | None:
+        """Take the place that is to be called next; None if there is none."""
+
+    def goes_out(self, line: Line[ContactT], place: Place[ContactT]) -> bool:
+        """Take note that the call is sent, unless it should not be any more."""
+
+    def received(
+        self,
+        line: Line[ContactT],
+        place: Place[ContactT],
+        body: ReplyBody,
+        sent_at: float,
+    ) -> None:
+        """Take the reply."""
+
+    def after_failed_call(
+        self,
+        place: Place[ContactT],
+        error: Exception,
+        sent_at: float,
+    ) -> CallAgain | Failed | None:
+        """Decide what comes after a call without a reply."""
+
+    def follow(
+        self,
+        line: Line[ContactT],
+        place: Place[ContactT],
+        step: CallAgain | Failed | None,
+    ) -> None:
+        """Do what follows from a call without a reply."""
+
+    def call_cancelled(self, line: Line[ContactT], place: Place[ContactT]) -> None:
+        """Take note that nobody wanted the reply any more."""
+
+
+class Workers(Generic[ContactT]):
+    """The tasks that hold a gateway's slots, and the session that they share.
+
+    A worker starts when somebody is to be called, or wakes if it idles; it idles while it finds
+    nobody, and ends when nobody is asked for.
+
+    Arguments:
+        queue: Whom they call.
+        gateway: Its settings; `max_concurrency` is the number of slots.
+        tasks: Where they run.
+
+    """
+
+    def __init__(
+        self,
+        queue: CallQueue[ContactT],
+        gateway: Gateway,
+        *,
+        tasks: TaskGroup,
+    ) -> None:
+        self._queue = queue
+        self._session = GatewaySession(gateway)
+        self._tasks = tasks
+        self._context = copy_context()
+        self._free_slots = gateway.max_concurrency
+        # Workers that hold a slot and find nobody to call; each idles until its future is done.
+        self._idle: list[asyncio.Future[None]] = []
+
+    @property
+    def may_start(self) -> bool:
+        """Whether one more could look whom to call."""
+        return bool(self._idle or self._free_slots)
+
+    def start(self) -> None:
+        """See to it that one more worker looks whom to call, if there is a slot for it."""
+        if self._idle:
+            self._wake()
+        elif self._free_slots:
+            self._free_slots -= 1
+            # In the pool's context rather than that of whoever happens to ask.
+            _ = self._context.run(self._tasks.start_soon, self._work)
+
+    def end_idle(self) -> None:
+        """Let those who idle end, as nobody is asked for any more."""
+        while self._idle:
+            self._wake()
+
+    async def close(self) -> None:
+        """Close the connections, once no worker runs any more."""
+        # Shielded, as no socket may be left behind; it takes a tick or two.
+        with CancelScope(shield=True):
+            await self._session.close()
+
+    def _wake(self) -> None:
+        needed = self._idle.pop()
+        if not needed.done():
+            needed.set_result(None)
+
+    async def _work(self) -> None:
+        """Hold one slot and call one ready instance after another until none is asked for."""
+        queue = self._queue
+        while queue.places:
+            # One scope serves until it is cancelled, as entering one costs a twentieth of a call.
+            with CancelScope() as scope:
+                while queue.places and not scope.cancel_called:
+                    turn = queue.next_place()
+                    if turn is None:
+                        await self._until_needed()
+                    else:
+                        line, place = turn
+                        await self._call(line, place, scope)
+            if scope.cancelled_caught:
+                queue.call_cancelled(line, place)
+        self._free_slots += 1
+
+    async def _until_needed(self) -> None:
+        """Idle, ready to be woken; starting another worker would cost more."""
+        needed = asyncio.get_running_loop().create_future()
+        self._idle.append(needed)
+        # Cancelled only as the pool is left, when it does not matter any more who idles.
+        await needed
+
+    async def _call(
+        self,
+        line: Line[ContactT],
+        place: Place[ContactT],
+        scope: CancelScope,
+    ) -> None:
+        """Send one call. Cancelled, by whoever asked for it last, it closes the connection."""
+        place.scope = scope
+        sent_at = perf_counter()
+        try:
+            await self._session.pace()
+            if not self._queue.goes_out(line, place):
+                return
+            sent_at = perf_counter()
+            body = await self._session.call(place.progress.w_id)
+        except Exception as error:  # noqa: BLE001
+            step = self._queue.after_failed_call(place, error, sent_at)
+        else:
+            self._queue.received(line, place, body, sent_at)
+            return
+        finally:
+            place.scope = None
+            if place.state is not State.RECEIVED:
+                place.tell_gone()
+        self._queue.follow(line, place, step)
