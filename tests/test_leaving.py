@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator
+from time import monotonic
 from typing import Any
 
 import anyio
@@ -201,3 +202,22 @@ async def test_a_long_stream_does_not_hold_up_a_single_fetch() -> None:
             await pool.fetch("w999")
             assert len(emulator.calls) < 20
             tasks.cancel_scope.cancel()
+
+
+async def test_leaving_a_stream_early_leaves_nothing_behind() -> None:
+    async with GatewayEmulator([f"w{i}" for i in range(10_000)], contacts=5) as emulator:
+        with no_tasks_left():
+            async with SessionPool(emulator.url) as pool:
+                with no_tasks_left():
+                    async with pool.stream(emulator.w_ids) as outcomes:
+                        for _ in range(3):
+                            await anext(outcomes)
+                        left_at = monotonic()
+                    assert monotonic() - left_at < 1
+                # What had been sent may still come in; nothing is sent any more.
+                await settle()
+                asked = len(emulator.calls)
+                await settle()
+                assert len(emulator.calls) == asked < 100
+        await emulator.wait_until_idle()
+        assert open_sockets_to(emulator.url) == 0
