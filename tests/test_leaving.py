@@ -3,14 +3,24 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import SocketStream
 
 from tests.leftovers import no_tasks_left, open_sockets_to, settle
-from wxcontacts_async import Fetched, Gateway, Instance, PoolClosedError, SessionPool
+from tests.raw_server import RawServer, http_reply
+from wxcontacts_async import (
+    ContactSet,
+    Fetched,
+    Gateway,
+    Instance,
+    PoolClosedError,
+    SessionPool,
+)
 from wxcontacts_async.emulator import EmulatedInstance, GatewayEmulator
 
 SILENT = EmulatedInstance(latency=math.inf)
@@ -96,6 +106,39 @@ async def test_a_native_cancellation_while_the_pool_is_left_closes_every_session
             await asyncio.wait([using])
         await settle()
         assert open_sockets_to(emulator.url) == 0
+
+
+async def test_a_reply_that_comes_at_any_tick_of_leaving_the_pool_is_let_go() -> None:
+    fetched: list[ContactSet] = []
+
+    async def fetch(pool: SessionPool) -> None:
+        with suppress(PoolClosedError):
+            fetched.append(await pool.fetch("w"))
+
+    async def leave_after(ticks: int) -> None:
+        reply = anyio.Event()
+
+        async def answer(stream: SocketStream, request: bytes) -> None:  # noqa: ARG001
+            await reply.wait()
+            await stream.send(http_reply())
+
+        async with (
+            RawServer(answer) as server,
+            anyio.create_task_group() as tasks,
+            SessionPool(server.url) as pool,
+        ):
+            tasks.start_soon(fetch, pool)
+            await server.wait_for(lambda: bool(server.requests))
+            reply.set()
+            for _ in range(ticks):
+                await asyncio.sleep(0)
+        await settle()  # a callback that fails fails the test
+
+    ticks = 0
+    while not fetched:  # until the reply comes before the pool is left
+        await leave_after(ticks)
+        ticks += 1
+    assert ticks > 3
 
 
 async def test_every_reader_is_told_that_the_pool_was_left() -> None:
