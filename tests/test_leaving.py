@@ -4,8 +4,8 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from time import monotonic
-from typing import Any
+from time import monotonic, perf_counter
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -17,6 +17,7 @@ from wxcontacts_async import (
     ContactSet,
     Fetched,
     Gateway,
+    InitializationWait,
     Instance,
     PoolClosedError,
     SessionPool,
@@ -139,6 +140,66 @@ async def test_a_reply_that_comes_at_any_tick_of_leaving_the_pool_is_let_go() ->
         await leave_after(ticks)
         ticks += 1
     assert ticks > 3
+
+
+@pytest.mark.parametrize("ticks", range(6))
+async def test_a_stream_left_while_a_reply_is_coming_returns_when_its_call_is_gone(
+    ticks: int,
+) -> None:
+    called: asyncio.Future[asyncio.Transport] = asyncio.get_running_loop().create_future()
+
+    class Server(asyncio.Protocol):  # which has no tasks that could be taken for ours
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self._transport = cast("asyncio.Transport", transport)
+
+        def data_received(self, data: bytes) -> None:  # noqa: ARG002
+            if not called.done():
+                called.set_result(self._transport)
+
+    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1")
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, SessionPool(Gateway(url, max_concurrency=1)) as pool:
+        with no_tasks_left():
+            async with pool.stream(["w"]):
+                transport = await called
+                # A call whose reply goes on just now is not cancelled until the next tick.
+                transport.write(http_reply()[:-1])
+                for _ in range(ticks):
+                    await asyncio.sleep(0)
+        transport.close()
+
+
+async def test_a_stream_left_while_replies_wait_returns_when_they_are_decoded() -> None:
+    all_asked, decoding = anyio.Event(), anyio.Event()
+    decoded = 0
+
+    async def answer(stream: SocketStream, request: bytes) -> None:  # noqa: ARG001
+        if len(server.requests) == 4:
+            all_asked.set()
+        await all_asked.wait()
+        await stream.send(http_reply())
+
+    def slow_to_decode(code: str, message: str) -> bool:  # noqa: ARG001  # a predicate's shape
+        nonlocal decoded
+        decoded += 1
+        decoding.set()
+        begun = perf_counter()
+        while perf_counter() - begun < 0.005:
+            pass
+        return False
+
+    async with (
+        RawServer(answer) as server,
+        SessionPool(
+            server.url,
+            initialization=InitializationWait(is_initializing=slow_to_decode),
+        ) as pool,
+    ):
+        async with pool.stream([*"abcd"]):
+            await decoding.wait()
+        decoded_then = decoded
+        await settle()
+        assert decoded == decoded_then > 1
 
 
 async def test_every_reader_is_told_that_the_pool_was_left() -> None:
