@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from time import monotonic, perf_counter
 from typing import Any, cast
 
@@ -142,13 +142,12 @@ async def test_a_reply_that_comes_at_any_tick_of_leaving_the_pool_is_let_go() ->
     assert ticks > 3
 
 
-@pytest.mark.parametrize("ticks", range(6))
-async def test_a_stream_left_while_a_reply_is_coming_returns_when_its_call_is_gone(
-    ticks: int,
-) -> None:
+@asynccontextmanager
+async def server_without_tasks() -> AsyncIterator[tuple[str, asyncio.Future[asyncio.Transport]]]:
+    """Serve a port with no task that could be taken for ours; give its URL, and whoever calls."""
     called: asyncio.Future[asyncio.Transport] = asyncio.get_running_loop().create_future()
 
-    class Server(asyncio.Protocol):  # which has no tasks that could be taken for ours
+    class Connection(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             self._transport = cast("asyncio.Transport", transport)
 
@@ -156,17 +155,55 @@ async def test_a_stream_left_while_a_reply_is_coming_returns_when_its_call_is_go
             if not called.done():
                 called.set_result(self._transport)
 
-    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1")
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, SessionPool(Gateway(url, max_concurrency=1)) as pool:
+    server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1")
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", called
+        (await called).close()
+
+
+# A call whose reply goes on just now is cancelled a tick later than others.
+
+
+@pytest.mark.parametrize("ticks", range(6))
+async def test_a_stream_left_while_a_reply_is_coming_returns_when_its_call_is_gone(
+    ticks: int,
+) -> None:
+    async with (
+        server_without_tasks() as (url, called),
+        SessionPool(Gateway(url, max_concurrency=1)) as pool,
+    ):
         with no_tasks_left():
             async with pool.stream(["w"]):
-                transport = await called
-                # A call whose reply goes on just now is not cancelled until the next tick.
-                transport.write(http_reply()[:-1])
+                (await called).write(http_reply()[:-1])
                 for _ in range(ticks):
                     await asyncio.sleep(0)
-        transport.close()
+
+
+@pytest.mark.parametrize("ticks", range(6))
+async def test_a_source_that_breaks_while_a_reply_is_coming_says_so_when_its_call_is_gone(
+    ticks: int,
+) -> None:
+    broken = anyio.Event()
+
+    async def source() -> AsyncIterator[str]:
+        yield "w"
+        await broken.wait()
+        msg = "the source broke"
+        raise OSError(msg)
+
+    async with (
+        server_without_tasks() as (url, called),
+        SessionPool(Gateway(url, max_concurrency=1)) as pool,
+        AsyncExitStack() as left_later,
+    ):
+        with no_tasks_left():
+            outcomes = await left_later.enter_async_context(pool.stream(source()))
+            (await called).write(http_reply()[:-1])
+            for _ in range(ticks):
+                await asyncio.sleep(0)
+            broken.set()
+            with pytest.raises(OSError, match="the source broke"):
+                await anext(outcomes)
 
 
 async def test_a_stream_left_while_replies_wait_returns_when_they_are_decoded() -> None:
