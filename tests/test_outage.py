@@ -79,6 +79,35 @@ async def test_attempts_are_not_spent_in_an_outage() -> None:
             await witness.wait_for(lambda: len(witness.of(CallSent)) >= 1 + 5 + 4)
 
 
+async def test_an_outage_counts_as_waited_and_nothing_else_does() -> None:
+    turned: list[float] = []
+
+    def note(event: object) -> None:
+        if isinstance(event, GatewayDown | GatewayUp):
+            turned.append(monotonic())
+
+    async with (
+        GatewayEmulator([f"w{n}" for n in range(40)], contacts=1) as emulator,
+        SessionPool(
+            Gateway(emulator.url, max_concurrency=4),
+            retry=SOON,
+            observers=[witness := Witness(), note],
+        ) as pool,
+    ):
+        before = await pool.fetch_all(emulator.w_ids)
+        async with pool.stream(emulator.w_ids) as outcomes:
+            async with emulator.down():
+                await witness.wait_for(lambda: bool(witness.of(GatewayDown)))
+            during = [outcome async for outcome in outcomes]
+        after = await pool.fetch_all(emulator.w_ids)
+    assert {outcome.waited for outcome in before.outcomes + after.outcomes} == {0}
+    down, up = turned
+    assert all(outcome.waited <= outcome.elapsed for outcome in during)
+    # Others were called before it was noticed, or were the probe that was answered.
+    waited_in_line = [outcome for outcome in during if outcome.waited >= up - down]
+    assert len(waited_in_line) > 20
+
+
 async def test_all_who_wait_go_on_when_it_is_back_and_not_all_in_one_tick() -> None:
     witness = Witness()
     sent_in: list[int] = []
@@ -136,9 +165,14 @@ async def test_a_gateway_that_stays_away_fails_its_instances_and_no_others() -> 
         for error in report.errors.values():
             assert isinstance(error, GatewayConnectionError)
             assert error.gateway == "dying"
-        waited = [error for error in report.errors.values() if "has not answered for" in str(error)]
+        waited = [
+            outcome
+            for outcome in report.outcomes
+            if isinstance(outcome, Failed) and "has not answered for" in str(outcome.error)
+        ]
         assert len(waited) >= 290
-        assert "s (no connection: Connection refused). Check that" in str(waited[0])
+        assert "s (no connection: Connection refused). Check that" in str(waited[0].error)
+        assert all(0 < outcome.waited <= outcome.elapsed for outcome in waited)
         # Nobody waits as long again, and who comes when it is back finds out.
         while True:
             try:
@@ -233,6 +267,8 @@ async def test_retry_after_pauses_the_whole_gateway() -> None:
     ):
         report = await pool.fetch_all(["a", "b", "c"])
     assert len(report.contacts) == 3
+    # Whoever stood in line waited as well.
+    assert all(0.99 < outcome.waited <= outcome.elapsed for outcome in report.outcomes)
     assert len(answered) == 4
     assert answered[1] - answered[0] > 0.99
     assert [(paused.gateway, paused.delay) for paused in witness.of(GatewayPaused)] == [

@@ -39,6 +39,8 @@ class GatewayGate:
         on_gone: Callable[[], None],
     ) -> None:
         self.shut = False
+        self._shut_at = 0.0
+        self._was_shut_for = 0.0  # seconds, until it was last opened
         self._name = name
         self._announce = announce
         self._on_open = on_open
@@ -63,11 +65,18 @@ class GatewayGate:
         match self._breaker.circuit:
             case Circuit.CLOSED:
                 self.shut = False
+                self._was_shut_for += now - self._shut_at
                 return True
             case Circuit.OPEN:
                 return now >= self._breaker.probe_at
             case Circuit.HALF_OPEN:
                 return False
+
+    def shut_for(self) -> float:
+        """Return for how many seconds it has been shut so far, in all."""
+        if not self.shut:
+            return self._was_shut_for
+        return self._was_shut_for + monotonic() - self._shut_at
 
     def call_begins(self, w_id: str) -> None:
         """Take note of a call that was let through."""
@@ -128,10 +137,9 @@ class GatewayGate:
         )
         if self._breaker.circuit is Circuit.CLOSED:
             return False
-        self.shut = True
+        self._shut()
         if begins:
             self._announce(GatewayDown(self._name, error.what))
-        self._set_timer()
         return True
 
     def call_cancelled(self, w_id: str) -> None:
@@ -147,9 +155,8 @@ class GatewayGate:
         if until <= self._paused_until:
             return
         self._paused_until = until
-        self.shut = True
+        self._shut()
         self._announce(GatewayPaused(self._name, seconds))
-        self._set_timer()
 
     @property
     def gone(self) -> bool:
@@ -166,6 +173,12 @@ class GatewayGate:
         """Wait for nothing any more, as the pool is left."""
         self._closed = True
         self._cancel_timer()
+
+    def _shut(self) -> None:
+        if not self.shut:
+            self.shut = True
+            self._shut_at = monotonic()
+        self._set_timer()
 
     def _look_again(self) -> None:
         """Do what the time has come for, and see to it that the next time is not missed."""

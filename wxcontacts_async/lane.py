@@ -193,6 +193,7 @@ class Lane(Generic[ContactT]):
 
     def _make_ready(self, place: Place[ContactT]) -> None:
         place.state = State.READY
+        place.shut_before = self._gate.shut_for()
         place.timer = None
         for asker in place.askers:
             self._join(asker.line, place)
@@ -238,6 +239,7 @@ class Lane(Generic[ContactT]):
             line.held += 1
             if line.may_call:
                 self._turns[line] = None
+            place.progress.waited += self._gate.shut_for() - place.shut_before
             return line, place
         return None
 

@@ -18,7 +18,9 @@ class Fetched(msgspec.Struct, Generic[ContactT], frozen=True):
         gateway: The name of its gateway.
         contacts: Its contacts.
         calls: How many calls it took.
-        waited: Seconds spent waiting to be called (again).
+        waited: Seconds in which it was not to be called: while it was initializing, before another
+            attempt, and while its gateway was away or asked for a pause. Time in line for a slot
+            is not counted, nor is that of the calls.
         elapsed: Seconds from when it was asked for to the end of its last call.
         reply_bytes: Size of the last reply's body, after decompression.
 
@@ -41,7 +43,9 @@ class Failed(msgspec.Struct, frozen=True):
         gateway: The name of its gateway; "" where the instance names none that is known.
         error: Why.
         calls: How many calls were sent for it.
-        waited: Seconds spent waiting to be called (again).
+        waited: Seconds in which it was not to be called: while it was initializing, before another
+            attempt, and while its gateway was away or asked for a pause. Time in line for a slot
+            is not counted, nor is that of the calls.
         elapsed: Seconds from when it was asked for to the end of its last call.
 
     """

@@ -74,7 +74,7 @@ class State(Enum):
 class Place(Generic[ContactT]):
     """One instance's place in a lane, shared by all who ask for it."""
 
-    __slots__ = ("askers", "gone", "progress", "scope", "state", "timer")
+    __slots__ = ("askers", "gone", "progress", "scope", "shut_before", "state", "timer")
 
     def __init__(self, progress: InstanceProgress[ContactT]) -> None:
         self.progress = progress
@@ -82,6 +82,8 @@ class Place(Generic[ContactT]):
         # cancelled, and while RECEIVED; `gone` is set when either is over.
         self.askers: dict[Asker[ContactT], int] = {}
         self.state = State.READY
+        # For how long the gate had been shut when it became READY: since then, it waits for it.
+        self.shut_before = 0.0
         self.scope: CancelScope | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.gone: Event | None = None
