@@ -1,6 +1,6 @@
 """A database that is kept in step with what gateways answer; needs the extra `store`."""
 
-from wxcontacts_async.store.arrow import to_arrow
+from wxcontacts_async.store.arrow import CONTACT_SCHEMA, contact_sets, to_arrow
 from wxcontacts_async.store.contact_store import ContactStore
 from wxcontacts_async.store.errors import (
     NotSyncedError,
@@ -9,7 +9,7 @@ from wxcontacts_async.store.errors import (
     StoreError,
     StoreVersionError,
 )
-from wxcontacts_async.store.parquet import write_parquet
+from wxcontacts_async.store.parquet import ParquetWritten, write_parquet
 from wxcontacts_async.store.records import (
     ChangeKind,
     ContactChange,
@@ -22,12 +22,14 @@ from wxcontacts_async.store.records import (
 from wxcontacts_async.store.sync import SyncResult, SyncStream
 
 __all__ = [
+    "CONTACT_SCHEMA",
     "ChangeKind",
     "ContactChange",
     "ContactStore",
     "ContactVersion",
     "DeltaCounts",
     "NotSyncedError",
+    "ParquetWritten",
     "StoreBusyError",
     "StoreConnectionError",
     "StoreError",
@@ -37,6 +39,7 @@ __all__ = [
     "SyncResult",
     "SyncStream",
     "Synced",
+    "contact_sets",
     "to_arrow",
     "write_parquet",
 ]

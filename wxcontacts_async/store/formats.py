@@ -6,8 +6,6 @@ import re
 from datetime import UTC, datetime
 from itertools import repeat
 
-import msgspec
-
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
 
@@ -95,14 +93,13 @@ def _defused(text: str) -> str:
 
 def _unsound(contacts: ContactSet[Contact]) -> InvalidArgumentError:
     """Return the error for a set of which some text cannot be encoded."""
-    texts = (
-        (field, text)
+    unsound = (
+        field
         for contact in contacts
-        for field, text in zip(FIELDS, msgspec.structs.astuple(contact), strict=False)
-        if isinstance(text, str)
+        for field in FIELDS
+        if isinstance(text := getattr(contact, field), str) and not _is_sound(text)
     )
-    field = next((field for field, text in texts if not _is_sound(text)), "w_id")
-    return misfit(contacts.w_id, field, "valid Unicode text")
+    return misfit(contacts.w_id, next(unsound, "w_id"), "valid Unicode text")
 
 
 def _is_sound(text: str) -> bool:

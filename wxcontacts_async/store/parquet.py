@@ -55,7 +55,9 @@ async def write_parquet(
     rows. All is written under hidden names next to where it belongs, and takes its names when it
     is complete and on the disk: on an error, a cancellation or a crash before that, what an
     earlier export left is still there, untouched. Only a crash of the machine or the process
-    while the files of a folder take their names leaves some of each.
+    while the files of a folder take their names leaves some of each. A process that is killed
+    leaves a hidden `.wxcontacts-*.tmp`. Cancelled, it ends once the thread is done with the set
+    that it reads or the row group that it writes.
 
     Files are for their owner alone (0600), and so is a folder that is made (0700).
 
