@@ -13,8 +13,9 @@ from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.pool import SessionPool
 from wxcontacts_async.store import reading
-from wxcontacts_async.store.database import Database, ResultT
+from wxcontacts_async.store.database import Database
 from wxcontacts_async.store.dialects import read_address
+from wxcontacts_async.store.errand import ResultT
 from wxcontacts_async.store.errors import NotSyncedError, StoreError
 from wxcontacts_async.store.records import ContactChange, StoredInstance
 from wxcontacts_async.store.session import Session
@@ -84,7 +85,13 @@ class ContactStore:
         if self._is_open:
             msg = "the store is open already"
             raise StoreError(msg)
-        await self._database.open()
+        try:
+            await self._database.open()
+        except BaseException:
+            # Cancelled just as the connection was made, nobody else would close it.
+            with CancelScope(shield=True):
+                await self._database.close()
+            raise
         self._is_open = True
         return self
 

@@ -2,19 +2,19 @@
 
 import random
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
 
-from anyio import CapacityLimiter, Lock, current_time, sleep, to_thread
+from anyio import CapacityLimiter, Lock, current_time, sleep
 
 from wxcontacts_async.backoff import RetryPolicy
 from wxcontacts_async.store.dialects import Address
+from wxcontacts_async.store.errand import Errand, ResultT
 from wxcontacts_async.store.errors import StoreConnectionError, StoreError
 from wxcontacts_async.store.schema import prepare
 from wxcontacts_async.store.session import Session
 
-ResultT = TypeVar("ResultT")
-
 _BACKOFF = RetryPolicy(initial_delay=0.2, max_delay=5.0)
+_PATIENCE = 5.0  # seconds that a cancelled caller waits; a merge takes a tenth of one
 
 
 class Database:
@@ -31,10 +31,12 @@ class Database:
         self._address = address
         self._busy_timeout = busy_timeout
         self._reconnect_timeout = reconnect_timeout
-        # One at a time, in the order in which they ask; None while there is no connection.
+        # One at a time, in the order in which they ask.
         self._turn = Lock()
         self._thread = CapacityLimiter(1)
+        # None while there is no connection.
         self._session: Session | None = None
+        self._is_closed = False
 
     async def open(self) -> None:
         """Connect, and make the tables or bring them up to date.
@@ -44,33 +46,36 @@ class Database:
 
         """
         async with self._turn:
+            self._is_closed = False
             await self._in_thread(self._connect)
 
     async def close(self) -> None:
-        """Close the connection. Cancelled, it is closed all the same."""
+        """Close the connection, once what is running has ended."""
+        self._is_closed = True
         async with self._turn:
-            session, self._session = self._session, None
-            if session is not None:
-                await self._in_thread(session.close)
+            if self._session is not None:
+                await self._in_thread(self._drop_session)
 
     async def run(self, work: Callable[[Session], ResultT]) -> ResultT:
         """Run some work with the connection; if it is lost, connect and run it again.
 
-        Cancelled, it lets what is running end first, so nothing of it is left half done.
+        Cancelled, it lets what is running end, so that nothing is left half done; a database
+        that does not answer within some seconds then is left to itself.
 
         Arguments:
             work: Must be such that it may run twice.
 
         Raises:
             StoreConnectionError: The connection was lost and has not come back in time.
-            StoreError: Whatever else the work raised.
+            StoreError: Whatever else the work raised, or the store was left.
 
         """
         async with self._turn:
             failures, lost_at = 0, 0.0
             while True:
+                self._check_open()
                 try:
-                    return await self._in_thread(self._work, work)
+                    return await self._in_thread(partial(self._work, work))
                 except StoreConnectionError:
                     failures += 1
                     lost_at = lost_at or current_time()
@@ -79,13 +84,24 @@ class Database:
                         raise
                 await sleep(delay)
 
-    async def _in_thread(self, work: Callable[..., ResultT], *arguments: object) -> ResultT:
-        return await to_thread.run_sync(work, *arguments, limiter=self._thread)
+    def _check_open(self) -> None:
+        if self._is_closed:
+            msg = "the store was left while it was used"
+            raise StoreError(msg)
+
+    async def _in_thread(self, work: Callable[[], ResultT]) -> ResultT:
+        errand = Errand(work, patience=_PATIENCE)
+        try:
+            return await errand.run(self._thread)
+        finally:
+            if errand.is_abandoned:
+                self._session = None  # the thread that hangs has it, and drops it when it ends
 
     def _connect(self) -> Session:
         session = Session(self._address, self._busy_timeout)
         try:
             prepare(session)
+            self._check_open()  # the store may have been left by whoever waited for this
         except BaseException:
             session.close()
             raise
@@ -100,5 +116,12 @@ class Database:
             if session.is_alive:
                 raise
             self._session = None
-            session.close()
             raise StoreConnectionError(error.what) from None
+        finally:
+            if self._session is not session:  # it is lost, or was abandoned meanwhile
+                session.close()
+
+    def _drop_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
