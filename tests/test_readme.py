@@ -1,9 +1,11 @@
-"""Every Python block of the README runs as it stands, against the emulator."""
+"""Every block of the README runs as it stands, against the emulator."""
 
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from wxcontacts_async.emulator import EmulatedInstance, GatewayEmulator
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+QUESTIONS = re.findall(r"^```sql\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 W_IDS = sorted(
     set(re.findall(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", README))
 )
@@ -26,17 +29,25 @@ def emulator_url() -> Iterator[str]:
         yield emulator.url
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the blocks run, one after the other, so that they find each other's files."""
+    return tmp_path_factory.mktemp("readme")
+
+
 def test_the_readme_has_its_blocks() -> None:
-    assert len(BLOCKS) >= 7
+    assert len(BLOCKS) >= 9
+    assert len(QUESTIONS) == 3
     assert len(W_IDS) == 3
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_a_python_block_of_the_readme_runs(block: str, emulator_url: str, tmp_path: Path) -> None:
-    script = tmp_path / "block.py"
+def test_a_python_block_of_the_readme_runs(block: str, emulator_url: str, folder: Path) -> None:
+    script = folder / "block.py"
     script.write_text(block.replace(DEFAULT_URL, emulator_url), encoding="utf-8")
     ran = subprocess.run(  # noqa: S603  # our own README
         [sys.executable, "-W", "error", script],
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
@@ -58,3 +69,18 @@ def test_a_python_block_of_the_readme_is_well_typed(block: str, tmp_path: Path) 
         timeout=60,
     )
     assert checked.returncode == 0, checked.stdout
+
+
+def test_the_questions_of_the_readme_have_answers(folder: Path) -> None:
+    """In a database that a block made, of which some contacts then left."""
+    with closing(sqlite3.connect(folder / "contacts.db")) as database:
+        database.execute(
+            "INSERT INTO contact_changes (w_id, user_name, change, fields, before, at) "
+            "SELECT w_id, user_name, 'removed', '', '{\"nick_name\": \"gone\"}', "
+            "datetime('now', '-6 days') FROM contacts LIMIT 3",
+        )
+        answers = [database.execute(question).fetchall() for question in QUESTIONS]
+    by_instance, on_several, left = answers
+    assert {w_id for w_id, _ in by_instance} == set(W_IDS)
+    assert on_several
+    assert [nick_name for *_, nick_name in left] == ["gone"] * 3
