@@ -3,6 +3,19 @@
 It reads strings and brackets alone, and never calls itself, so that neither a character that
 JSON forbids nor a depth that no parser bears keeps it from the next contact. What it gives is as
 received; whether that is a contact is for others to say.
+
+Damage is kept from the next contact by seams. A seam is how an object begins, `{"key":`, or how
+a list ends, `],"group":`. No string of sound JSON holds one, since its own quote would end that
+string there. So:
+
+1. A contact is read by its brackets and strings. It is whole if that goes well, if none of its
+   strings ends within a seam, and if each object in it stands where one may, that is behind a
+   colon or in a list. Then what follows must be a comma, a bracket that closes, or an object.
+2. A contact that is not whole ends before the next seam, whatever is open by then; of several
+   the first counts that is not nested by its look, that is behind a colon or `[`. What stands
+   between the last `}` before the seam and the seam is no part of it unless it has quotes.
+3. Commas that are missing or doubled part contacts as one comma does, and a `]` behind which no
+   list can end is no end of a list.
 """
 
 import re
@@ -15,6 +28,7 @@ Span = tuple[int, int]
 LISTS = frozenset({"public", "friend", "group"})
 _CLOSED_BY = {b"{": b"}", b"[": b"]"}
 _SPACE = re.compile(rb"[ \t\r\n]*+")
+_SEPARATORS = re.compile(rb"[ \t\r\n,]*+")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _WORD = re.compile(rb'[^ \t\r\n,:"\[\]{}]++')
 _FLAT_OBJECT = re.compile(
@@ -25,19 +39,26 @@ _UP_TO_BRACKET = re.compile(
     rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+([\[\]{}])',
     re.DOTALL,
 )
-# What stands between two contacts, between two lists, and after the last list. In sound JSON no
-# string holds the first two, as the quote in them would end it; hence the third pattern.
-_NEXT = rb',\s*+\{\s*+"\w++"\s*+:|\]\s*+,\s*+"(?:public|friend|group)"\s*+:'
-_CONTACT_END = re.compile(rb"\}(?=\s*+(?:" + _NEXT + rb'|\]\s*+\}\s*+(?:\}|,\s*+")))')
-_NEXT_BEGINS = re.compile(rb"\}\s*+(?:" + _NEXT + rb")")
-_ENDS_IN_NEXT = re.compile(rb'\}\s*+(?:,\s*+\{|\]\s*+,)\s*+"\Z')
-_LONGEST_BETWEEN = 64
-_MOST_READ_IN_VAIN = 4
-# Both bound the time that a reply takes which is not sound: members and brackets take about a
-# microsecond each, contacts some microseconds. No reply of real contacts comes near them: the
+# Between the strings of sound JSON there is a comma or a colon. A key here holds none of both, so
+# that its quotes are no end of a string and beginning of the next.
+_KEY = rb'"[^"\\,:\[\]{}]*+"\s*+:'
+_OBJECT_BEGINS = re.compile(rb"\{\s*+(?=" + _KEY + rb")")
+_AFTER_CONTACT = re.compile(rb"\s*+(?:[,\]}]|\{\s*+" + _KEY + rb")")
+_LIST_ENDS = re.compile(rb"\](?=\s*+(?:,\s*+%b|\}\s*+(?:\}\s*+\Z|,\s*+%b)))" % (_KEY, _KEY))
+# The same, but by the keys of the document, as what is nested in a contact may end like those.
+_KNOWN_LIST_ENDS = re.compile(
+    rb'\](?=\s*+(?:,\s*+"(?:public|friend|group)"\s*+:\s*+(?:\[|null)'
+    rb'|\}\s*+(?:\}\s*+\Z|,\s*+"(?:code|message|msg)"\s*+:)))',
+)
+_NO_OBJECTS = re.compile(rb'[^"{}\[\]]*+(?:\[[^"{}\[\]]*+\][^"{}\[\]]*+)*+')
+_LONGEST_SPACE = 64
+# All three bound the time that a reply takes which is not sound: members and contacts take some
+# microseconds each, brackets less than one. No reply of real contacts comes near them: the
 # largest account known has 150,000, and nothing is nested in a contact.
-_MOST_MEMBERS_AND_BRACKETS = 1_000_000
 MOST_CONTACTS = 250_000
+_MOST_MEMBERS = 250_000
+_MOST_BRACKETS = 1_000_000
+_MOST_READ_IN_VAIN = 250_000
 
 
 class OutlineError(ValueError):
@@ -72,6 +93,7 @@ def outline(text: bytes) -> Outline:
 
     """
     found = Outline({}, None, {})
+    _check_number_of_brackets(text)
     reader = _Reader(text)
 
     def read_list(key: str, at: int) -> int:
@@ -129,19 +151,46 @@ def check_number_of_contacts(number: int) -> None:
         raise TooManyPartsError(what)
 
 
+def _check_number_of_brackets(text: bytes) -> None:
+    if len(text) - len(text.translate(None, b"[]{}")) > _MOST_BRACKETS:
+        what = f"more than {_MOST_BRACKETS} brackets"
+        raise TooManyPartsError(what)
+
+
+class _Seams:
+    """The seams of one kind in a text. Asked for in order, each is searched for once."""
+
+    def __init__(self, kind: re.Pattern[bytes], text: bytes) -> None:
+        self._kind = kind
+        self._text = text
+        self._none_from = 0
+        self._seam = (-1, -1)
+
+    def after(self, at: int) -> Span:
+        """Return where the next one behind `at` begins and ends; if none does, the text's end."""
+        if not self._none_from <= at < self._seam[0]:
+            found = self._kind.search(self._text, at + 1)
+            self._none_from = at
+            self._seam = found.span() if found else (len(self._text), len(self._text))
+        return self._seam
+
+
 class _Reader:
     """Reads one text. Each method takes where to begin, and none reads what another has read.
 
-    The one exception is a contact that does not seem to end: it is read again from where the
-    next one begins. That is done until it has cost a few times the text, so that no text costs
-    more; from then on a contact ends where the next one begins.
+    The one exception is a contact in which something is nested and which is not whole: what was
+    read of it is read again. That is done for so many brackets; from then on every contact in
+    which something is nested is taken for one that is not whole.
     """
 
     def __init__(self, text: bytes) -> None:
         self._text = text
-        self._read_in_vain = 0
-        self._members_and_brackets = 0
+        self._members = 0
         self._contacts = 0
+        self._brackets_in_vain = 0
+        self._objects = _Seams(_OBJECT_BEGINS, text)
+        self._list_ends = _Seams(_LIST_ENDS, text)
+        self._known_list_ends = _Seams(_KNOWN_LIST_ENDS, text)
 
     def past_space(self, at: int) -> int:
         space = _SPACE.match(self._text, at)
@@ -154,7 +203,7 @@ class _Reader:
             raise OutlineError
         at = self.past_space(at + 1)
         while text[at : at + 1] != b"}":
-            self._count_one()
+            self._count_member()
             key = _STRING.match(text, at)
             if key is None:
                 raise OutlineError
@@ -173,90 +222,116 @@ class _Reader:
 
     def elements(self, at: int) -> tuple[list[Span], int]:
         """Read the list of contacts that begins at `at`; return where each is, and its end."""
-        text = self._text
         found: list[Span] = []
-        at = self.past_space(at + 1)
-        while text[at : at + 1] != b"]":
+        end = at + 1
+        while True:
+            at = self._past_separators(end)
+            if self._text[at : at + 1] == b"]" and self._ends_list(at):
+                return found, at + 1
             end = self._end_of_contact(at)
-            after = self.past_space(end)
-            if text[after : after + 1] not in {b",", b"]"}:
-                end = self._next_contact_end(at, read_up_to=after)
-                after = self.past_space(end)
             found.append((at, end))
             self._contacts += 1
             check_number_of_contacts(self._contacts)
-            at = after
-            if text[at : at + 1] == b",":
-                at = self.past_space(at + 1)
-        return found, at + 1
 
     def end_of_value(self, at: int) -> int:
         """Return where the value that begins at `at` ends."""
+        end = self._end_of_flat(at) or self._end_of_nested(at)
+        if end is None:
+            raise OutlineError
+        return end
+
+    def _end_of_flat(self, at: int) -> int | None:
+        """Return where a value ends in which none is nested; None if it is none, or not whole."""
         text = self._text
         match text[at : at + 1]:
             case b'"':
-                end = _STRING.match(text, at)
-            case b"{" | b"[":
-                end = _FLAT_OBJECT.match(text, at)
-                if end is None:
-                    return self._end_of_nested(at)
+                value = _STRING
+            case b"{":
+                value = _FLAT_OBJECT
             case _:
-                end = _WORD.match(text, at)
-        if end is None:
-            raise OutlineError
-        return end.end()
+                value = _WORD
+        # A string that goes on behind the quote of a seam would end with it.
+        _, quote = self._objects.after(at)
+        list_end, _ = self._known_list_ends.after(at)
+        whole = value.match(text, at, min(quote, list_end))
+        return whole.end() if whole else None
 
-    def _end_of_nested(self, at: int) -> int:
+    def _end_of_nested(self, at: int) -> int | None:
+        """Return where the object or list that begins at `at` ends; None if it is not whole."""
         text = self._text
+        if text[at : at + 1] not in _CLOSED_BY:
+            return None
         open_brackets = bytearray()
-        while True:
-            self._count_one()
-            up_to = _UP_TO_BRACKET.match(text, at)
-            if up_to is None:
-                raise OutlineError
+        brackets_before = self._brackets_in_vain
+        seam, quote = self._objects.after(at)
+        list_end, _ = self._known_list_ends.after(at)
+        while up_to := _UP_TO_BRACKET.match(text, at, min(quote, list_end)):
+            self._brackets_in_vain += 1
             bracket, at = up_to[1], up_to.end()
+            if at > seam:
+                if not self._may_nest(seam, bytes(open_brackets[-1:])):
+                    return None
+                seam, quote = self._objects.after(seam)
             closed_by = _CLOSED_BY.get(bracket)
             if closed_by is not None:
                 open_brackets += closed_by
             elif open_brackets[-1:] != bracket:
-                raise OutlineError
+                return None
             else:
                 open_brackets.pop()
                 if not open_brackets:
+                    self._brackets_in_vain = brackets_before
                     return at
-
-    def _count_one(self) -> None:
-        self._members_and_brackets += 1
-        if self._members_and_brackets > _MOST_MEMBERS_AND_BRACKETS:
-            what = f"more than {_MOST_MEMBERS_AND_BRACKETS} members and brackets"
-            raise TooManyPartsError(what)
+        return None
 
     def _end_of_contact(self, at: int) -> int:
-        if self._read_in_vain > _MOST_READ_IN_VAIN * len(self._text):
-            return self._next_contact_end(at, read_up_to=at)
-        try:
-            end = self.end_of_value(at)
-        except OutlineError:
-            return self._next_contact_end(at, read_up_to=len(self._text))
-        if _NEXT_BEGINS.search(self._text, at, end) and self._runs_on(at, end):
-            return self._next_contact_end(at, read_up_to=end)
+        end = self._end_of_flat(at)
+        if end is None and self._brackets_in_vain <= _MOST_READ_IN_VAIN:
+            end = self._end_of_nested(at)
+        if end is None or not _AFTER_CONTACT.match(self._text, end):
+            end = self._end_before_seam(at)
         return end
 
-    def _runs_on(self, at: int, end: int) -> bool:
-        """Tell whether what stands between two contacts was read as the end of a string."""
-        for string in _STRING.finditer(self._text, at, end):
-            tail = max(string.start(), string.end() - _LONGEST_BETWEEN)
-            if _ENDS_IN_NEXT.search(self._text, tail, string.end()):
-                return True
-        return False
-
-    def _next_contact_end(self, at: int, *, read_up_to: int) -> int:
+    def _end_before_seam(self, at: int) -> int:
         """Return where a contact must end that does not end by itself."""
-        found = _CONTACT_END.search(self._text, at)
-        if found is None:
+        text = self._text
+        list_end = self._list_end_after(at)
+        seam, _ = self._objects.after(at)
+        while seam < list_end and self._before(seam) in {b":", b"["}:
+            seam, _ = self._objects.after(seam)
+        seam = min(seam, list_end)
+        if seam == len(text):
             raise OutlineError
-        self._read_in_vain += max(0, read_up_to - found.end())
-        return found.end()
+        brace = text.rfind(b"}", at, seam)
+        if brace >= 0 and _NO_OBJECTS.fullmatch(text, brace + 1, seam):
+            return brace + 1
+        return at + len(text[at:seam].rstrip(b" \t\r\n,"))
+
+    def _ends_list(self, at: int) -> bool:
+        """Tell whether the `]` at `at` is the end of a list; if no other is left, it must be."""
+        return bool(_LIST_ENDS.match(self._text, at)) or self._list_end_after(at) == len(self._text)
+
+    def _list_end_after(self, at: int) -> int:
+        """Return where behind `at` a list ends: if any does by the document's keys, that one."""
+        known, _ = self._known_list_ends.after(at)
+        return known if known < len(self._text) else self._list_ends.after(at)[0]
+
+    def _may_nest(self, at: int, closed_by: bytes) -> bool:
+        """Tell whether an object may begin at `at` in what is closed by that bracket."""
+        return self._before(at) in ({b":"} if closed_by == b"}" else {b"[", b","})
+
+    def _before(self, at: int) -> bytes:
+        return self._text[max(0, at - _LONGEST_SPACE) : at].rstrip(b" \t\r\n")[-1:]
+
+    def _past_separators(self, at: int) -> int:
+        separators = _SEPARATORS.match(self._text, at)
+        return separators.end() if separators else at
+
+    def _count_member(self) -> None:
+        self._members += 1
+        if self._members > _MOST_MEMBERS:
+            what = f"more than {_MOST_MEMBERS} members"
+            raise TooManyPartsError(what)
 
 
 def _key(written: bytes) -> str:

@@ -1,0 +1,32 @@
+"""Replies decoded with no gateway, and contacts to put into them."""
+
+import json
+
+from hypothesis import strategies as st
+
+from wxcontacts_async import Contact
+from wxcontacts_async.backoff import says_initializing
+from wxcontacts_async.wire import Ready, ReplyDecoder
+
+decoder = ReplyDecoder(Contact, says_initializing)
+populations = st.lists(
+    st.fixed_dictionaries(
+        {"userName": st.uuids().map(lambda it: f"wxid_{it.hex}"), "nickName": st.text()},
+        optional={"signature": st.none() | st.text(), "sex": st.sampled_from([0, 1, "2"])},
+    ),
+    max_size=12,
+)
+
+
+def ready(body: bytes, content_type: str = "") -> Ready[Contact]:
+    reply = decoder.decode(body, content_type)
+    assert isinstance(reply, Ready)
+    return reply
+
+
+def written(value: object, *, ascii_only: bool = False) -> bytes:
+    return json.dumps(value, ensure_ascii=ascii_only).encode()
+
+
+def reply_of(*friends: bytes) -> bytes:
+    return b'{"code":"1000","data":{"friend":[%b],"group":[]},"message":"ok"}' % b", ".join(friends)
