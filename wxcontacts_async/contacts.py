@@ -11,7 +11,7 @@ import msgspec
 from wxcontacts_async._typing import ContactT, DefaultT
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.outline import member
-from wxcontacts_async.repair import with_sound_strings
+from wxcontacts_async.repair import TooManyRepairsError, with_sound_strings
 
 
 class Sex(IntEnum):
@@ -99,7 +99,7 @@ class RejectedContact(msgspec.Struct, frozen=True, gc=False):
             return None
         try:
             return _user_name.decode(with_sound_strings(written))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, TooManyRepairsError):
             return None
 
     def __repr__(self) -> str:

@@ -19,8 +19,9 @@ from wxcontacts_async.parts import RawJSON, take_apart
 from wxcontacts_async.repair import (
     GB18030,
     UTF_8,
+    TooManyRepairsError,
+    check_repairable,
     encoding_of,
-    readings,
     with_sound_strings,
     without_bom,
 )
@@ -185,24 +186,31 @@ class ReplyDecoder(Generic[ContactT]):
     ) -> Ready[ContactT] | Initializing | Refused:
         """Look again at a reply that is not as expected, keeping all that can be kept."""
         encoding = encoding_of(body, content_type)
-        if encoding != UTF_8 or not isinstance(error, msgspec.ValidationError):
-            # Mostly it is the text that is wrong and nothing else, so one pass may do again.
-            for text in readings(body, encoding):
-                try:
-                    reply = self._reply.decode(text)
-                except Exception:  # noqa: BLE001, S112  # tried again as another text
-                    continue
+        try:
+            if encoding != GB18030:  # but another, or with a byte order mark
+                body = without_bom(body, encoding)
+            check_repairable(body)
+            text = without_bom(body, encoding) if encoding == GB18030 else body
+            if encoding != UTF_8 and (reply := self._decoded(text)):
                 return self._sorted(reply, text)
-        if encoding not in {UTF_8, GB18030}:  # or with a byte order mark
-            body, encoding = without_bom(body, encoding), UTF_8
-        return self._salvage(body, encoding)
+            if encoding != UTF_8 or not isinstance(error, msgspec.ValidationError):
+                # Mostly it is the text that is wrong and nothing else, so one pass may do again.
+                text = with_sound_strings(text)
+                if reply := self._decoded(text):
+                    return self._sorted(reply, text)
+            return self._salvage(body, encoding if encoding == GB18030 else UTF_8)
+        except (TooManyPartsError, TooManyRepairsError) as too_many:
+            raise _no_reply(body, f"a damaged one of {too_many}") from None
+
+    def _decoded(self, text: bytes) -> "_Envelope[_Lists[ContactT]] | None":
+        try:
+            return self._reply.decode(text)
+        except Exception:  # noqa: BLE001  # contact_type may raise what it likes
+            return None
 
     def _salvage(self, body: bytes, encoding: str) -> Ready[ContactT] | Initializing | Refused:
         """Decode a reply contact by contact."""
-        try:
-            parts = take_apart(body, encoding)
-        except TooManyPartsError as error:
-            raise _no_reply(body, f"a damaged one of {error}") from None
+        parts = take_apart(body, encoding)
         if parts is None:
             raise _no_reply(body)
         verdict = self._classify(parts.code, parts.message, parts.msg, body)
@@ -302,6 +310,8 @@ def _reason(error: Exception) -> str:
         return "nested too deeply"
     if isinstance(error, _NoObjectError):
         return "not an object"
+    if isinstance(error, TooManyRepairsError):
+        return str(error)
     return type(error).__name__
 
 
