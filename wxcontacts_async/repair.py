@@ -162,6 +162,8 @@ def _replaced(damage: re.Pattern[bytes], by: bytes, text: bytes) -> bytes:
 
 
 def _number_of(marks: bytes, text: bytes) -> int:
+    if len(marks) == 1:
+        return text.count(marks)
     return len(text) - len(text.translate(None, marks))
 
 
