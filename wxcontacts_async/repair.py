@@ -96,6 +96,8 @@ def with_sound_strings(text: bytes, encoding: str = UTF_8) -> bytes:
 
     """
     text = _readable(text, encoding)
+    if b"\\" not in text:
+        return _with_controls_escaped(text) if _number_of(_ALL_CONTROLS, text) else text
     hidden = text.replace(b"\\\\", _BACKSLASH).replace(b'\\"', _QUOTE)  # pairs, from the left
     if _number_of(_ALL_CONTROLS, hidden):
         hidden = _with_controls_escaped(hidden)
