@@ -1,5 +1,8 @@
 """A database that is kept in step with what gateways answer; needs the extra `store`."""
 
+from wxcontacts_async.store import extra  # noqa: F401  # must come first
+
+# isort: split
 from wxcontacts_async.store.arrow import CONTACT_SCHEMA, contact_sets, to_arrow
 from wxcontacts_async.store.contact_store import ContactStore
 from wxcontacts_async.store.errors import (
