@@ -1,11 +1,14 @@
 """When faults of the emulator strike, and how it goes down and comes back."""
 
+import asyncio
 import math
+import socket
 from collections import Counter
 
 import aiohttp
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from tests.test_emulator import post
 from wxcontacts_async import InvalidArgumentError, RetryPolicy, SessionPool
@@ -213,6 +216,20 @@ async def test_while_it_is_down_and_listening_attempts_are_counted() -> None:
         assert [call.reply for call in emulator.calls] == ["ready"]
         assert [one.turned_away for one in emulator.connections[:3]] == [True] * 3
         assert not emulator.connections[-1].turned_away
+
+
+async def test_a_connection_that_comes_just_as_it_goes_down_is_reset() -> None:
+    loop = asyncio.get_running_loop()
+    async with GatewayEmulator(1) as emulator:
+        for ticks in range(10):  # on its way from the port to who answers on it
+            with socket.create_connection(("127.0.0.1", port_of(emulator))) as client:
+                client.settimeout(0)
+                for _ in range(ticks):
+                    await checkpoint()
+                async with emulator.down():
+                    with anyio.fail_after(5), pytest.raises(ConnectionResetError):
+                        await loop.sock_recv(client, 1)
+        assert await is_refused(emulator) is False
 
 
 async def test_a_restart_cuts_what_is_under_way_and_loses_no_instance() -> None:

@@ -36,7 +36,7 @@ class RecordedConnection(msgspec.Struct):
     """One connection that the emulator accepted.
 
     Attributes:
-        began: When it was made, in seconds of `time.monotonic`.
+        began: When it was accepted, in seconds of `time.monotonic`.
         ended: When it was gone; None while it is open.
         turned_away: Whether it was reset as soon as it was made.
 
@@ -99,26 +99,24 @@ class Connection(asyncio.Protocol):
     not over before the task is.
 
     Arguments:
-        made: Told when the connection is made.
         answer: Answers one request; it is cancelled when the connection goes.
         over: Told when the connection and its task are gone.
 
     Attributes:
-        record: When it was made and went.
+        record: When it was accepted and went.
 
     """
 
     def __init__(
         self,
         *,
-        made: Callable[["Connection"], None],
         answer: Callable[["Connection", Request], Awaitable[None]],
         over: Callable[["Connection"], None],
     ) -> None:
-        self._made = made
         self._answer = answer
         self._over = over
         self._transport: asyncio.Transport
+        self._is_made = False  # and has a transport
         self._received = bytearray()
         self._task: asyncio.Task[None] | None = None
         self._writable = asyncio.Event()
@@ -134,11 +132,20 @@ class Connection(asyncio.Protocol):
         await self._writable.wait()
 
     def close(self) -> None:
-        """Close it once all is sent."""
-        self._transport.close()
+        """Close it once all is sent; reset it if it is not made yet."""
+        if self._is_made:
+            self._transport.close()
+        else:
+            self.reset()
 
     def reset(self) -> None:
-        """Reset it (TCP RST), as a process that is killed in the middle of it does."""
+        """Reset it (TCP RST), as a process that is killed in the middle of it does.
+
+        One that is accepted and not made yet is reset as soon as it is made.
+        """
+        if not self._is_made:
+            self.record.turned_away = True
+            return
         raw: socket.socket | None = self._transport.get_extra_info("socket")
         if raw is not None and not self._transport.is_closing():
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
@@ -154,7 +161,9 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
         # Nothing is kept that the client does not read, so that an endless body costs nothing.
         self._transport.set_write_buffer_limits(0)
-        self._made(self)
+        self._is_made = True
+        if self.record.turned_away:
+            self.reset()
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sends."""

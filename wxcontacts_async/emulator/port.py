@@ -3,14 +3,15 @@
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 
-from anyio import CancelScope, Event, move_on_after
+from anyio import CancelScope, Event, move_on_after, notify_closing, sleep, wait_readable
 
 from wxcontacts_async.emulator.connection import Connection, RecordedConnection, Request
 
 _BACKLOG = 512
 _LEAVING_SECONDS = 0.1  # for replies that are not read yet, which may be never
+_SECONDS_WITHOUT_FILES = 0.1  # until this process may have closed some
 
 
 class Port:
@@ -19,6 +20,9 @@ class Port:
     While it is closed a socket stays bound to it. Connections are refused all the same, and
     nobody else gets its number: no other server, and no client that would then, asking for a
     connection to the closed port, be connected to itself.
+
+    It accepts by itself: asyncio's own server forgets a connection that it has accepted and not
+    yet made as it is closed, and leaves the client waiting.
 
     Arguments:
         admit: Tells whether to serve a connection that has been made; `number` counts from 1.
@@ -42,8 +46,10 @@ class Port:
         self._answer = answer
         self._tell = tell
         self._socket: socket.socket
-        self._server: asyncio.Server | None = None
+        self._accepting: asyncio.Task[None] | None = None  # unless it is closed
+        # Connections from when they are accepted until they are gone.
         self._open: set[Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()  # that accept and make connections
         self._one_over = Event()
         self.records: list[RecordedConnection] = []
         self.host = ""
@@ -57,28 +63,25 @@ class Port:
         self._socket = _bound(family, address)
         self.host, self.number = self._socket.getsockname()[:2]
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Listen, unless it does."""
-        if self._server is None:
-            loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(
-                self._connection,
-                sock=self._socket,
-                backlog=_BACKLOG,
-            )
+        if self._accepting is None:
+            self._socket.listen(_BACKLOG)
+            self._accepting = self._start(self._accept_connections(self._socket))
 
     def close(self) -> None:
         """Refuse connections, unless it does; those that wait to be accepted are reset."""
-        if self._server is not None:
+        if self._accepting is not None:
             family, address = self._socket.family, self._socket.getsockname()
             self.release()
             self._socket = _bound(family, address)
 
     def release(self) -> None:
         """Give up the number."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._accepting is not None:
+            notify_closing(self._socket)
+            self._accepting.cancel()
+            self._accepting = None
         self._socket.close()
 
     async def reset_connections(self) -> None:
@@ -99,18 +102,46 @@ class Port:
                 while self._open:
                     await self._one_over.wait()
             await self.reset_connections()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
 
-    def _connection(self) -> Connection:
-        return Connection(made=self._made, answer=self._answer, over=self._over)
+    async def _accept_connections(self, listening: socket.socket) -> None:
+        while True:
+            await wait_readable(listening)
+            try:
+                # As many as wait, in one tick; each is known as soon as it is accepted.
+                for _ in range(_BACKLOG):
+                    self._accepted(listening.accept()[0])
+            except (BlockingIOError, ConnectionAbortedError):
+                continue
+            except OSError as error:  # too many open files
+                failure = {"message": "the emulator could not accept", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(failure)
+                await sleep(_SECONDS_WITHOUT_FILES)
 
-    def _made(self, connection: Connection) -> None:
+    def _accepted(self, accepted: socket.socket) -> None:
+        accepted.settimeout(0)
+        connection = Connection(answer=self._answer, over=self._over)
         self.records.append(connection.record)
         self._open.add(connection)
-        # One may have been accepted just before the port was closed.
-        if self._server is None or not self._admit(len(self.records)):
-            connection.record.turned_away = True
+        if not self._admit(len(self.records)):
             connection.reset()
+        _ = self._start(self._make_connection(connection, accepted))
         self._tell()
+
+    async def _make_connection(self, connection: Connection, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(lambda: connection, accepted)
+        except OSError as error:  # the client has gone meanwhile
+            accepted.close()
+            connection.connection_lost(error)
+
+    def _start(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def _over(self, connection: Connection) -> None:
         self._open.remove(connection)
@@ -121,6 +152,7 @@ class Port:
 
 def _bound(family: int, address: tuple[object, ...]) -> socket.socket:
     bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.settimeout(0)
     try:
         if os.name == "posix":  # elsewhere it would let two servers have the same number
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -331,7 +331,7 @@ class GatewayEmulator:
                 self._port.close()
                 await self._port.reset_connections()
             else:
-                await self._port.open()
+                self._port.open()
 
     def _admit(self, number: int) -> bool:
         if self._turns_away:
