@@ -85,10 +85,11 @@ class Port:
         self._socket.close()
 
     async def reset_connections(self) -> None:
-        """Reset what is open, and wait until it has gone."""
-        while self._open:
-            for connection in list(self._open):
-                connection.reset()
+        """Reset what is open, and wait until it has gone; not for what comes meanwhile."""
+        going = set(self._open)
+        for connection in going:
+            connection.reset()
+        while going & self._open:
             await self._one_over.wait()
 
     async def leave(self) -> None:
