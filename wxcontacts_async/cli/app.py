@@ -5,16 +5,32 @@ import signal
 import sys
 import threading
 from importlib.metadata import version
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from wxcontacts_async.cli.demo_command import demo
 from wxcontacts_async.cli.emulator_command import emulator
 from wxcontacts_async.cli.fetch_command import fetch
 from wxcontacts_async.cli.signals import INTERRUPTED
+from wxcontacts_async.cli.usage import without_passwords
+
+
+class _HidesPasswords(TyperGroup):
+    """Says what is wrong with the usage without the password of a URL that stands there."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # noqa: ANN401
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if isinstance(message := getattr(error, "message", None), str):
+                error.message = without_passwords(message)  # type: ignore[attr-defined]
+            raise
+
 
 app = typer.Typer(
+    cls=_HidesPasswords,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,

@@ -6,6 +6,7 @@ from time import monotonic
 from wxcontacts_async import (
     CallSent,
     ContactKind,
+    ContactSet,
     Event,
     Failed,
     Fetched,
@@ -71,10 +72,14 @@ class FetchCounts:
 
     def add_fetched(self, outcome: Fetched) -> None:
         """Count an instance whose contacts are written."""
-        self.fetched += 1
         self.waited += outcome.waited
-        self.contacts.update(kind for kind, _ in outcome.contacts.items())
-        self.rejected += len(outcome.contacts.rejected)
+        self.add_contacts(outcome.contacts)
+
+    def add_contacts(self, contacts: ContactSet) -> None:
+        """Count an instance by its contacts, which are written."""
+        self.fetched += 1
+        self.contacts.update(kind for kind, _ in contacts.items())
+        self.rejected += len(contacts.rejected)
 
     def add_failed(self, outcome: Failed) -> None:
         """Count an instance that failed."""

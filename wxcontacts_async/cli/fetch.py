@@ -1,11 +1,7 @@
 """Fetches the contacts of many instances into a file, and says how it goes and went."""
 
-import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import KW_ONLY, dataclass
-
-import msgspec
-from anyio import create_task_group
 
 from wxcontacts_async import (
     ContactSet,
@@ -19,15 +15,12 @@ from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.counts import FetchCounts
 from wxcontacts_async.cli.output import (
     LineFile,
-    OutputError,
     contact_lines,
     failure_lines,
     rejected_lines,
 )
 from wxcontacts_async.cli.progress import show_progress
-from wxcontacts_async.cli.signals import run_until_signal
-
-_LAST_WRITE_SECONDS = 0.5  # for a pipe's reader, after Ctrl-C
+from wxcontacts_async.cli.running import End, run_to_end
 
 
 @dataclass
@@ -53,24 +46,15 @@ class FetchJob:
     on_contacts: Callable[[ContactSet], None] = lambda _: None
 
 
-class FetchEnd(msgspec.Struct, frozen=True):
+class FetchEnd(End, frozen=True):
     """How a fetch ended.
 
     Attributes:
         counts: What it came to.
-        stopped_by: The signal that ended it early, or None.
-        error: What kept it from writing on, or None.
 
     """
 
     counts: FetchCounts
-    stopped_by: signal.Signals | None
-    error: OutputError | None
-
-    @property
-    def reader_gone(self) -> bool:
-        """Whether nobody reads the output any more, so that nothing is left to say."""
-        return self.error is not None and self.error.reader_gone
 
     @property
     def exit_code(self) -> int:
@@ -84,31 +68,25 @@ def run_fetch(job: FetchJob, console: HumanConsole) -> FetchEnd:
     """Fetch and show progress until all instances have ended, a signal comes or writing fails."""
     counts = FetchCounts(len(job.w_ids))
     files = [file for file in (job.contacts_file, job.failures_file) if file is not None]
+    return run_counted(lambda: _fetch(job, counts), counts, console, files)
+
+
+def run_counted(
+    work: Callable[[], Awaitable[None]],
+    counts: FetchCounts,
+    console: HumanConsole,
+    files: Collection[LineFile],
+) -> FetchEnd:
+    """Run what counts and writes to files, and show progress meanwhile."""
     # Two that draw on one terminal would spoil each other.
     redrawn = console.can_redraw and not any(file.is_terminal for file in files)
-    errors: list[OutputError] = []
-
-    async def work() -> None:
-        async with create_task_group() as tasks:
-            tasks.start_soon(lambda: show_progress(counts, console, redrawn=redrawn))
-            try:
-                await _fetch(job, counts)
-            except OutputError as error:
-                errors.append(error)
-            tasks.cancel_scope.cancel()
-
-    def hurry() -> None:
-        for file in files:
-            file.give_up_in(_LAST_WRITE_SECONDS)
-
-    stopped_by = run_until_signal(work, on_signal=hurry)
+    end = run_to_end(
+        work,
+        files=files,
+        beside=lambda: show_progress(counts, console, redrawn=redrawn),
+    )
     counts.end()
-    for file in files:
-        try:
-            file.close()
-        except OutputError as error:
-            errors.append(error)
-    return FetchEnd(counts, stopped_by, errors[0] if errors else None)
+    return FetchEnd(end.stopped_by, end.error, counts)
 
 
 async def _fetch(job: FetchJob, counts: FetchCounts) -> None:

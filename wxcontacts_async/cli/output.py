@@ -55,13 +55,19 @@ def rejected_lines(w_id: str, rejected: Iterable[RejectedContact]) -> Iterator[b
         yield b"\n"
 
 
-class OutputError(Exception):
-    """A file that cannot be written any more.
+class CommandError(Exception):
+    """What keeps a command from going on, in its words.
 
     Attributes:
-        reader_gone: Whether it was a pipe, and whoever read it has enough.
+        reader_gone: Whether it is that whoever read the output has enough.
 
     """
+
+    reader_gone = False
+
+
+class OutputError(CommandError):
+    """A file that cannot be written any more."""
 
     def __init__(self, name: str, error: OSError) -> None:
         super().__init__(f"{name} cannot be written: {error.strerror or error}")

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any
 
 import typer
@@ -27,6 +29,13 @@ _PHRASES = {
 }
 _HEADER = re.compile(r"[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:(.*)", re.DOTALL)
 
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])", re.ASCII)
+_DURATION = re.compile(rf"(?:{_DURATION_PART.pattern})+", re.ASCII)
+_LONGEST_DURATION = 36_500 * _UNITS["d"]
+_PASSWORD = re.compile(r"(\w://[^\s/:@]*:)\S*@")
+_PASSWORD_PARAMETER = re.compile(r"([?&]\w*password=)[^\s&#'\"]*", re.IGNORECASE)
+
 
 def wrong(option: str, what: str) -> typer.BadParameter:
     """Make the error that names the option and says what it may be; exit code 2."""
@@ -34,14 +43,19 @@ def wrong(option: str, what: str) -> typer.BadParameter:
 
 
 @contextmanager
-def naming_options() -> Iterator[None]:
-    """Turn the library's complaint about an argument into one about the option it came from."""
+def naming_options(**options: str) -> Iterator[None]:
+    """Turn the library's complaint about an argument into one about the option it came from.
+
+    Arguments:
+        options: Arguments that come from another option than they do elsewhere.
+
+    """
     try:
         yield
     except InvalidArgumentError as error:
         argument, what = _parted(error.what)
         # Where the library's name is not in the table it is the option's.
-        option = _OPTIONS.get(argument, "--" + argument.replace("_", "-"))
+        option = (_OPTIONS | options).get(argument, "--" + argument.replace("_", "-"))
         raise wrong(option, what) from None
 
 
@@ -68,6 +82,36 @@ def number(text: str | None) -> Any:  # noqa: ANN401  # the library checks what 
     # Not before it is known to be finite, as the checks cannot take a number of 400 digits.
     digits = re.fullmatch(r"\s*[+-]?\d+\s*", text)
     return int(text) if digits and abs(value) < float("inf") else value
+
+
+def duration(option: str, text: str, *, shortest: float = 0.0) -> float:
+    """Read a time such as 90s, 10m, 1h30m or 2d; return its seconds, at least `shortest`."""
+    seconds = inf
+    if _DURATION.fullmatch(text):
+        parts = _DURATION_PART.findall(text)
+        seconds = sum(float(amount) * _UNITS[unit] for amount, unit in parts)
+    if not shortest <= seconds <= _LONGEST_DURATION:
+        bound = f"at least {shortest:g}s and " if shortest else ""
+        what = f"must be a time like 90s, 10m, 1h or 2d, {bound}at most 36500d"
+        raise wrong(option, f"{what}, not {text!r}")
+    return seconds
+
+
+def moment(option: str, text: str) -> datetime:
+    """Read a point in time, in ISO 8601 or as the time that has passed since; aware."""
+    if _DURATION.fullmatch(text):
+        return datetime.now(UTC) - timedelta(seconds=duration(option, text))
+    try:
+        # What names no time zone is meant as the clock on the wall shows it.
+        return datetime.fromisoformat(text.strip()).astimezone()
+    except (ValueError, OverflowError, OSError):
+        what = "must be a time ago like 90s, 10m, 1h or 2d, or a time like 2025-06-30T18:00"
+        raise wrong(option, f"{what}, not {text!r}") from None
+
+
+def without_passwords(text: str) -> str:
+    """Return the text with *** for each password in a URL."""
+    return _PASSWORD_PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***@", text))
 
 
 def read_headers(given: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:

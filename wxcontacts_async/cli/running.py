@@ -1,0 +1,76 @@
+"""Runs the asynchronous part of a command, and tells how that ended."""
+
+import signal
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from typing import Any
+
+import msgspec
+from anyio import create_task_group, sleep_forever
+
+from wxcontacts_async.cli.output import CommandError, LineFile
+from wxcontacts_async.cli.signals import run_until_signal
+
+_LAST_WRITE_SECONDS = 0.5  # for a pipe's reader, after Ctrl-C
+
+
+class End(msgspec.Struct, frozen=True):
+    """How it ended.
+
+    Attributes:
+        stopped_by: The signal that ended it early, or None.
+        error: What kept it from going on, or None.
+
+    """
+
+    stopped_by: signal.Signals | None
+    error: CommandError | None
+
+    @property
+    def reader_gone(self) -> bool:
+        """Whether nobody reads the output any more, so that nothing is left to say."""
+        return self.error is not None and self.error.reader_gone
+
+    @property
+    def exit_code(self) -> int:
+        """0 if it came to its end, 1 if not, 128 and the signal's number if it was stopped."""
+        if self.error is None and self.stopped_by is not None:
+            return 128 + self.stopped_by
+        return 0 if self.error is None else 1
+
+
+def run_to_end(
+    work: Callable[[], Awaitable[None]],
+    *,
+    files: Collection[LineFile] = (),
+    beside: Callable[[], Coroutine[Any, Any, None]] = sleep_forever,
+) -> End:
+    """Run it until it ends, a signal comes or a CommandError keeps it from going on.
+
+    Arguments:
+        work: What to run.
+        files: What it writes to, which is closed at the end.
+        beside: Runs as long as it does.
+
+    """
+    errors: list[CommandError] = []
+
+    async def both() -> None:
+        async with create_task_group() as tasks:
+            tasks.start_soon(beside)
+            try:
+                await work()
+            except CommandError as error:
+                errors.append(error)
+            tasks.cancel_scope.cancel()
+
+    def hurry() -> None:
+        for file in files:
+            file.give_up_in(_LAST_WRITE_SECONDS)
+
+    stopped_by = run_until_signal(both, on_signal=hurry)
+    for file in files:
+        try:
+            file.close()
+        except CommandError as error:
+            errors.append(error)
+    return End(stopped_by, errors[0] if errors else None)
