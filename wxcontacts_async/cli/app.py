@@ -14,6 +14,7 @@ from wxcontacts_async.cli.demo_command import demo
 from wxcontacts_async.cli.emulator_command import emulator
 from wxcontacts_async.cli.fetch_command import fetch
 from wxcontacts_async.cli.signals import INTERRUPTED
+from wxcontacts_async.cli.sync_command import sync
 from wxcontacts_async.cli.usage import without_passwords
 
 
@@ -39,6 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(fetch)
+app.command()(sync)
 app.command()(emulator)
 app.command()(demo)
 

@@ -5,7 +5,7 @@ import os
 import select
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import FileIO
 from math import inf
 from pathlib import Path
@@ -193,16 +193,38 @@ def open_files(
 
     """
     contacts_file = LineFile(output, "--output")
-    failures_file = None
-    if failures is not None:
-        failures_file = LineFile(failures, "--failures")
+    _must_not_be_source(contacts_file, source)
+
+    def check(failures_file: LineFile) -> None:
         failures_file.must_not_be(contacts_file.status, "--output")
         if failures == output == STANDARD:
             raise wrong("--failures", "must be another file than that of --output")
-    opened = [contacts_file] if failures_file is None else [contacts_file, failures_file]
-    if source not in {None, STANDARD}:
-        for file in opened:
-            file.must_not_be(Path(source).stat(), "--from")
-    for file in opened:
-        file.empty()
+
+    failures_file = open_failures(failures, source, check)
+    contacts_file.empty()
     return contacts_file, failures_file
+
+
+def open_failures(
+    failures: str | None,
+    source: str | None,
+    check: Callable[[LineFile], None],
+) -> LineFile | None:
+    """Open the file for failures, if any, and empty it once it is checked.
+
+    Raises:
+        typer.BadParameter: It cannot be opened, or is the same as `source`, or fails the check.
+
+    """
+    if failures is None:
+        return None
+    file = LineFile(failures, "--failures")
+    check(file)
+    _must_not_be_source(file, source)
+    file.empty()
+    return file
+
+
+def _must_not_be_source(file: LineFile, source: str | None) -> None:
+    if source is not None and source != STANDARD:
+        file.must_not_be(Path(source).stat(), "--from")

@@ -6,6 +6,7 @@ from rich.table import Table
 
 from wxcontacts_async import (
     ContactKind,
+    Failed,
     GatewayConnectionError,
     GatewayHTTPError,
     GatewayTimeoutError,
@@ -17,6 +18,7 @@ from wxcontacts_async import (
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.counts import FetchCounts
 from wxcontacts_async.cli.fetch import FetchEnd
+from wxcontacts_async.cli.running import End
 from wxcontacts_async.cli.usage import AUTHORIZATION_VARIABLE
 from wxcontacts_async.errors import shown_id
 
@@ -32,11 +34,7 @@ def show_numbers(
     table.add_column()
     table.add_column(justify="right")
     table.add_row("instances fetched", f"{counts.fetched:,}", style="green")
-    table.add_row("instances failed", f"{counts.failed:,}", style="red" if counts.failed else "")
-    for kind, number in counts.errors.most_common():
-        table.add_row(f"  {kind}", f"{number:,}", style="red")
-    if counts.missing:
-        table.add_row("instances missing", f"{counts.missing:,}", style="yellow")
+    add_failed_rows(counts, table)
     table.add_section()
     for kind in ContactKind:
         table.add_row(f"contacts, {kind}", f"{counts.contacts[kind]:,}")
@@ -50,6 +48,21 @@ def show_numbers(
     console.print(table)
 
 
+def add_failed_rows(counts: FetchCounts, table: Table) -> None:
+    """Add how many instances failed, by kind of error, and how many are missing."""
+    table.add_row("instances failed", f"{counts.failed:,}", style="red" if counts.failed else "")
+    for kind, number in counts.errors.most_common():
+        table.add_row(f"  {kind}", f"{number:,}", style="red")
+    if counts.missing:
+        table.add_row("instances missing", f"{counts.missing:,}", style="yellow")
+
+
+def said(failed: Failed) -> str:
+    """Say what went wrong with an instance, and what to do."""
+    what = f"wId {shown_id(failed.w_id)}: {failed.error.what}."
+    return f"{what} {_advice(failed.error)}".rstrip()
+
+
 def say_failures(counts: FetchCounts, console: HumanConsole, *, failures: str | None) -> None:
     """Say what went wrong: each kind of error once, with one example and what to do.
 
@@ -60,11 +73,9 @@ def say_failures(counts: FetchCounts, console: HumanConsole, *, failures: str | 
 
     """
     for kind, number in counts.errors.most_common():
-        example = counts.examples[kind]
-        what = f"wId {shown_id(example.w_id)}: {example.error.what}."
-        console.say(f"{number:,} x {kind}, such as {what} {_advice(example.error)}".rstrip())
+        console.say(f"{number:,} x {kind}, such as {said(counts.examples[kind])}")
     if counts.rejected:
-        console.say(f"{counts.rejected:,} contacts could not be decoded and are not in the output.")
+        console.say(f"{counts.rejected:,} contacts could not be decoded and are left out.")
     if counts.failed or counts.rejected:
         console.say(
             "Give --failures FILE to keep each of them."
@@ -74,16 +85,21 @@ def say_failures(counts: FetchCounts, console: HumanConsole, *, failures: str | 
 
 
 def say_end(end: FetchEnd, contacts_name: str, console: HumanConsole) -> None:
-    """Say that the fetch ended early, if it did."""
+    """Say that the fetch ended early, if it did, and how many are missing."""
+    say_early_end(end, console)
     counts = end.counts
-    if end.error is not None:
-        console.say(f"{end.error}.")
-    elif end.stopped_by is not None:
-        console.say(f"Interrupted ({end.stopped_by.name}).")
     if counts.missing:
         console.say(
             f"{counts.missing:,} of {counts.total:,} instances are missing from {contacts_name}.",
         )
+
+
+def say_early_end(end: End, console: HumanConsole) -> None:
+    """Say what ended it early, if anything did."""
+    if end.error is not None:
+        console.say(f"{end.error}.")
+    elif end.stopped_by is not None:
+        console.say(f"Interrupted ({end.stopped_by.name}).")
 
 
 def _advice(error: WxContactsError) -> str:  # noqa: PLR0911  # one an error

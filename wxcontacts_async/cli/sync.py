@@ -1,0 +1,176 @@
+"""Brings a database in step with many instances, and says how it goes and went."""
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from datetime import UTC, datetime, timedelta
+
+from rich.table import Table
+
+from wxcontacts_async import Failed, Gateway, InitializationWait, SessionPool
+from wxcontacts_async.cli.console import HumanConsole
+from wxcontacts_async.cli.counts import FetchCounts
+from wxcontacts_async.cli.database import GivenDatabase
+from wxcontacts_async.cli.fetch import FetchEnd, run_counted
+from wxcontacts_async.cli.output import LineFile, failure_lines, rejected_lines
+from wxcontacts_async.cli.summary import add_failed_rows
+from wxcontacts_async.errors import shown_id
+from wxcontacts_async.store import ContactStore, DeltaCounts, Synced
+
+
+@dataclass
+class SyncJob:
+    """What to fetch from where, and which database to keep in step with it.
+
+    Arguments:
+        w_ids: The instances, each once.
+        gateway: Where they are.
+        database: What is brought in step.
+        initialization: How initializing ones are waited for.
+        stale_after: How long after its last sync an instance is synced again; None: always.
+        failures_file: Where failed instances and rejected contacts go, if anywhere.
+
+    """
+
+    w_ids: Sequence[str]
+    gateway: Gateway
+    database: GivenDatabase
+    _: KW_ONLY
+    initialization: InitializationWait
+    stale_after: timedelta | None = None
+    failures_file: LineFile | None = None
+
+
+class SyncCounts(FetchCounts):
+    """Counts what a sync came to, too. An instance counts when the database has it.
+
+    Attributes:
+        skipped: How many instances are not stale, so that they are not among the total.
+        delta_counts: How many contacts came, went and changed.
+        suspicious: How many instances lacked so many contacts that none were removed.
+        suspect: The first one of these.
+
+    """
+
+    def __init__(self, total: int) -> None:
+        super().__init__(total)
+        self.skipped = 0
+        self.delta_counts = DeltaCounts()
+        self.suspicious = 0
+        self.suspect: Synced | None = None
+
+    def skip(self, number: int) -> None:
+        """Count instances that are not asked for."""
+        self.total -= number
+        self.skipped += number
+
+    def add_synced(self, synced: Synced) -> None:
+        """Count an instance that is in step."""
+        self.add_contacts(synced.contacts)
+        before, delta = self.delta_counts, synced.delta_counts
+        self.delta_counts = DeltaCounts(
+            before.added + delta.added,
+            before.removed + delta.removed,
+            before.changed + delta.changed,
+        )
+        if synced.suspicion is not None:
+            self.suspicious += 1
+            self.suspect = self.suspect or synced
+
+
+def run_sync(job: SyncJob, counts: SyncCounts, console: HumanConsole) -> FetchEnd:
+    """Sync and show progress until all is done, a signal comes or the database is lost."""
+    files = [] if job.failures_file is None else [job.failures_file]
+    return run_counted(lambda: _sync(job, counts), counts, console, files)
+
+
+async def _sync(job: SyncJob, counts: SyncCounts) -> None:
+    async with job.database.opened() as store:
+        stale = await _stale(job, store)
+        counts.skip(len(job.w_ids) - len(stale))
+        async with (
+            SessionPool(
+                job.gateway,
+                initialization=job.initialization,
+                observers=[counts.observe],
+            ) as pool,
+            store.sync(pool, stale) as results,
+        ):
+            async for result in results:
+                if isinstance(result, Failed):
+                    counts.add_failed(result)
+                    lines = failure_lines(result)
+                else:
+                    counts.add_synced(result)
+                    lines = rejected_lines(result.w_id, result.contacts.rejected)
+                if job.failures_file is not None:
+                    await job.failures_file.write(lines)
+
+
+async def _stale(job: SyncJob, store: ContactStore) -> list[str]:
+    """Return the instances that were not synced just now."""
+    if job.stale_after is None:
+        return list(job.w_ids)
+    now = datetime.now(UTC)
+    fresh = {
+        instance.w_id
+        async for instance in store.instances()
+        # Whoever synced it may have a clock that is somewhat ahead of ours.
+        if instance.synced_at is not None and abs(now - instance.synced_at) < job.stale_after
+    }
+    return [w_id for w_id in job.w_ids if w_id not in fresh]
+
+
+def show_sync(counts: SyncCounts, console: HumanConsole) -> None:
+    """Show the table of instances and contacts."""
+    table = Table(show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("instances synced", f"{counts.fetched:,}", style="green")
+    table.add_row("instances skipped, not stale", f"{counts.skipped:,}")
+    add_failed_rows(counts, table)
+    table.add_row(
+        "instances suspicious",
+        f"{counts.suspicious:,}",
+        style="yellow" if counts.suspicious else "",
+    )
+    table.add_section()
+    table.add_row("contacts", f"{counts.contacts.total():,}")
+    table.add_row("contacts added", f"{counts.delta_counts.added:,}")
+    table.add_row("contacts removed", f"{counts.delta_counts.removed:,}")
+    table.add_row("contacts changed", f"{counts.delta_counts.changed:,}")
+    if counts.rejected:
+        table.add_row("contacts rejected", f"{counts.rejected:,}", style="yellow")
+    table.add_section()
+    table.add_row("time", f"{counts.seconds:,.1f} s")
+    console.print(table)
+
+
+def say_suspicious(counts: SyncCounts, console: HumanConsole) -> None:
+    """Say what a suspicious instance is, and what to do."""
+    if counts.suspect is not None:
+        console.say(f"{counts.suspicious:,} x suspicious, such as {suspicion_of(counts.suspect)}")
+
+
+def suspicion_of(synced: Synced) -> str:
+    """Say why an instance is suspicious, and what to do."""
+    if synced.suspicion is None:
+        return ""
+    missing, stored = synced.suspicion.missing, synced.suspicion.stored
+    return (
+        f"wId {shown_id(synced.w_id)}: {missing:,} of {stored:,} contacts are missing from the "
+        "answer, so none was removed. Sync again: if the very same are missing then, they are "
+        "removed; --max-shrink 1 removes at once."
+    )
+
+
+def say_missing(end: FetchEnd, job: SyncJob, console: HumanConsole) -> None:
+    """Say how many instances are missing, and how they are synced."""
+    counts = end.counts
+    if counts.missing:
+        console.say(
+            f"{counts.missing:,} of {counts.total:,} instances are missing; the database has "
+            "them as they were.",
+        )
+    if counts.missing or counts.failed:
+        same = "The same command " + ("again" if job.stale_after else "with --stale-after 1h")
+        console.say(f"{same} syncs just the rest.")

@@ -1,0 +1,103 @@
+"""The `sync` command: its options, and what it does with them."""
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from wxcontacts_async.cli import gateway_options as options
+from wxcontacts_async.cli.console import HumanConsole
+from wxcontacts_async.cli.output import open_failures
+from wxcontacts_async.cli.signals import exiting_when_interrupted
+from wxcontacts_async.cli.store_options import (
+    DEFAULT_SHRINK,
+    DEFAULT_STORE,
+    TO,
+    MaxShrink,
+    ToStore,
+    needing_store,
+)
+from wxcontacts_async.cli.summary import say_early_end, say_failures
+from wxcontacts_async.cli.usage import duration, number
+
+
+def sync(
+    *,
+    w_ids: options.WIds = None,
+    source: options.Source = None,
+    gateway: options.GatewayUrl = options.DEFAULT_GATEWAY,
+    header: options.Headers = None,
+    to: ToStore = DEFAULT_STORE,
+    stale_after: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Skip instances that were synced less than 90s, 10m, 1h or 2d ago, so that the "
+            "same command after Ctrl-C, a crash or a failure syncs just the rest.",
+            show_default="none is skipped",
+        ),
+    ] = None,
+    max_shrink: MaxShrink = DEFAULT_SHRINK,
+    failures: options.Failures = None,
+    max_concurrency: options.MaxConcurrency = options.DEFAULT_CONCURRENCY,
+    max_rate: options.MaxRate = None,
+    init_interval: options.InitInterval = options.DEFAULT_INTERVAL,
+    init_timeout: options.InitTimeout = options.DEFAULT_TIMEOUT,
+) -> None:
+    """Fetch contacts and keep a database in step with them, with a log of what changed.
+
+    Each instance is in the database wholly as before or wholly as after, whatever happens.
+    Needs the extra `store`: pip install 'wxcontacts_async[cli,store]'.
+
+    Exit code: 0 all synced or skipped, 1 some failed or the database was lost, 2 wrong usage,
+    130 interrupted by Ctrl-C.
+    """
+    with exiting_when_interrupted(), needing_store():
+        from wxcontacts_async.cli.database import (  # noqa: PLC0415
+            GivenDatabase,
+            UnopenedDatabaseError,
+            check_no_url,
+        )
+        from wxcontacts_async.cli.sync import (  # noqa: PLC0415
+            SyncCounts,
+            SyncJob,
+            run_sync,
+            say_missing,
+            say_suspicious,
+            show_sync,
+        )
+
+        console = HumanConsole()
+        gateway_settings, initialization = options.read_gateway(
+            gateway,
+            header,
+            max_concurrency=max_concurrency,
+            max_rate=max_rate,
+            init_interval=init_interval,
+            init_timeout=init_timeout,
+        )
+        stale = None if stale_after is None else duration("--stale-after", stale_after)
+        check_no_url(w_ids or ())
+        database = GivenDatabase(to, TO, max_shrink=number(max_shrink))
+        chosen = options.read_chosen(w_ids, source, console)
+        failures_file = open_failures(failures, source, database.must_not_be)
+        job = SyncJob(
+            chosen,
+            gateway_settings,
+            database,
+            initialization=initialization,
+            stale_after=None if stale is None else timedelta(seconds=stale),
+            failures_file=failures_file,
+        )
+        counts = SyncCounts(len(chosen))
+        end = run_sync(job, counts, console)
+        if isinstance(end.error, UnopenedDatabaseError):
+            say_early_end(end, console)
+        elif not end.reader_gone:
+            show_sync(counts, console)
+            failures_name = None if failures_file is None else failures_file.name
+            say_failures(counts, console, failures=failures_name)
+            say_suspicious(counts, console)
+            say_early_end(end, console)
+            say_missing(end, job, console)
+        raise typer.Exit(end.exit_code)
