@@ -10,8 +10,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from wxcontacts_async.cli.changes_command import changes
 from wxcontacts_async.cli.demo_command import demo
 from wxcontacts_async.cli.emulator_command import emulator
+from wxcontacts_async.cli.export_command import export
 from wxcontacts_async.cli.fetch_command import fetch
 from wxcontacts_async.cli.signals import INTERRUPTED
 from wxcontacts_async.cli.sync_command import sync
@@ -41,6 +43,8 @@ app = typer.Typer(
 )
 app.command()(fetch)
 app.command()(sync)
+app.command()(changes)
+app.command()(export)
 app.command()(emulator)
 app.command()(demo)
 

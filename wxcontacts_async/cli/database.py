@@ -1,11 +1,12 @@
 """The database that a command is given; what is wrong with it is said in the command's words."""
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from wxcontacts_async.cli.output import CommandError, LineFile
+from wxcontacts_async.cli.output import CommandError
 from wxcontacts_async.cli.store_options import TO
 from wxcontacts_async.cli.usage import naming_options, wrong
 from wxcontacts_async.store import ContactStore, StoreConnectionError, StoreError
@@ -70,10 +71,10 @@ class GivenDatabase:
             return
         raise wrong(self._option, f"{self.name} {what}")
 
-    def must_not_be(self, file: LineFile) -> None:
-        """Raise typer.BadParameter if it is the very file that is to be written to."""
-        if self._is_sqlite and self._path.exists():
-            file.must_not_be(self._path.stat(), self._option)
+    def must_not_be(self, file: os.stat_result, option: str) -> None:
+        """Raise typer.BadParameter if it is the very file that another option names."""
+        if self._is_sqlite and self._path.exists() and os.path.samestat(self._path.stat(), file):
+            raise wrong(option, f"must be another file than that of {self._option}")
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[ContactStore]:

@@ -80,7 +80,11 @@ def sync(
         check_no_url(w_ids or ())
         database = GivenDatabase(to, TO, max_shrink=number(max_shrink))
         chosen = options.read_chosen(w_ids, source, console)
-        failures_file = open_failures(failures, source, database.must_not_be)
+        failures_file = open_failures(
+            failures,
+            source,
+            lambda file: database.must_not_be(file.status, "--failures"),
+        )
         job = SyncJob(
             chosen,
             gateway_settings,

@@ -1,0 +1,83 @@
+"""The `export` command: its options, and what it does with them."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from wxcontacts_async.arguments import check_w_id
+from wxcontacts_async.cli.console import HumanConsole
+from wxcontacts_async.cli.output import STANDARD
+from wxcontacts_async.cli.signals import exiting_when_interrupted
+from wxcontacts_async.cli.store_options import DEFAULT_STORE, STORE, FromStore, needing_store
+from wxcontacts_async.cli.summary import say_early_end
+from wxcontacts_async.cli.usage import naming_options
+
+
+class ExportFormat(StrEnum):
+    """What a file of contacts is written as."""
+
+    PARQUET = "parquet"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+def export(
+    *,
+    written_as: Annotated[
+        ExportFormat,
+        typer.Option(
+            "--format",
+            help="parquet and csv have the columns w_id, user_name, kind, alias_name and so on; "
+            "jsonl has the lines of wxcontacts fetch.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH",
+            help="Write to this file, overwriting it; a new one can be read by its owner alone. "
+            "For jsonl and csv, - is standard output. A Parquet file is replaced as a whole or "
+            "not at all.",
+        ),
+    ],
+    store: FromStore = DEFAULT_STORE,
+    w_id: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="W_ID",
+            help="This instance; may be given again for others.",
+            show_default="all",
+        ),
+    ] = None,
+) -> None:
+    """Write the contacts in a database to a file, as of the last sync of each instance.
+
+    In csv, a cell that a spreadsheet would run as a formula has a single quote in front.
+    Needs the extra `store`: pip install 'wxcontacts_async[cli,store]'.
+
+    Exit code: 0 all written, 1 the database cannot be read, or has never seen an instance, or the
+    file cannot be written on, 2 wrong usage, 130 interrupted by Ctrl-C.
+    """
+    with exiting_when_interrupted(), needing_store():
+        from wxcontacts_async.cli.database import GivenDatabase  # noqa: PLC0415
+        from wxcontacts_async.cli.export import run_export  # noqa: PLC0415
+
+        w_ids = list(dict.fromkeys(w_id or ()))
+        with naming_options(w_id="--w-id"):
+            for one in w_ids:
+                check_w_id(one)
+        database = GivenDatabase(store, STORE, is_read=True)
+        end, counts = run_export(database, output, written_as, w_ids)
+        if not end.reader_gone:
+            console = HumanConsole()
+            name = "standard output" if output == STANDARD else repr(output)
+            say_early_end(end, console)
+            if end.exit_code:
+                parquet = written_as is ExportFormat.PARQUET
+                console.say(f"{name} is {'as it was' if parquet else 'not complete'}.")
+            else:
+                written = f"{counts.contacts:,} contacts of {counts.instances:,} instances"
+                console.say(f"{written} are in {name}.")
+        raise typer.Exit(end.exit_code)
