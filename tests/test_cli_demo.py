@@ -1,7 +1,10 @@
 """`wxcontacts demo`: what it shows, and that it leaves nothing behind."""
 
+import re
 import signal
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from subprocess import Popen
 from time import monotonic
@@ -36,11 +39,11 @@ def test_its_emulator_ends_with_it_however_it_ends(number: signal.Signals, tmp_p
     assert not ended.has_traceback
     if number is signal.SIGINT:
         assert ended.code == 130
-        assert "instances are missing from 'contacts.jsonl'" in ended.messages
+        assert "instances are missing; the database has them as they were" in ended.messages
 
 
 @pytest.mark.slow
-def test_it_ends_within_20_seconds_with_a_table_of_what_it_did(
+def test_it_ends_within_20_seconds_with_tables_of_what_it_did_and_what_changed(
     whole_demo: tuple[Popen[bytes], Path, float],
 ) -> None:
     process, folder, began = whole_demo
@@ -64,8 +67,19 @@ def test_it_ends_within_20_seconds_with_a_table_of_what_it_did(
         for name in ("waiting, one instance after another", "all of it, waiting at once")
     )
     assert waited > 10 * seconds
-    with (folder / "contacts.jsonl").open() as lines:
-        assert sum(1 for _ in lines) == contacts
+    added, removed, changed = (
+        int(number.replace(",", ""))
+        for number in re.findall(r"([\d,]+)(?: contacts added| removed| changed),", ended.output)
+    )
+    assert added > 0
+    assert changed > 0
+    with closing(sqlite3.connect(folder / "demo.db")) as database:
+        (stored,) = database.execute("SELECT count(*) FROM contacts").fetchone()
+        logged = dict(
+            database.execute("SELECT change, count(*) FROM contact_changes GROUP BY change"),
+        )
+    assert stored == contacts + added - removed
+    assert logged == {"added": contacts + added, "removed": removed, "changed": changed}
 
 
 def _row(line: str) -> tuple[str, str]:

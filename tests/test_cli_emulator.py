@@ -128,7 +128,7 @@ def test_it_advances_again_and_again() -> None:
 
 
 def test_it_can_be_made_to_end_with_its_standard_input() -> None:
-    process = start("emulator", "--port", "0", "--until-stdin-ends")
+    process = start("emulator", "--port", "0", "--obey-stdin")
     assert process.stdout is not None
     assert process.stdin is not None
     process.stdout.readline()

@@ -1,19 +1,16 @@
-"""The `demo` command: an emulator in a process of its own, and a fetch from it."""
+"""The `demo` command: an emulator in a process of its own, and a database in step with it."""
 
 import contextlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import typer
 
-from wxcontacts_async import ContactSet, Gateway, InitializationWait
 from wxcontacts_async.cli.console import HumanConsole
-from wxcontacts_async.cli.fetch import FetchEnd, FetchJob, run_fetch
-from wxcontacts_async.cli.output import STANDARD, LineFile
 from wxcontacts_async.cli.signals import exiting_when_interrupted
-from wxcontacts_async.cli.summary import say_end, show_numbers
+from wxcontacts_async.cli.store_options import TO, needing_store
 from wxcontacts_async.emulator import GatewayEmulator
 
 _INSTANCES = 200
@@ -30,88 +27,44 @@ class _EmulatorProcessError(Exception):
 
 def demo(
     *,
-    output: Annotated[
+    to: Annotated[
         str,
-        typer.Option(
-            metavar="FILE|-",
-            help="Write contacts to FILE, overwriting it, or - for standard output.",
-        ),
-    ] = "contacts.jsonl",
+        typer.Option(metavar="URL", help="The database to keep in step; see `sync`."),
+    ] = "sqlite:///demo.db",
 ) -> None:
-    """Fetch 200 instances from an emulator, within 20 seconds, and show what came of it.
+    """Sync a database with an emulator's 200 instances, within 20 seconds, and show what came.
 
-    A third of them are initializing, for 5 or 10 seconds, and a few refuse; exit code 0.
+    A third of them are initializing, for 5 or 10 seconds, and a few refuse. Then their contacts
+    move a little, and a second sync shows what has changed. Exit code 0.
     """
-    with exiting_when_interrupted():
-        tables = HumanConsole(stderr=output == STANDARD)
+    with exiting_when_interrupted(), needing_store():
+        from wxcontacts_async.cli.database import GivenDatabase  # noqa: PLC0415
+        from wxcontacts_async.cli.demo import run_demo  # noqa: PLC0415
+
+        console = HumanConsole()
+        database = GivenDatabase(to, TO)
+        # The same seed draws the same instances here and in the other process.
+        emulated = GatewayEmulator(
+            _INSTANCES,
+            seed=_SEED,
+            initializing=_INITIALIZING,
+            refusing=_REFUSING,
+        )
+        console.say(
+            f"{_INSTANCES} instances of an emulator; a third are initializing, a few refuse.",
+        )
         try:
-            raise typer.Exit(_run_demo(output, HumanConsole(), tables))
+            with _emulator_process() as (url, advance):
+                code = run_demo(emulated.w_ids, url, advance, database, console)
         except _EmulatorProcessError:
             typer.echo("The emulator did not start; try `wxcontacts emulator`.", err=True)
-            raise typer.Exit(1) from None
-
-
-def _run_demo(output: str, console: HumanConsole, tables: HumanConsole) -> int:
-    """Fetch 200 emulated instances, a third of them initializing, and show what came of it.
-
-    Arguments:
-        output: The file that the contacts go to.
-        console: Where progress is shown.
-        tables: Where the tables are shown.
-
-    Returns:
-        The exit code: 0 although a few are refused, as that belongs to it.
-
-    """
-    # The same seed draws the same instances here and in the other process.
-    emulated = GatewayEmulator(
-        _INSTANCES,
-        seed=_SEED,
-        initializing=_INITIALIZING,
-        refusing=_REFUSING,
-    )
-    user_names: set[str] = set()
-
-    def note(contacts: ContactSet) -> None:
-        user_names.update(contact.user_name for contact in contacts)
-
-    contacts_file = LineFile(output, "--output")
-    contacts_file.empty()
-    console.say(
-        f"{_INSTANCES} instances of an emulator; a third are initializing, a few refuse.",
-    )
-    with _emulator_process() as url:
-        job = FetchJob(
-            emulated.w_ids,
-            Gateway(url),
-            initialization=InitializationWait(),
-            contacts_file=contacts_file,
-            on_contacts=note,
-        )
-        end = run_fetch(job, console)
-    if end.reader_gone:
-        return 1
-    _show(end, len(user_names), tables)
-    say_end(end, contacts_file.name, console)
-    console.say(f"The contacts are in {contacts_file.name}.")
-    as_meant = not end.counts.missing and end.counts.errors.keys() <= {"GatewayRefusedError"}
-    return 0 if as_meant and end.error is None else end.exit_code
-
-
-def _show(end: FetchEnd, distinct: int, tables: HumanConsole) -> None:
-    waited, seconds = end.counts.waited, end.counts.seconds
-    rows = [
-        ("distinct contacts across instances", f"{distinct:,}"),
-        ("waiting, one instance after another", f"{waited:,.1f} s"),
-        ("all of it, waiting at once", f"{seconds:,.1f} s"),
-        ("saved", f"{max(waited - seconds, 0.0):,.1f} s"),
-    ]
-    show_numbers(end.counts, tables, rows)
+            code = 1
+        raise typer.Exit(code)
 
 
 @contextlib.contextmanager
-def _emulator_process() -> Iterator[str]:
-    """Run `wxcontacts emulator` on a free port; give its URL."""
+def _emulator_process() -> Iterator[tuple[str, Callable[[], None]]]:
+    """Run `wxcontacts emulator` on a free port; give its URL, and what advances it."""
     options = {
         "--port": 0,
         "--instances": _INSTANCES,
@@ -122,7 +75,7 @@ def _emulator_process() -> Iterator[str]:
     }
     given = [str(word) for option in options.items() for word in option]
     process = subprocess.Popen(  # noqa: S603  # this very program
-        [sys.executable, "-m", "wxcontacts_async.cli", "emulator", "--until-stdin-ends", *given],
+        [sys.executable, "-m", "wxcontacts_async.cli", "emulator", "--obey-stdin", *given],
         # However this process ends, that pipe ends with it, and the emulator with the pipe.
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -131,11 +84,18 @@ def _emulator_process() -> Iterator[str]:
         start_new_session=True,
         text=True,
     )
+
+    def advance() -> None:
+        with contextlib.suppress(BrokenPipeError):  # it has ended, as its gateway will show
+            print("advance", file=process.stdin, flush=True)
+            while process.stdout and process.stdout.readline() not in {"advanced\n", ""}:
+                pass
+
     try:
         url = process.stdout.readline().strip() if process.stdout else ""
         if not url:
             raise _EmulatorProcessError
-        yield url
+        yield url, advance
     finally:
         _leave(process)
 
@@ -143,7 +103,8 @@ def _emulator_process() -> Iterator[str]:
 def _leave(process: subprocess.Popen[str]) -> None:
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
-            pipe.close()
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
     try:
         process.wait(_LEAVING_SECONDS)
     except subprocess.TimeoutExpired:

@@ -84,7 +84,7 @@ def emulator(
             "friends come, go and are renamed, and so is a group. 0 or none is never.",
         ),
     ] = "0",
-    until_stdin_ends: Annotated[bool, typer.Option("--until-stdin-ends", hidden=True)] = False,
+    obey_stdin: Annotated[bool, typer.Option("--obey-stdin", hidden=True)] = False,
 ) -> None:
     """Serve a gateway with invented contacts to try things against, until Ctrl-C.
 
@@ -122,7 +122,7 @@ def emulator(
     problem = _serve(
         emulated,
         advance_seconds=advance_seconds,
-        until_stdin_ends=until_stdin_ends,
+        obey_stdin=obey_stdin,
     )
     if problem is not None:
         reason = os.strerror(problem.errno) if problem.errno else str(problem)
@@ -139,15 +139,15 @@ def _serve(
     emulator: GatewayEmulator,
     *,
     advance_seconds: float | None,
-    until_stdin_ends: bool,
+    obey_stdin: bool,
 ) -> OSError | None:
     """Serve until SIGINT or SIGTERM; print the URL, then a few wIds, each on a line.
 
     Arguments:
         emulator: What to serve.
         advance_seconds: How often to advance it; 0 or None is never.
-        until_stdin_ends: Whether to stop at the end of standard input, too. A process that holds
-            the other end of that pipe cannot end and leave this one behind.
+        obey_stdin: Whether to advance for each line "advance" of standard input, and to stop at
+            its end. A process that holds the other end cannot end and leave this one behind.
 
     Returns:
         Why it cannot listen, or None when it has served.
@@ -169,7 +169,7 @@ def _serve(
                 async with anyio.create_task_group() as tasks:
                     if advance_seconds:
                         tasks.start_soon(_advance_every, advance_seconds, emulator)
-                    await (_end_of_stdin() if until_stdin_ends else anyio.sleep_forever())
+                    await (_obey_stdin(emulator) if obey_stdin else anyio.sleep_forever())
                     tasks.cancel_scope.cancel()
             finally:
                 # Shielded, or the cancellation that got us here would cut its leaving short. Yet
@@ -202,14 +202,21 @@ async def _advance_every(seconds: float, emulator: GatewayEmulator) -> None:
         emulator.advance()
 
 
-async def _end_of_stdin() -> None:
+async def _obey_stdin(emulator: GatewayEmulator) -> None:
+    """Advance for each line "advance" of standard input, and say so; return at its end."""
     ended = anyio.Event()
     loop = asyncio.get_running_loop()
 
+    def advance() -> None:
+        emulator.advance()
+        HumanConsole(stderr=False).say("advanced")
+
     def read() -> None:
-        while os.read(0, 4096):
-            pass
         with contextlib.suppress(RuntimeError):  # the loop may be closed by then
+            with open(0, "rb", closefd=False) as lines:  # it has no path
+                for line in lines:
+                    if line.strip() == b"advance":
+                        loop.call_soon_threadsafe(advance)
             loop.call_soon_threadsafe(ended.set)
 
     # A daemon, as the interpreter would wait for any other thread, and this one may never end.

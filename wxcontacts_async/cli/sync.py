@@ -65,6 +65,7 @@ class SyncCounts(FetchCounts):
 
     def add_synced(self, synced: Synced) -> None:
         """Count an instance that is in step."""
+        self.waited += synced.waited
         self.add_contacts(synced.contacts)
         before, delta = self.delta_counts, synced.delta_counts
         self.delta_counts = DeltaCounts(

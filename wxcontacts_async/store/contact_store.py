@@ -101,6 +101,8 @@ class ContactStore:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if not self._is_open:
+            return
         self._is_open = False
         with CancelScope(shield=True):  # it takes some milliseconds, and leaves a whole file
             await self._database.close()

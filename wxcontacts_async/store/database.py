@@ -31,9 +31,6 @@ class Database:
         self._address = address
         self._busy_timeout = busy_timeout
         self._reconnect_timeout = reconnect_timeout
-        # One at a time, in the order in which they ask.
-        self._turn = Lock()
-        self._thread = CapacityLimiter(1)
         # None while there is no connection.
         self._session: Session | None = None
         self._is_closed = False
@@ -45,6 +42,9 @@ class Database:
             StoreError: That cannot be done; see `errors`.
 
         """
+        # One at a time, in the order in which they ask; of the event loop that it is opened in.
+        self._turn = Lock()
+        self._thread = CapacityLimiter(1)
         async with self._turn:
             self._is_closed = False
             await self._in_thread(self._connect)

@@ -49,6 +49,7 @@ class Synced(msgspec.Struct, frozen=True):
         seconds: From when it was asked for until it was in the database.
         gateway: The name of its gateway.
         calls: How many calls it took.
+        waited: Seconds of these that it waited to be called (again).
         suspicion: Why nothing was removed, where that is so; see `ContactStore(max_shrink=...)`.
 
     """
@@ -59,6 +60,7 @@ class Synced(msgspec.Struct, frozen=True):
     seconds: float
     gateway: str = ""
     calls: int = 1
+    waited: float = 0.0
     suspicion: Suspicion | None = None
 
 

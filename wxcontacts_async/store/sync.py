@@ -208,6 +208,7 @@ def _result(batch: Batch, outcome: Fetched[Any] | Failed, came_at: float) -> Syn
         outcome.elapsed + current_time() - came_at,
         outcome.gateway,
         outcome.calls,
+        outcome.waited,
         settled.suspicion,
     )
 

@@ -1,0 +1,131 @@
+"""Syncs a database with an emulator twice, and shows what it came to and what had changed."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from rich.table import Table
+
+from wxcontacts_async import Gateway, InitializationWait
+from wxcontacts_async.cli.console import HumanConsole
+from wxcontacts_async.cli.database import GivenDatabase
+from wxcontacts_async.cli.fetch import FetchEnd
+from wxcontacts_async.cli.running import run_to_end
+from wxcontacts_async.cli.summary import say_early_end, show_numbers
+from wxcontacts_async.cli.sync import SyncCounts, SyncJob, run_sync, say_missing
+from wxcontacts_async.store import ChangeKind, ContactChange, Synced
+
+_SHOWN = 3  # changes of each kind
+_REFUSED = {"GatewayRefusedError"}
+
+
+class _DemoCounts(SyncCounts):
+    """Counts how many distinct contacts there are, too."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__(total)
+        self.user_names: set[str] = set()
+
+    def add_synced(self, synced: Synced) -> None:
+        """Count an instance that is in step."""
+        super().add_synced(synced)
+        self.user_names.update(contact.user_name for contact in synced.contacts)
+
+
+def run_demo(
+    w_ids: Sequence[str],
+    url: str,
+    advance: Callable[[], None],
+    database: GivenDatabase,
+    console: HumanConsole,
+) -> int:
+    """Sync, let the emulator's population move, sync again; show both.
+
+    Arguments:
+        w_ids: The instances.
+        url: Where they are.
+        advance: Lets their contacts move a little.
+        database: What is kept in step with them.
+        console: Where the progress is shown.
+
+    Returns:
+        The exit code: 0 although a few are refused, as that belongs to it.
+
+    """
+    tables = HumanConsole(stderr=False)
+    job = SyncJob(w_ids, Gateway(url), database, initialization=InitializationWait())
+    first = _DemoCounts(len(w_ids))
+    end = run_sync(job, first, console)
+    _show_first(first, tables)
+    if not _is_as_meant(end):
+        return _said_early_end(end, job, console)
+
+    advance()
+    console.say("The emulator's population has moved a little; once more:")
+    began = datetime.now(UTC)
+    second = _DemoCounts(len(w_ids))
+    end = run_sync(job, second, console)
+    if not _is_as_meant(end):
+        return _said_early_end(end, job, console)
+    _show_second(second, _some_changes(database, began), tables)
+    console.say(
+        f"The contacts are in {database.name}. "
+        f"Try: wxcontacts changes --store {database.name} --since 1m",
+    )
+    return 0
+
+
+def _is_as_meant(end: FetchEnd) -> bool:
+    counts = end.counts
+    return end.error is None and not counts.missing and counts.errors.keys() <= _REFUSED
+
+
+def _said_early_end(end: FetchEnd, job: SyncJob, console: HumanConsole) -> int:
+    say_early_end(end, console)
+    say_missing(end, job, console)
+    return end.exit_code
+
+
+def _show_first(counts: _DemoCounts, console: HumanConsole) -> None:
+    rows = [
+        ("distinct contacts across instances", f"{len(counts.user_names):,}"),
+        ("waiting, one instance after another", f"{counts.waited:,.1f} s"),
+        ("all of it, waiting at once", f"{counts.seconds:,.1f} s"),
+        ("saved", f"{max(counts.waited - counts.seconds, 0.0):,.1f} s"),
+    ]
+    show_numbers(counts, console, rows)
+
+
+def _show_second(
+    counts: SyncCounts,
+    changes: Sequence[ContactChange],
+    console: HumanConsole,
+) -> None:
+    delta = counts.delta_counts
+    console.say(
+        f"{counts.fetched:,} of {counts.total:,} instances in {counts.seconds:.1f} s: "
+        f"{delta.added:,} contacts added, {delta.removed:,} removed, {delta.changed:,} changed, "
+        "such as",
+    )
+    table = Table("", "", "before", "after")
+    for change in changes:
+        before, after = (
+            "" if version is None else version.contact.nick_name or version.contact.user_name
+            for version in (change.before, change.after)
+        )
+        version = change.after or change.before
+        table.add_row(change.change, version.kind if version else "", before, after)
+    console.print(table)
+
+
+def _some_changes(database: GivenDatabase, since: datetime) -> list[ContactChange]:
+    """Return some changes of each kind; all of these people are invented."""
+    some: dict[ChangeKind, list[ContactChange]] = {kind: [] for kind in ChangeKind}
+
+    async def read() -> None:
+        async with database.opened() as store:
+            async for change in store.changes(since=since):
+                if len(some[change.change]) < _SHOWN:
+                    some[change.change].append(change)
+
+    run_to_end(read)
+    return [change for changes in some.values() for change in changes]
