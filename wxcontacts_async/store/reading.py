@@ -82,32 +82,29 @@ def _contact_sets(
 ) -> list[ContactSet[Contact]]:
     """Read the contacts of neighbouring instances, given by wId and when each was synced."""
     w_ids = list(synced_at)  # in the database's order, which need not be Python's
-    query = f"""
-        SELECT {_COLUMNS} FROM contacts
-        WHERE w_id >= $1 AND w_id <= $2 AND (w_id, user_name) > ($3, $4)
-        ORDER BY w_id, user_name LIMIT {ROWS_A_PAGE}"""
-    pages = []
-    after = (w_ids[0], "")
-    while True:
-        page = session.table(query, w_ids[0], w_ids[-1], *after)
+    pages: list[pa.Table] = []
+    after: tuple[str, ...] = ()
+    while not pages or len(pages[-1]) == ROWS_A_PAGE:
+        page = session.table(
+            f"""
+            SELECT {_COLUMNS} FROM contacts WHERE w_id >= $1 AND w_id <= $2
+            {"AND (w_id, user_name) > ($3, $4)" if after else ""}
+            ORDER BY w_id, user_name LIMIT {ROWS_A_PAGE}""",
+            w_ids[0],
+            w_ids[-1],
+            *after,
+        )
         if len(page):
-            pages.append(_as_contacts(page, synced_at))
             after = (page["w_id"][-1].as_py(), page["user_name"][-1].as_py())
-        if len(page) < ROWS_A_PAGE:
-            break
-    found = (
-        {contacts.w_id: contacts for contacts in contact_sets(pa.concat_tables(pages))}
-        if pages
-        else {}
-    )
+        pages.append(_as_contacts(page, synced_at))
+    found = {contacts.w_id: contacts for contacts in contact_sets(pa.concat_tables(pages))}
     return [found.get(w_id) or ContactSet(w_id, fetched_at=at) for w_id, at in synced_at.items()]
 
 
 def _as_contacts(page: pa.Table, synced_at: Mapping[str, datetime]) -> pa.Table:
     times = [synced_at[w_id] for w_id in page["w_id"].to_pylist()]
-    page = page.append_column(
-        "fetched_at", pa.array(times, CONTACT_SCHEMA.field("fetched_at").type)
-    )
+    time_type = CONTACT_SCHEMA.field("fetched_at").type
+    page = page.append_column("fetched_at", pa.array(times, time_type))
     return page.cast(CONTACT_SCHEMA)  # a column of nothing but null comes as one of numbers
 
 
