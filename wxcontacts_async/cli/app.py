@@ -18,6 +18,7 @@ from wxcontacts_async.cli.fetch_command import fetch
 from wxcontacts_async.cli.signals import INTERRUPTED
 from wxcontacts_async.cli.sync_command import sync
 from wxcontacts_async.cli.usage import without_passwords
+from wxcontacts_async.cli.watch_command import watch
 
 
 class _HidesPasswords(TyperGroup):
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 app.command()(fetch)
 app.command()(sync)
+app.command()(watch)
 app.command()(changes)
 app.command()(export)
 app.command()(emulator)

@@ -159,8 +159,8 @@ def suspicion_of(synced: Synced) -> str:
     missing, stored = synced.suspicion.missing, synced.suspicion.stored
     return (
         f"wId {shown_id(synced.w_id)}: {missing:,} of {stored:,} contacts are missing from the "
-        "answer, so none was removed. Sync again: if the very same are missing then, they are "
-        "removed; --max-shrink 1 removes at once."
+        "answer, so none was removed. If the next sync finds the very same ones missing, it "
+        "removes them; --max-shrink 1 removes at once."
     )
 
 

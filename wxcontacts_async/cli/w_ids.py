@@ -34,6 +34,50 @@ def read_w_ids(arguments: Sequence[str], source: str | None) -> tuple[list[str],
     return w_ids, len(given) - len(w_ids)
 
 
+class FollowedWIds:
+    """The wIds to fetch, which are read again when their file changes.
+
+    Arguments:
+        arguments: wIds.
+        source: A file with one wId a line, or None.
+
+    """
+
+    def __init__(self, arguments: Sequence[str], source: str | None) -> None:
+        self.source = source
+        self._arguments = arguments
+        # Of the file as it was last looked at, and whether it has been read since.
+        self._signature = self._look()
+        self._is_read = True
+
+    def read_if_changed(self) -> list[str] | None:
+        """Return the wIds if the file has changed and then stayed the same for one call of this.
+
+        Whoever writes it may not be done before. What is wrong with it is raised once.
+
+        Raises:
+            typer.BadParameter: It cannot be used.
+
+        """
+        before, self._signature = self._signature, self._look()
+        if self._signature != before:
+            self._is_read = False
+        elif not self._is_read:
+            self._is_read = True
+            return read_w_ids(self._arguments, self.source)[0]
+        return None
+
+    def _look(self) -> tuple[int, int, int] | None:
+        """Return what changes whenever the file does; None where there is none."""
+        if self.source is None:
+            return None
+        try:
+            status = Path(self.source).stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+
 def _w_ids_in(source: str) -> list[str]:
     name = "standard input" if source == STANDARD else repr(source)
     try:

@@ -1,0 +1,90 @@
+"""The order in which instances are asked for again and again, evenly over an interval."""
+
+from collections.abc import Collection, Mapping
+from heapq import heapify, heappop, heappush
+from math import inf
+from typing import Self
+
+from anyio import Event, current_time, move_on_after
+
+_CATCH_UP_SECONDS = 0.1  # what a late event loop may make up for in one go
+
+
+class Rota:
+    """Gives each wId once an interval, one after the other at even distances, without an end.
+
+    Nobody is given again who is still under way. To be iterated over by one task, in the event
+    loop in which it is made.
+
+    Arguments:
+        w_ids: The instances, each once, at least one.
+        interval: Seconds from one time that an instance is given to the next, above 0.
+        ages: Seconds since instances were last synced; an instance that was not is new. They are
+            given once the interval is over; new ones at once, before all others.
+
+    """
+
+    def __init__(
+        self,
+        w_ids: Collection[str],
+        interval: float,
+        ages: Mapping[str, float],
+    ) -> None:
+        self._interval = interval
+        now = current_time()
+        # When each is due, except those that are under way; the heap may also have those who
+        # have been dropped or are due at another time by now.
+        self._due = {w_id: now + interval - ages.get(w_id, inf) for w_id in w_ids}
+        self._heap = [(due, w_id) for w_id, due in self._due.items()]
+        heapify(self._heap)
+        # When each that is under way was given. Those dropped meanwhile stay until they end.
+        self._under_way: dict[str, float] = {}
+        self._w_ids = set(w_ids)
+        self._next_turn = now
+        self._news = Event()
+
+    def ended(self, w_id: str) -> None:
+        """Take note that an instance is not under way any more."""
+        given_at = self._under_way.pop(w_id, None)
+        if given_at is not None and w_id in self._w_ids:
+            self._put(w_id, given_at + self._interval)
+
+    def replace(self, w_ids: Collection[str]) -> tuple[int, int]:
+        """Give these from now on; return how many are new, and how many are dropped.
+
+        New ones are given before all others.
+        """
+        before, self._w_ids = self._w_ids, set(w_ids)
+        for w_id in before - self._w_ids:
+            self._due.pop(w_id, None)
+        for w_id in self._w_ids - before - self._under_way.keys():
+            self._put(w_id, -inf)
+        return len(self._w_ids - before), len(before - self._w_ids)
+
+    def _put(self, w_id: str, due: float) -> None:
+        self._due[w_id] = due
+        heappush(self._heap, (due, w_id))
+        self._news.set()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        while (delay := self._delay()) > 0:
+            self._news = Event()
+            with move_on_after(delay):
+                await self._news.wait()
+        _, w_id = heappop(self._heap)
+        del self._due[w_id]
+        self._under_way[w_id] = now = current_time()
+        distance = self._interval / len(self._w_ids)
+        self._next_turn = max(self._next_turn, now - _CATCH_UP_SECONDS) + distance
+        return w_id
+
+    def _delay(self) -> float:
+        """Return the seconds until somebody's turn, as far as is known."""
+        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
+            heappop(self._heap)
+        if not self._heap:
+            return inf
+        return max(self._heap[0][0], self._next_turn) - current_time()
