@@ -4,16 +4,14 @@ import json
 import socket
 import stat
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from tests.recording_server import recording
 from tests.test_cli_process import emulator, end, run, start
 from wxcontacts_async.emulator import GatewayEmulator, Population
 
@@ -131,50 +129,9 @@ def test_a_refused_instance_gives_exit_code_1_and_a_line_in_the_failures(
     assert stat.S_IMODE(failures.stat().st_mode) == 0o600
 
 
-class _Recorder(BaseHTTPRequestHandler):
-    """Answers every call with the server's reply, and keeps what it was sent."""
-
-    def do_POST(self) -> None:
-        server = self.server
-        assert isinstance(server, _RecordingServer)
-        self.rfile.read(int(self.headers["Content-Length"]))
-        server.headers.append(dict(self.headers))
-        self.send_response(server.status)
-        self.send_header("Content-Length", str(len(server.reply)))
-        self.end_headers()
-        self.wfile.write(server.reply)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-class _RecordingServer(ThreadingHTTPServer):
-    def __init__(self, reply: bytes, status: int = 200) -> None:
-        super().__init__(("127.0.0.1", 0), _Recorder)
-        self.reply = reply
-        self.status = status
-        self.headers: list[dict[str, str]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-@contextmanager
-def _recording(reply: bytes, status: int = 200) -> Iterator[_RecordingServer]:
-    with _RecordingServer(reply, status) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def test_headers_and_the_authorization_variable_are_sent_and_never_shown(tmp_path: Path) -> None:
     failures = tmp_path / "failures.jsonl"
-    with _recording(b"", status=401) as server:
+    with recording(b"", status=401) as server:
         ended = run(
             *("fetch", "one", "--gateway", server.url, "--failures", str(failures)),
             *("--header", "X-Tenant:  t0psecret ", "--header", "X-Zone: east"),
@@ -192,7 +149,7 @@ def test_headers_and_the_authorization_variable_are_sent_and_never_shown(tmp_pat
 
 
 def test_a_header_option_goes_before_the_authorization_variable() -> None:
-    with _recording(b'{"code":1000,"data":{}}') as server:
+    with recording(b'{"code":1000,"data":{}}') as server:
         ended = run(
             *("fetch", "one", "--gateway", server.url, "--header", "authorization: given"),
             variables={"WXCONTACTS_AUTHORIZATION": "from the environment"},
@@ -208,7 +165,7 @@ def test_a_contact_that_cannot_be_decoded_is_counted_and_kept_as_it_came(tmp_pat
     failures = tmp_path / "failures.jsonl"
     damaged = '{"userName":[1],"nickName":"王"}'
     reply = '{"code":"1000","data":{"friend":[{"userName":"a"},%s]}}' % damaged  # noqa: UP031
-    with _recording(reply.encode()) as server:
+    with recording(reply.encode()) as server:
         ended = run("fetch", "one", "--gateway", server.url, "--failures", str(failures))
 
     assert ended.code == 0
