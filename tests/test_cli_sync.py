@@ -1,0 +1,215 @@
+"""`wxcontacts sync`: what is in the database, what it says and how it ends."""
+
+import json
+import re
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.recording_server import recording, reply_with
+from tests.test_cli_process import SECONDS, Ended, emulator, end, read_until, run, start
+from wxcontacts_async.emulator import GatewayEmulator
+
+_INSTANCES = 12
+_CONTACTS = 60
+_W_IDS = GatewayEmulator(_INSTANCES).w_ids
+_OPTIONS = {"--instances": _INSTANCES, "--contacts": _CONTACTS, "--initializing": 0.5}
+_STORE_COMMANDS = {
+    "sync": ("x", "--gateway", "http://127.0.0.1:9", "--to"),
+    "watch": ("x", "--gateway", "http://127.0.0.1:9", "--every", "1s", "--to"),
+    "changes": ("--store",),
+    "export": ("--format", "csv", "--output", "-", "--store"),
+}
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with emulator(*(str(word) for option in _OPTIONS.items() for word in option)) as url:
+        yield url
+
+
+def _rows(ended: Ended) -> dict[str, str]:
+    """Return the rows of the table, by name."""
+    return dict(re.findall(r"│ +(.*?) +│ +(\S+)", ended.messages))
+
+
+def test_the_database_is_in_step_and_another_run_does_just_the_rest(
+    url: str,
+    tmp_path: Path,
+) -> None:
+    listed = tmp_path / "w_ids.txt"
+    listed.write_text("\n".join(_W_IDS))
+    arguments = ("--from", "w_ids.txt", "--gateway", url, "--init-interval", "0.05")
+
+    first = run("sync", "[nobody]", *arguments, folder=tmp_path)
+    rest = run("sync", "[nobody]", *arguments, "--stale-after", "1h", folder=tmp_path)
+    again = run("sync", *arguments, "--to", "sqlite:///contacts.db", folder=tmp_path)
+
+    database = tmp_path / "contacts.db"
+    with closing(sqlite3.connect(database)) as connection:
+        counts = connection.execute("SELECT w_id, count(*) FROM contacts GROUP BY w_id")
+        assert dict(counts) == dict.fromkeys(_W_IDS, _CONTACTS)
+    assert stat.S_IMODE(database.stat().st_mode) == 0o600
+    assert [ended.output for ended in (first, rest, again)] == [""] * 3
+    assert (first.code, rest.code, again.code) == (1, 1, 0)
+
+    added = str(_INSTANCES * _CONTACTS)
+    rows = _rows(first)
+    assert rows.pop("time")
+    assert rows == {
+        "instances synced": str(_INSTANCES),
+        "instances skipped, not stale": "0",
+        "instances failed": "1",
+        "GatewayRefusedError": "1",
+        "instances suspicious": "0",
+        "contacts": added,
+        "contacts added": added,
+        "contacts removed": "0",
+        "contacts changed": "0",
+    }
+    assert "1 x GatewayRefusedError, such as wId '[nobody]'" in first.messages
+    assert "The same command with --stale-after 1h syncs just the rest." in first.messages
+    assert _rows(rest)["instances skipped, not stale"] == str(_INSTANCES)
+    assert _rows(rest)["instances synced"] == "0"
+    assert _rows(again)["contacts"] == added
+    assert _rows(again)["contacts added"] == "0"
+    assert "just the rest" not in again.messages
+
+
+def test_after_ctrl_c_the_same_command_does_just_the_rest(tmp_path: Path) -> None:
+    arguments = ("--to", f"sqlite:///{tmp_path}/contacts.db", "--stale-after", "1h")
+    with emulator(*(str(word) for option in _OPTIONS.items() for word in option)) as url:
+        command = ("sync", *_W_IDS, "--gateway", url, *arguments, "--init-interval")
+        process = start(*command, "500")
+        read_until(process, "6 done, 6 waiting (initializing)")
+        process.send_signal(signal.SIGINT)
+        interrupted = end(process)
+        rest = run(*command, "0.05")
+
+    assert interrupted.code == 130
+    assert "Interrupted (SIGINT)." in interrupted.messages
+    assert "6 of 12 instances are missing" in interrupted.messages
+    assert "The same command again syncs just the rest." in interrupted.messages
+    assert not interrupted.has_traceback
+    assert rest.code == 0
+    assert _rows(rest)["instances skipped, not stale"] == "6"
+    assert _rows(rest)["instances synced"] == "6"
+
+
+def test_a_suspicious_instance_is_counted_and_explained(tmp_path: Path) -> None:
+    names = [f"wxid_{number}" for number in range(30)]
+    with recording(reply_with(*names)) as server:
+        command = ("sync", "one", "--gateway", server.url, "--to", f"sqlite:///{tmp_path}/c.db")
+        run(*command)
+        server.reply = reply_with(*names[:5])
+        suspicious = run(*command, "--stale-after", "0s")
+        removed = run(*command, "--max-shrink", "1")
+
+    assert suspicious.code == 0
+    assert _rows(suspicious)["instances suspicious"] == "1"
+    assert _rows(suspicious)["contacts removed"] == "0"
+    assert "wId 'one': 25 of 30 contacts are missing" in suspicious.messages
+    assert "--max-shrink 1 removes" in suspicious.messages
+    assert removed.code == 0
+    assert _rows(removed)["contacts removed"] == "25"
+
+
+def test_what_fails_and_what_cannot_be_decoded_is_in_the_failures(tmp_path: Path) -> None:
+    reply = b'{"code":"1000","data":{"friend":[{"userName":"a"},{"userName":[1]}]}}'
+    with recording(reply) as server:
+        ended = run(
+            *("sync", "one", "--gateway", server.url, "--failures", "failures.jsonl"),
+            folder=tmp_path,
+        )
+
+    assert ended.code == 0
+    assert _rows(ended)["contacts rejected"] == "1"
+    assert json.loads((tmp_path / "failures.jsonl").read_text())["raw"] == '{"userName":[1]}'
+
+
+def test_a_database_that_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> None:
+    newer, junk = tmp_path / "newer.db", tmp_path / "junk.db"
+    with closing(sqlite3.connect(newer)) as connection, connection:
+        connection.execute("CREATE TABLE wxcontacts_schema (version)")
+        connection.execute("INSERT INTO wxcontacts_schema VALUES (99)")
+    junk.write_bytes(b"no database " * 1000)
+    newer_url, junk_url = f"sqlite:///{newer}", f"sqlite:///{junk}"
+    refusing = "postgresql://user:hidden@127.0.0.1:1/contacts"
+    unusable = {
+        ("sync", newer_url): "tables of version 99",
+        ("watch", newer_url): "tables of version 99",
+        ("changes", newer_url): "tables of version 99",
+        ("export", junk_url): "file is not a database",
+        ("sync", refusing): "Connection refused",
+        ("watch", refusing): "Connection refused",
+    }
+    with ThreadPoolExecutor() as threads:
+        ends = threads.map(
+            lambda given: run(given[0], *_STORE_COMMANDS[given[0]], given[1]), unusable
+        )
+
+    for ((command, url), words), ended in zip(unusable.items(), ends, strict=True):
+        assert ended.code == 1
+        assert ended.output == ""
+        assert ended.messages.startswith(url.replace(":hidden", ""))
+        said, *more = ended.messages.splitlines()
+        assert words in said
+        assert more == (["standard output is not complete."] if command == "export" else [])
+
+
+def _run_without(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it as if a module were not installed."""
+    program = (
+        f"import sys; sys.modules[{module!r}] = None; sys.argv[0] = 'wxcontacts'; "
+        "from wxcontacts_async.cli import main; main()"
+    )
+    return subprocess.run(  # noqa: S603  # this very program
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=SECONDS,
+    )
+
+
+def test_without_the_extra_the_commands_that_need_it_say_what_to_install() -> None:
+    for module, command in (
+        ("pyarrow", "sync"),
+        ("pyarrow", "watch"),
+        ("adbc_driver_manager", "changes"),
+        ("adbc_driver_sqlite", "export"),
+    ):
+        ended = _run_without(module, command, *_STORE_COMMANDS[command], "sqlite:///absent.db")
+
+        assert ended.returncode == 2
+        assert ended.stderr.count("\n") == 1
+        assert module in ended.stderr
+        assert "pip install 'wxcontacts_async[cli,store]'" in ended.stderr
+
+
+def test_fetch_imports_nothing_of_the_extra(url: str) -> None:
+    program = (
+        "import sys; from wxcontacts_async.cli import main\n"
+        "try: main()\n"
+        "finally: print({name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    )
+    ended = subprocess.run(  # noqa: S603  # this very program
+        [sys.executable, "-c", program, "fetch", _W_IDS[0], "--gateway", url],
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=SECONDS,
+    )
+
+    imported = ended.stderr.splitlines()[-1]
+    assert "'wxcontacts_async'" in imported
+    assert "pyarrow" not in imported
+    assert "adbc" not in imported
