@@ -50,7 +50,7 @@ _WRONG: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("sync", "x", "--max-shrink", "1.5"): ("--max-shrink", "at least 0 and at most 1"),
     ("sync", "--from", "{}/w_ids", "--failures", "{}/w_ids"): ("--failures", "another file"),
     ("watch", "x"): ("--every",),
-    ("watch", "x", "--every", "0s"): ("--every", "at least 1s"),
+    ("watch", "x", "--every", "0s"): ("--every", "at least 0.1s"),
     ("changes", "--store", "sqlite:///{}/absent.db"): ("--store", "wxcontacts sync --to"),
     ("changes", "--since", "yesterday"): ("--since", "a time like"),
     ("changes", "--w-id", " "): ("--w-id", "must not be blank"),

@@ -21,7 +21,7 @@ from wxcontacts_async.cli.w_ids import FollowedWIds
 from wxcontacts_async.errors import shown_id
 from wxcontacts_async.store import ContactChange, ContactStore, Synced
 
-_LOOK_EVERY = 0.5  # seconds, at the file of wIds
+_LOOK_EVERY = 0.25  # seconds, at the file of wIds
 
 
 @dataclass

@@ -20,7 +20,7 @@ from wxcontacts_async.cli.summary import say_early_end
 from wxcontacts_async.cli.usage import duration, number
 from wxcontacts_async.cli.w_ids import FollowedWIds
 
-_SHORTEST_INTERVAL = 1.0
+_SHORTEST_INTERVAL = 0.1
 
 
 def watch(
@@ -29,7 +29,7 @@ def watch(
         str,
         typer.Option(
             metavar="TIME",
-            help="How often each instance is synced: 90s, 10m, 1h or 2d, at least 1s. They are "
+            help="How often each instance is synced: 90s, 10m, 1h or 2d, at least 0.1s. They are "
             "spread evenly over that time; those that are due by their last sync go first.",
             show_default=False,
         ),
