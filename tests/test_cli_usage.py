@@ -1,12 +1,14 @@
 """Every wrong argument gets an error that names the option and what it may be, and exit code 2."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.test_cli_process import Ended, run
+from tests.test_cli_process import ENVIRONMENT, SECONDS, Ended, run
 
 # What is given, and words that the error must have. {} is a folder with the files below.
 _WRONG: Mapping[tuple[str, ...], tuple[str, ...]] = {
@@ -77,7 +79,7 @@ _WRONG: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("emulator", "--faults", "null@5+9/3"): ("--faults", "every must be", "at least 9"),
     ("emulator", "--faults", "null=3"): ("--faults", "null takes no number"),
     ("emulator", "--faults", "status-503=0.5"): ("--faults", "retry_after must be a whole"),
-    ("demo", "--output", "{}/absent/file"): ("--output", "No such file"),
+    ("demo", "--to", "sqlite:///{}/absent/demo.db"): ("--to", "there is no directory"),
 }
 
 
@@ -90,17 +92,51 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+# Runs the command again and again, each time in a process of its own, but imports it once, as
+# that takes longer than all the rest.
+_PROGRAM = """
+import contextlib, json, os, sys
+from wxcontacts_async import store
+from wxcontacts_async.cli.app import app, run
+
+with contextlib.suppress(Exception):  # imports what is imported late
+    app(["sync", "x", "--gateway", "nonsense"], standalone_mode=False)
+for number, words in enumerate(json.load(sys.stdin)):
+    child = os.fork()
+    if child == 0:
+        for descriptor, name in enumerate((os.devnull, f"{number}.output", f"{number}.messages")):
+            os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), descriptor)
+        sys.argv[1:] = words
+        try:
+            run()
+        except SystemExit as leaving:
+            sys.stdout.flush()
+            os._exit(leaving.code)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
 @pytest.fixture(scope="module")
-def ends(folder: Path) -> dict[tuple[str, ...], Ended]:
-    # Together, as most of each one's time is the interpreter's start.
-    with ThreadPoolExecutor(3) as executor:
-        return dict(
-            zip(
-                _WRONG,
-                executor.map(lambda given: run(*_in(folder, given)), _WRONG),
-                strict=True,
-            ),
+def ends(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...], Ended]:
+    elsewhere = tmp_path_factory.mktemp("ends")
+    ran = subprocess.run(  # noqa: S603  # this very program
+        [sys.executable, "-c", _PROGRAM],
+        input=json.dumps([_in(folder, given) for given in _WRONG]),
+        cwd=elsewhere,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    return {
+        given: Ended(
+            int(code),
+            (elsewhere / f"{number}.output").read_text(),
+            (elsewhere / f"{number}.messages").read_text(),
         )
+        for number, (given, code) in enumerate(zip(_WRONG, ran.stdout.split(), strict=True))
+    }
 
 
 def _in(folder: Path, given: tuple[str, ...]) -> list[str]:
