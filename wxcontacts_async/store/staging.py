@@ -43,20 +43,18 @@ def _stageable(contacts: ContactSet[Contact], dialect: Dialect) -> pa.Table:
 
 
 def _without_nul(table: pa.Table) -> pa.Table:
+    names_differ = False
     for index, column in enumerate(table.columns):
-        if (
-            not pa.types.is_string(column.type)
-            or not pc.any(pc.match_substring(column, _NUL)).as_py()
-        ):
-            continue
-        name = table.column_names[index]
-        table = table.set_column(index, name, pc.replace_substring(column, _NUL, _REPLACEMENT))
-        if name == "user_name":
-            # Two names may have become one; the first wins, as in the merged set.
-            first = {
-                name: row for row, name in reversed(list(enumerate(table["user_name"].to_pylist())))
-            }
-            table = table.take(sorted(first.values()))
+        if pa.types.is_string(column.type) and pc.any(pc.match_substring(column, _NUL)).as_py():
+            name = table.column_names[index]
+            replaced = pc.replace_substring(column, _NUL, _REPLACEMENT)
+            table = table.set_column(index, name, replaced)
+            names_differ |= name == "user_name"
+    if names_differ:
+        # Two names may have become one; the first wins, as in the merged set.
+        names = table["user_name"].to_pylist()
+        first = {name: row for row, name in reversed(list(enumerate(names)))}
+        table = table.take(sorted(first.values()))
     return table
 
 
