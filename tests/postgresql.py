@@ -45,6 +45,10 @@ class PostgresqlServer:
         self._run("initdb", f"--pgdata={self._data}", "--locale=C", *made_as)
         (self._data / "pg_hba.conf").write_text(_HOST_BASED_AUTHENTICATION)
 
+    @property
+    def _is_started(self) -> bool:
+        return (self._data / "postmaster.pid").exists()
+
     def start(self) -> None:
         settings = " ".join(f"-c {setting}" for setting in _SETTINGS)
         options = f"-k {self._folder} {settings}"
@@ -55,8 +59,12 @@ class PostgresqlServer:
         """Stop it as a crash would."""
         self._run("pg_ctl", "stop", "-w", "-D", str(self._data), "-m", "immediate")
 
+    def ensure_started(self) -> None:
+        if not self._is_started:
+            self.start()
+
     def remove(self) -> None:
-        if (self._data / "postmaster.pid").exists():
+        if self._is_started:
             self.stop()
         shutil.rmtree(self._folder)
 

@@ -1,6 +1,6 @@
 """A gateway whose contacts a test gives, a pool and a store: what syncs are tested with."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +87,7 @@ class Scene:
 async def sync(
     store: ContactStore,
     pool: SessionPool[Contact],
-    w_ids: Iterable[str],
+    w_ids: Iterable[str] | AsyncIterable[str],
 ) -> dict[str, SyncResult]:
     async with store.sync(pool, w_ids) as results:
         return {result.w_id: result async for result in results}
