@@ -36,10 +36,10 @@ class PostgresqlServer:
         self._binaries = binaries
         self._user = _unprivileged()
         # Not pytest's, whose parents are for their owner alone.
-        self._folder = Path(tempfile.mkdtemp(prefix="wxcontacts-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="wxcontacts-"))
         if self._user is not None:
-            shutil.chown(self._folder, self._user)
-        self._data = self._folder / "data"
+            shutil.chown(self.folder, self._user)
+        self._data = self.folder / "data"
         self._numbers = count(1)
         made_as = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
         self._run("initdb", f"--pgdata={self._data}", "--locale=C", *made_as)
@@ -51,8 +51,8 @@ class PostgresqlServer:
 
     def start(self) -> None:
         settings = " ".join(f"-c {setting}" for setting in _SETTINGS)
-        options = f"-k {self._folder} {settings}"
-        log = self._folder / "log"
+        options = f"-k {self.folder} {settings}"
+        log = self.folder / "log"
         self._run("pg_ctl", "start", "-w", "-D", str(self._data), "-l", str(log), "-o", options)
 
     def stop(self) -> None:
@@ -66,12 +66,12 @@ class PostgresqlServer:
     def remove(self) -> None:
         if self._is_started:
             self.stop()
-        shutil.rmtree(self._folder)
+        shutil.rmtree(self.folder)
 
     def url(self, schema: str = "public", *, user: str = "postgres", **settings: str) -> str:
         """Return a URL in which a schema takes the place of a database of its own."""
         query = {
-            "host": str(self._folder),
+            "host": str(self.folder),
             "options": f"-csearch_path={schema}",
             **settings,
         }
@@ -85,11 +85,11 @@ class PostgresqlServer:
 
     def _run(self, program: str, *arguments: str) -> None:
         # Its output goes to a file, which a server that stays behind may keep open.
-        with (self._folder / "output").open("a+") as output:
+        with (self.folder / "output").open("a+") as output:
             ended = subprocess.run(  # noqa: S603  # found by us
                 [self._binaries / program, *arguments],
                 check=False,
-                cwd=self._folder,
+                cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

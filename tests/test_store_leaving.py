@@ -38,6 +38,12 @@ async def gateway() -> AsyncIterator[GivenGateway]:
         yield gateway
 
 
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a hundred instances are not written before the first is read."""
+    monkeypatch.setattr("wxcontacts_async.store.sync._INSTANCES_A_BATCH", 5)
+
+
 async def is_whole(store: ContactStore) -> bool:
     """Tell whether each instance has all or none of its contacts, and the log says the same."""
     contacts = await loaded(store)
@@ -121,13 +127,11 @@ async def test_a_source_that_raises_is_the_readers(
         assert await is_whole(store)
 
 
+@pytest.mark.usefixtures("small_batches")
 async def test_a_slow_reader_slows_the_fetching(
     gateway: GivenGateway,
     sqlite_url: str,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("wxcontacts_async.store.sync._INSTANCES_A_BATCH", 5)
-
     def endless() -> Any:  # noqa: ANN401  # an iterator that has no end
         return (W_IDS[number % 100] for number in count())
 
@@ -137,11 +141,12 @@ async def test_a_slow_reader_slows_the_fetching(
         store.sync(pool, endless(), max_pending=4) as results,
     ):
         await anext(results)
-        for read in range(1, 8):
-            with anyio.move_on_after(0.1):
+        for read in range(1, 12, 2):
+            with anyio.move_on_after(0.05):
                 await gateway.wait_for_calls(10_000)
             # To be read, written, gathered and fetched.
             assert len(gateway.calls) <= 3 * 5 + 4 + 1 + read + 1
+            await anext(results)
             await anext(results)
 
 
@@ -219,6 +224,7 @@ async def test_a_reader_is_told_that_the_sync_was_left_by_another_task(
             await settle()
 
 
+@pytest.mark.usefixtures("small_batches")
 async def test_a_store_left_while_a_sync_runs_says_so_and_stays_closed(
     gateway: GivenGateway,
     database_url: str,

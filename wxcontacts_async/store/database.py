@@ -100,7 +100,7 @@ class Database:
     def _connect(self) -> Session:
         session = Session(self._address, self._busy_timeout)
         try:
-            prepare(session)
+            _use(session, prepare)
             self._check_open()  # the store may have been left by whoever waited for this
         except BaseException:
             session.close()
@@ -111,12 +111,10 @@ class Database:
     def _work(self, work: Callable[[Session], ResultT]) -> ResultT:
         session = self._session or self._connect()
         try:
-            return work(session)
-        except StoreError as error:
-            if session.is_alive:
-                raise
+            return _use(session, work)
+        except StoreConnectionError:
             self._session = None
-            raise StoreConnectionError(error.what) from None
+            raise
         finally:
             if self._session is not session:  # it is lost, or was abandoned meanwhile
                 session.close()
@@ -125,3 +123,13 @@ class Database:
         session, self._session = self._session, None
         if session is not None:
             session.close()
+
+
+def _use(session: Session, work: Callable[[Session], ResultT]) -> ResultT:
+    """Run some work; what it raises because the connection is lost is a StoreConnectionError."""
+    try:
+        return work(session)
+    except StoreError as error:
+        if session.is_alive:
+            raise
+        raise StoreConnectionError(error.what) from None

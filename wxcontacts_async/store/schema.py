@@ -76,6 +76,8 @@ MIGRATIONS = (
 )
 VERSION = len(MIGRATIONS)
 
+_OWN_DATABASE = "Give the store a database, or a schema, without other tables of its names."
+
 # The columns of `instances`.
 OUTCOME_COLUMNS = (
     "w_id",
@@ -145,7 +147,15 @@ def prepare(session: Session) -> None:
 def _version(session: Session) -> int:
     if not session.rows(session.dialect.find_table.format("wxcontacts_schema"))[0][0]:
         return 0
-    version: int = session.rows("SELECT version FROM wxcontacts_schema")[0][0]
+    try:
+        found = session.rows("SELECT wxcontacts_schema.version FROM wxcontacts_schema LIMIT 2")
+    except StoreError as error:
+        error.advice = _OWN_DATABASE
+        raise
+    if len(found) != 1 or not isinstance(found[0][0], int) or found[0][0] < 1:
+        what = "the table wxcontacts_schema does not say which version the tables are of"
+        raise StoreError(what, advice=_OWN_DATABASE)
+    version: int = found[0][0]
     if version > VERSION:
         what = f"the database has tables of version {version}; this library knows {VERSION}"
         raise StoreVersionError(what)
@@ -160,5 +170,5 @@ def _migrate(session: Session, version: int) -> None:
             for statement in statements:
                 session.execute(in_dialect(statement, session.dialect))
     except StoreError as error:
-        error.advice = "Give the store a database, or a schema, without other tables of its names."
+        error.advice = _OWN_DATABASE
         raise

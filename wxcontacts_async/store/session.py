@@ -13,6 +13,7 @@ from wxcontacts_async.store.errors import StoreBusyError, StoreConnectionError, 
 ROWS_A_PAGE = 10_000
 
 _LOCK_NOT_AVAILABLE = "55P03"
+_DATA_EXCEPTION = "22"
 _LOCKED = "database is locked"
 _WRITERS = 20571  # tells our advisory locks from others'
 _LOCK = f"SELECT pg_advisory_xact_lock({_WRITERS}, hashtext(current_schema()))"
@@ -51,8 +52,11 @@ class Session:
         self._cursor = self._connection.cursor()
         try:
             self._prepare()
-        except BaseException:
+        except StoreError as error:
+            was_lost = not self.is_alive
             self.close()
+            if was_lost:
+                raise StoreConnectionError(error.what) from None
             raise
 
     def _prepare(self) -> None:
@@ -159,7 +163,9 @@ class Session:
         state = getattr(error, "sqlstate", None)
         details = dict(getattr(error, "details", None) or ())
         if state:
-            said = details.get("PG_DIAG_MESSAGE_PRIMARY", b"").decode(errors="replace")
+            said = details.get(b"PG_DIAG_MESSAGE_PRIMARY", b"").decode(errors="replace")
+            if state.startswith(_DATA_EXCEPTION):
+                said = "it cannot take a value"  # which is quoted there
             what = f"{said or 'an error'} (SQLSTATE {state})"
         elif isinstance(error, OSError) and error.strerror:
             what = error.strerror
