@@ -1,8 +1,10 @@
 """What differs between SQLite and PostgreSQL; all else is the same SQL on both."""
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
@@ -12,6 +14,11 @@ from wxcontacts_async.errors import InvalidArgumentError
 _CACHE_KIB = 64 * 1024
 _SQLITE = "sqlite:///"
 _POSTGRESQL = ("postgresql://", "postgres://")
+_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:[0-9]*)?")
+_UNREADABLE = (
+    "url must be postgresql://USER@HOST:PORT/DATABASE, "
+    "in which all but letters and digits of a name or password is percent-encoded"
+)
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,8 @@ POSTGRESQL = Dialect(
     begin="BEGIN",
     begin_reading="BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
     temporary=" ON COMMIT DELETE ROWS",
-    find_table="SELECT count(to_regclass('{}'))",
+    # Not to_regclass, which may not see what another one made since the transaction began.
+    find_table="SELECT count(*) FROM pg_class WHERE relname = '{}' AND pg_table_is_visible(oid)",
     prepare=("SET TIME ZONE 'UTC'", "SET client_min_messages = warning"),
     keeps_nul=False,
 )
@@ -124,7 +132,9 @@ def read_address(url: object) -> Address:
 
 
 def _sqlite(path: Path) -> Address:
-    absolute = path.absolute()  # the working directory may be another one when it is opened
+    @cache  # the working directory may be another one when it is opened again
+    def absolute() -> Path:
+        return path.absolute()
 
     def connect() -> Any:  # noqa: ANN401  # ADBC has no types
         # Imported here, so that a store on the one needs no driver of the other.
@@ -132,8 +142,8 @@ def _sqlite(path: Path) -> Address:
 
         # The files beside it (-wal, -shm) take over its permissions: contacts are for the
         # owner alone. One that is there keeps those it has.
-        os.close(os.open(absolute, os.O_RDWR | os.O_CREAT, 0o600))
-        return dbapi.connect(f"file:{quote(str(absolute))}", autocommit=True)
+        os.close(os.open(absolute(), os.O_RDWR | os.O_CREAT, 0o600))
+        return dbapi.connect(f"file:{quote(str(absolute()))}", autocommit=True)
 
     return Address(SQLITE, f"{_SQLITE}{path}", (), connect)
 
@@ -143,12 +153,20 @@ def _postgresql(url: str) -> Address:
         parts = urlsplit(url)
         password = parts.password
     except ValueError:
-        msg = "url must be postgresql://USER@HOST/DATABASE"
-        raise InvalidArgumentError(msg) from None
+        raise InvalidArgumentError(_UNREADABLE) from None
     user, at, host = parts.netloc.rpartition("@")
+    # A password that is not percent-encoded may end early and go on as anything.
+    if (
+        "@" in user + parts.path
+        or "#" in url
+        or not all(_HOST.fullmatch(one) for one in host.split(","))
+        or not all("=" in setting for setting in parts.query.split("&") if parts.query)
+    ):
+        raise InvalidArgumentError(_UNREADABLE)
     # Its query is not shown: it may hold a password, too.
     shown = urlunsplit((parts.scheme, f"{user.partition(':')[0]}{at}{host}", parts.path, "", ""))
-    written = [password, *parse_qs(parts.query).get("password", ())]
+    settings = parse_qs(parts.query)
+    written = [password, *settings.get("password", ()), *settings.get("sslpassword", ())]
     secrets = {form for word in written if word for form in (word, quote(word), unquote(word))}
 
     def connect() -> Any:  # noqa: ANN401  # ADBC has no types
