@@ -147,20 +147,23 @@ class SyncStream:
                     break
                 gathered, self._gathered, self._contacts = self._gathered, {}, 0
                 self._room.set()
-                results = await self._merge(gathered)
-                while self._inbox:  # the batch before this one
-                    self._read = Event()
-                    await self._read.wait()
-                self._inbox.extend(results)
-                self._written.set()
+                results: list[SyncResult] = []
+                try:
+                    await self._merge(gathered, results)
+                finally:  # what is in the database is given, even if the rest is not
+                    while self._inbox:  # the batch before this one
+                        self._read = Event()
+                        await self._read.wait()
+                    self._inbox.extend(results)
+                    self._written.set()
                 del gathered, results
         except Exception as error:  # noqa: BLE001  # it is the reader's
             self._error = error
         self._all_written = True
         self._written.set()
 
-    async def _merge(self, gathered: _Gathered) -> list[SyncResult]:
-        """Write a batch; return how each instance of it ended.
+    async def _merge(self, gathered: _Gathered, results: list[SyncResult]) -> None:
+        """Write a batch, and add to the results how each instance of it ended.
 
         If the database does not take it, each of its instances is tried by itself, so that one
         of them is never another's failure.
@@ -180,12 +183,12 @@ class SyncStream:
                 if isinstance(outcome, Failed):
                     raise  # not even that can be written down
                 failed = _failed(outcome, own_error(error))
-                return await self._merge({outcome.w_id: (failed, came_at)})
-            results = []
+                await self._merge({outcome.w_id: (failed, came_at)}, results)
+                return
             for w_id in list(gathered):
-                results += await self._merge({w_id: gathered.pop(w_id)})
-            return results
-        return [_result(batch, outcome, came_at) for outcome, came_at in gathered.values()]
+                await self._merge({w_id: gathered.pop(w_id)}, results)
+            return
+        results += [_result(batch, outcome, came_at) for outcome, came_at in gathered.values()]
 
 
 def _size(outcome: Fetched[Any] | Failed) -> int:
