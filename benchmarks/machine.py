@@ -3,12 +3,13 @@
 import os
 import platform
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from benchmarks.contenders import BY_NAME, version_of
+from benchmarks.contenders import version_of
 from benchmarks.pinning import cores
 
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -37,9 +38,8 @@ class Machine(msgspec.Struct, frozen=True):
     versions: dict[str, str]
 
 
-def this_machine() -> Machine:
-    """Look at this machine, now."""
-    packages = {package: None for contender in BY_NAME.values() for package in contender.packages}
+def this_machine(packages: Iterable[str]) -> Machine:
+    """Look at this machine, and at the versions of these packages, now."""
     found = {package: version_of(package) for package in packages}
     return Machine(
         date=datetime.now(UTC).replace(microsecond=0),

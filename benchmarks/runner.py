@@ -65,7 +65,9 @@ class BenchmarkRun:
     def run(self) -> Figures:
         """Run them all."""
         begun = perf_counter()
-        machine = this_machine()
+        machine = this_machine(
+            {package: None for contender in BY_NAME.values() for package in contender.packages},
+        )
         for name, packages in self._missing.items():
             self._tell(f"{name} does not take part: {', '.join(packages)} is not installed")
         for workload in workloads(quick=self._quick):
@@ -114,7 +116,7 @@ class BenchmarkRun:
     def _run_contender(self, task: Task, number: int) -> Run:
         measured = failure = None
         try:
-            answer = self._answer_of("-m", "benchmarks.contender_process", _written(task))
+            answer = answer_of("-m", "benchmarks.contender_process", _written(task))
             measured = msgspec.json.decode(answer, type=Measured)
             self._tell(f"  {number + 1} {task.contender}: {_summary(measured)}")
         except ProcessFailedError as error:
@@ -137,7 +139,7 @@ class BenchmarkRun:
         with serving(self._pinned(Setup(5, initializing_calls=sys.maxsize))) as server:
             for _ in range(min(self._rounds, _WAITING_ROUNDS)):
                 task = WaitingTask(server.url, instances, self._contender_core)
-                answer = self._answer_of("-m", "benchmarks.waiting_process", _written(task))
+                answer = answer_of("-m", "benchmarks.waiting_process", _written(task))
                 found.append(msgspec.json.decode(answer, type=Waiting))
                 self._tell(f"  {found[-1].bytes_each:,.0f} bytes each")
         return found
@@ -150,7 +152,7 @@ class BenchmarkRun:
         core = -1 if self._contender_core is None else self._contender_core
         for _ in range(_IMPORTS_A_ROUND * self._rounds):
             for modules in (PEERS_IMPORTS, ("wxcontacts_async",)):
-                answer = self._answer_of(str(_IMPORT_PROCESS), *modules, str(core))
+                answer = answer_of(str(_IMPORT_PROCESS), *modules, str(core))
                 found = msgspec.json.decode(answer, type=Import)
                 imported.setdefault(", ".join(modules), []).append(found)
         return imported
@@ -158,22 +160,28 @@ class BenchmarkRun:
     def _pinned(self, setup: Setup) -> Setup:
         return msgspec.structs.replace(setup, core=self._server_core)
 
-    def _answer_of(self, *arguments: str) -> bytes:
-        """Run one process and return what it printed."""
-        try:
-            return subprocess.run(  # noqa: S603  # our own arguments
-                [sys.executable, *arguments],
-                capture_output=True,
-                check=True,
-                cwd=_ROOT,
-                timeout=_LONGEST_PROCESS,
-            ).stdout
-        except subprocess.CalledProcessError as error:
-            lines = error.stderr.decode(errors="replace").strip().splitlines()
-            raise ProcessFailedError(lines[-1] if lines else str(error)) from error
-        except subprocess.TimeoutExpired as error:
-            msg = f"not done after {error.timeout:.0f} s"
-            raise ProcessFailedError(msg) from error
+
+def answer_of(*arguments: str, timeout: float = _LONGEST_PROCESS) -> bytes:
+    """Run one process and return what it printed.
+
+    Raises:
+        ProcessFailedError: It failed, or was not done after so many seconds.
+
+    """
+    try:
+        return subprocess.run(  # noqa: S603  # our own arguments
+            [sys.executable, *arguments],
+            capture_output=True,
+            check=True,
+            cwd=_ROOT,
+            timeout=timeout,
+        ).stdout
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.decode(errors="replace").strip().splitlines()
+        raise ProcessFailedError(lines[-1] if lines else str(error)) from error
+    except subprocess.TimeoutExpired as error:
+        msg = f"not done after {error.timeout:.0f} s"
+        raise ProcessFailedError(msg) from error
 
 
 @contextmanager

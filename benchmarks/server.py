@@ -16,12 +16,14 @@ from typing import cast
 import msgspec
 
 from benchmarks.pinning import pin_to
+from wxcontacts_async import Contact
 from wxcontacts_async.emulator.population import Population
 
 _CHUNK = 256 * 1024
 _HEADERS_END = b"\r\n\r\n"
 _CONTENT_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _W_ID = re.compile(rb'"wId" *: *"([0-9a-f]{8})')
+_SUCCESS = '{"message":"成功","code":"1000","data":%s}'.encode()
 _INITIALIZING = '{"message":"初始化中","code":"1001","data":null}'.encode()
 
 
@@ -33,6 +35,8 @@ class Setup(msgspec.Struct, frozen=True):
         latency: Seconds before each answer.
         initializing_calls: How many calls an instance of odd number is first told 初始化中.
         bodies: How many different replies there are; the instances take turns with them.
+        changed: The share of the contacts that differ from what a server without it says: of ten,
+            eight have another name, one is gone and one is replaced by somebody else.
         core: The core to run on; None is any.
 
     """
@@ -41,6 +45,7 @@ class Setup(msgspec.Struct, frozen=True):
     latency: float = 0.0
     initializing_calls: int = 0
     bodies: int = 4
+    changed: float = 0.0
     core: int | None = None
 
 
@@ -77,9 +82,19 @@ class _Gateway:
         self._replies: list[memoryview] = []
         for number in range(setup.bodies):
             name = f"reply {number}"
-            names = (contact.user_name for contact in population.contact_set(name, setup.contacts))
+            contacts = population.contact_set(name, setup.contacts)
+            body = population.reply(name, setup.contacts)
+            if setup.changed:
+                lists = [
+                    (kind, _changed(some, round(1 / setup.changed)))
+                    for kind, some in contacts.lists()
+                ]
+                body = _SUCCESS % msgspec.json.encode(dict(lists))
+                names = [contact.user_name for _, some in lists for contact in some]
+            else:
+                names = [contact.user_name for contact in contacts]
             self.fingerprints.append(fingerprint(names))
-            self._replies.append(_response(population.reply(name, setup.contacts)))
+            self._replies.append(_response(body))
         self.reply_bytes = len(population.reply("reply 0", setup.contacts))
         self._initializing = _response(_INITIALIZING)
         self._calls: dict[int, int] = {}
@@ -91,6 +106,20 @@ class _Gateway:
             if calls <= self.setup.initializing_calls:
                 return self._initializing
         return self._replies[reply_of(number, self.setup.bodies)]
+
+
+def _changed(contacts: tuple[Contact, ...], every: int) -> list[Contact]:
+    """Change every so many of the contacts."""
+    found = []
+    for number, contact in enumerate(contacts):
+        turn = number // every % 10
+        if number % every:
+            found.append(contact)
+        elif turn == 1:
+            found.append(msgspec.structs.replace(contact, user_name=f"{contact.user_name}_2"))
+        elif turn != 2:  # noqa: PLR2004  # else it is gone
+            found.append(msgspec.structs.replace(contact, nick_name=f"{contact.nick_name} 2"))
+    return found
 
 
 def _response(body: bytes) -> memoryview:

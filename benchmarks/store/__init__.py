@@ -1,0 +1,1 @@
+"""Where the store stands beside its peers: `python -m benchmarks store`."""

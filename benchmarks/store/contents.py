@@ -1,0 +1,76 @@
+"""What is in a database after the syncs, to see that all contenders did the same."""
+
+import json
+from hashlib import sha256
+
+import msgspec
+
+from wxcontacts_async.store.dialects import read_address
+from wxcontacts_async.store.schema import VALUES, prepare
+from wxcontacts_async.store.session import Session
+
+_BUSY_TIMEOUT = 10.0
+
+
+class Contents(msgspec.Struct, frozen=True):
+    """What must be the same for all.
+
+    Attributes:
+        contacts: How many contacts there are.
+        logged: How many lines the log has of each kind of change.
+        instances: How many instances there are, and the sum of their counts of contacts.
+        digest: Of some instances' contacts and lines in the log, less the times.
+
+    """
+
+    contacts: int
+    logged: dict[str, int]
+    instances: tuple[int, int]
+    digest: str
+
+
+def make_tables(url: str) -> None:
+    """Make the tables of ContactStore in an empty database."""
+    session = Session(read_address(url), _BUSY_TIMEOUT)
+    try:
+        prepare(session)
+    finally:
+        session.close()
+
+
+def contents_of(url: str, some: list[str]) -> Contents:
+    """Read the contents of a database.
+
+    Arguments:
+        url: Where it is.
+        some: The wIds of the instances that are looked at closely.
+
+    """
+    session = Session(read_address(url), _BUSY_TIMEOUT)
+    digest = sha256()
+    try:
+        ((contacts,),) = session.rows("SELECT count(*) FROM contacts")
+        logged = session.rows("SELECT change, count(*) FROM contact_changes GROUP BY change")
+        (instances,) = session.rows(
+            "SELECT count(*), CAST(sum(contacts) AS BIGINT) FROM instances "
+            "WHERE outcome = 'synced' AND synced_at IS NOT NULL",
+        )
+        for w_id in some:
+            stored = session.rows(
+                f"SELECT user_name, {', '.join(VALUES)} FROM contacts WHERE w_id = $1",
+                w_id,
+            )
+            digest.update(repr(sorted(stored, key=lambda row: row[0])).encode())
+            log = session.rows(
+                "SELECT user_name, change, fields, CAST(before AS TEXT), CAST(after AS TEXT) "
+                "FROM contact_changes WHERE w_id = $1",
+                w_id,
+            )
+            lines = [
+                (*line, before and json.loads(before), after and json.loads(after))
+                for *line, before, after in log
+            ]
+            digest.update(repr(sorted(lines, key=lambda line: line[:3])).encode())
+    finally:
+        session.close()
+    return Contents(contacts, dict(logged), (instances[0], instances[1]), digest.hexdigest())
