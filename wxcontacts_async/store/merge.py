@@ -157,9 +157,10 @@ class _Merge:
         session = self._session
         arriving = stageable(sets.values(), session.dialect)
         came: Counter[str] = Counter()
+        all_new = len(arriving) > 0 and not self._stored.total()
         if len(arriving):
             session.stage("arriving", arriving)
-            session.execute(sql.log_arrivals(session.dialect))
+            session.execute(sql.log_arrivals(session.dialect, all_new=all_new))
             for counted in arriving.column("w_id").value_counts().to_pylist():
                 came[counted["values"]] = counted["counts"]
         logged = self._logged(before)
@@ -173,10 +174,10 @@ class _Merge:
         if smaller:
             self._log_departures(sets, smaller)
             logged = self._logged(before)
-        if upserted:
-            all_of_them = upserted == len(arriving)
-            parameters = () if all_of_them else (before,)
-            session.execute(sql.upsert(session.dialect, all_of_them=all_of_them), *parameters)
+        if all_new:
+            session.execute(sql.insert(session.dialect))
+        elif upserted:
+            session.execute(sql.upsert(session.dialect), before)
         if logged.total() > upserted:
             session.execute(sql.DELETE_DEPARTED)
         return logged

@@ -38,14 +38,21 @@ DEPARTED = "SELECT user_name FROM departing WHERE w_id = $1"
 DELETE_DEPARTED = """
     DELETE FROM contacts WHERE (w_id, user_name) IN (SELECT w_id, user_name FROM departing)"""
 
+_NAMES = ", ".join(("w_id", "user_name", *VALUES))
 _DIFFERS = " OR ".join(f"a.{name} IS DISTINCT FROM c.{name}" for name in VALUES)
 _DIFFERING = " || ".join(
     f"CASE WHEN a.{name} IS DISTINCT FROM c.{name} THEN '{name},' ELSE '' END" for name in VALUES
 )
 
 
-def log_arrivals(dialect: Dialect) -> str:
+def log_arrivals(dialect: Dialect, *, all_new: bool) -> str:
     """Log which contacts that arrived are new, and which differ from what is there."""
+    if all_new:
+        return f"""
+            INSERT INTO contact_changes (w_id, user_name, change, fields, after, at)
+            SELECT w_id, user_name, 'added', '', {_object("arriving", dialect)},
+                CAST(at AS {dialect.timestamp})
+            FROM arriving"""
     return f"""
         INSERT INTO contact_changes (w_id, user_name, change, fields, before, after, at)
         SELECT a.w_id, a.user_name,
@@ -68,15 +75,19 @@ def log_departures(dialect: Dialect) -> str:
         JOIN contacts c ON c.w_id = departing.w_id AND c.user_name = departing.user_name"""
 
 
-def upsert(dialect: Dialect, *, all_of_them: bool) -> str:
-    """Take over the contacts that arrived: all of them, or those logged after line $1."""
-    values = ", ".join(f"{name} = excluded.{name}" for name in VALUES)
-    names = ", ".join(("w_id", "user_name", *VALUES))
-    logged = "(w_id, user_name) IN (SELECT w_id, user_name FROM contact_changes WHERE id > $1)"
+def insert(dialect: Dialect) -> str:
+    """Take over the contacts that arrived, none of which is there."""
     return f"""
-        INSERT INTO contacts ({names}, first_seen, last_changed)
-        SELECT {names}, CAST(at AS {dialect.timestamp}), CAST(at AS {dialect.timestamp})
-        FROM arriving WHERE {"true" if all_of_them else logged}
+        INSERT INTO contacts ({_NAMES}, first_seen, last_changed)
+        SELECT {_NAMES}, CAST(at AS {dialect.timestamp}), CAST(at AS {dialect.timestamp})
+        FROM arriving"""
+
+
+def upsert(dialect: Dialect) -> str:
+    """Take over the contacts that arrived and were logged after line $1."""
+    values = ", ".join(f"{name} = excluded.{name}" for name in VALUES)
+    return f"""{insert(dialect)}
+        WHERE (w_id, user_name) IN (SELECT w_id, user_name FROM contact_changes WHERE id > $1)
         ON CONFLICT (w_id, user_name) DO UPDATE
         SET {values}, last_changed = excluded.last_changed"""
 
