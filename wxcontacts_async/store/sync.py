@@ -21,7 +21,7 @@ SyncResult: TypeAlias = Synced | Failed  # `type` needs Python 3.12
 _Gathered: TypeAlias = dict[str, tuple[Fetched[Any] | Failed, float]]
 
 # What shares a transaction, at most. An instance with more contacts has one of its own.
-_CONTACTS_A_BATCH = 10_000
+_CONTACTS_A_BATCH = 20_000
 _INSTANCES_A_BATCH = 500
 
 
