@@ -6,11 +6,12 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.goals import goals
+from benchmarks.goals import Goal, goals
 from benchmarks.report import render
 from benchmarks.runner import BenchmarkRun
 
 _ROUNDS, _QUICK_ROUNDS = 5, 1
+_STORE_ROUNDS = 3
 _OUTPUT = Path(__file__).parent / "results"
 
 
@@ -20,6 +21,13 @@ def _arguments() -> argparse.Namespace:
         description="Measure wxcontacts_async beside its peers, in under 15 minutes on 2 cores.",
     )
     parser.add_argument(
+        "page",
+        nargs="?",
+        choices=("client", "store"),
+        default="client",
+        help="what is measured: fetching, or bringing a database in step (client)",
+    )
+    parser.add_argument(
         "--quick",
         action="store_true",
         help="one short round of everything, in under 2 minutes; not for comparing",
@@ -27,14 +35,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rounds",
         type=int,
-        help=f"how often each process is run ({_ROUNDS}, or {_QUICK_ROUNDS} with --quick)",
+        help=f"how often each process is run ({_ROUNDS}, for the store {_STORE_ROUNDS}, "
+        f"or {_QUICK_ROUNDS} with --quick)",
     )
     parser.add_argument(
         "--only",
         action="append",
         default=[],
         metavar="WORKLOAD/CONTENDER",
-        help="run what matches this pattern, such as '200/*' or '*/floor'; may be repeated",
+        help="run what matches this pattern, such as '200/*', '*/floor' or 'store/*sqlite*'; "
+        "may be repeated",
     )
     parser.add_argument(
         "--output",
@@ -45,7 +55,8 @@ def _arguments() -> argparse.Namespace:
     )
     arguments = parser.parse_args()
     if arguments.rounds is None:
-        arguments.rounds = _QUICK_ROUNDS if arguments.quick else _ROUNDS
+        rounds = _ROUNDS if arguments.page == "client" else _STORE_ROUNDS
+        arguments.rounds = _QUICK_ROUNDS if arguments.quick else rounds
     if arguments.rounds < 1:
         parser.error("--rounds must be at least 1")
     return arguments
@@ -55,28 +66,66 @@ def _tell(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 
-def main() -> None:
-    """Run what the command line says."""
-    arguments = _arguments()
+def _client(arguments: argparse.Namespace) -> None:
     figures = BenchmarkRun(
         quick=arguments.quick,
         rounds=arguments.rounds,
         only=arguments.only,
         tell=_tell,
     ).run()
-    output: Path = arguments.output
-    output.mkdir(parents=True, exist_ok=True)
-    report = render(figures)
-    (output / "report.md").write_text(report, encoding="utf-8")
-    written = {"goals": goals(figures), **msgspec.to_builtins(figures)}
-    (output / "figures.json").write_bytes(msgspec.json.format(msgspec.json.encode(written)) + b"\n")
+    _write(arguments.output, ("report", "figures"), render(figures), goals(figures), figures)
     try:
         from benchmarks.charts import draw  # noqa: PLC0415  # matplotlib is an extra
     except ModuleNotFoundError as error:
         _tell(f"no charts are drawn, since {error.name} is not installed")
     else:
-        draw(figures, output)
+        draw(figures, arguments.output)
+
+
+def _store(arguments: argparse.Namespace) -> None:
+    # Imported here, as it needs the extra `store`, and the others do not.
+    from benchmarks.store.report import render_store, store_goals  # noqa: PLC0415
+    from benchmarks.store.run import QUICK_SIZE, StoreBenchmark, StoreSize  # noqa: PLC0415
+
+    figures = StoreBenchmark(
+        quick=arguments.quick,
+        rounds=arguments.rounds,
+        only=arguments.only,
+        size=QUICK_SIZE if arguments.quick else StoreSize(),
+        tell=_tell,
+    ).run()
+    report = render_store(figures)
+    _write(arguments.output, ("store", "store"), report, store_goals(figures), figures)
+    try:
+        from benchmarks.store.charts import draw_store  # noqa: PLC0415  # matplotlib is an extra
+    except ModuleNotFoundError as error:
+        _tell(f"no chart is drawn, since {error.name} is not installed")
+    else:
+        draw_store(figures, arguments.output)
+
+
+def _write(
+    output: Path,
+    names: tuple[str, str],
+    report: str,
+    found: list[Goal],
+    figures: msgspec.Struct,
+) -> None:
+    """Write a report and its figures, and show the report."""
+    output.mkdir(parents=True, exist_ok=True)
+    (output / f"{names[0]}.md").write_text(report, encoding="utf-8")
+    written = msgspec.json.encode({"goals": found, **msgspec.to_builtins(figures)})
+    (output / f"{names[1]}.json").write_bytes(msgspec.json.format(written) + b"\n")
     sys.stdout.write(report)
+
+
+def main() -> None:
+    """Run what the command line says."""
+    arguments = _arguments()
+    if arguments.page == "store":
+        _store(arguments)
+    else:
+        _client(arguments)
 
 
 if __name__ == "__main__":

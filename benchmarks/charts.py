@@ -15,7 +15,7 @@ from benchmarks.measured import Measured
 
 # A card of its own colour, so that it does not matter what is behind it.
 _CARD, _INK, _GRID = "#f6f8fa", "#1f2328", "#d0d7de"
-_COLOURS = {
+COLOURS = {
     "floor": "#8c959f",
     "limit": "#afb8c1",
     "library": "#1a7f37",
@@ -29,7 +29,7 @@ _MEANINGS = {
     "usual": "a peer with its usual decode",
     "msgspec": "a peer with msgspec",
 }
-_SETTINGS: dict[Any, Any] = {
+SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "wxcontacts_async",
     "font.family": "sans-serif",
     "font.size": 10,
@@ -48,7 +48,7 @@ _PANELS = {"200": "200 contacts", "2000": "2,000 contacts", "10000": "10,000 con
 def draw(figures: Figures, directory: Path) -> list[Path]:
     """Draw those for which there are figures; return their files."""
     drawn = []
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(SETTINGS):
         for name, figure in (
             (
                 "throughput",
@@ -108,7 +108,7 @@ def _bars(
         drawn = axis.barh(
             names,
             medians,
-            color=[_COLOURS[contender.role] for contender, _ in bars],
+            color=[COLOURS[contender.role] for contender, _ in bars],
         )
         axis.bar_label(drawn, [shown.format(median) for median in medians], padding=3, fontsize=8)
         axis.set_title(title, fontsize=10)
@@ -128,10 +128,10 @@ def _bars(
             axis.set_yticklabels([])
     figure.supxlabel(label, fontsize=10)
     figure.legend(
-        [Patch(color=colour) for colour in _COLOURS.values()],
+        [Patch(color=colour) for colour in COLOURS.values()],
         list(_MEANINGS.values()),
         loc="outside upper center",
-        ncols=len(_COLOURS),
+        ncols=len(COLOURS),
         frameon=False,
     )
     return figure
@@ -144,9 +144,9 @@ def _initialization(figures: Figures) -> Figure | None:
     bars = [
         (label, spread.median, colour)
         for label, spread, colour in (
-            ("the ideal", ideals[0], _COLOURS["floor"]),
-            ("wxcontacts_async", taken[0], _COLOURS["library"]),
-            ("a semaphore around a retry loop", taken[1], _COLOURS["msgspec"]),
+            ("the ideal", ideals[0], COLOURS["floor"]),
+            ("wxcontacts_async", taken[0], COLOURS["library"]),
+            ("a semaphore around a retry loop", taken[1], COLOURS["msgspec"]),
         )
         if spread is not None
     ]

@@ -1,6 +1,7 @@
 """What is in a database after the syncs, to see that all contenders did the same."""
 
 import json
+import sqlite3
 from hashlib import sha256
 
 import msgspec
@@ -10,6 +11,7 @@ from wxcontacts_async.store.schema import VALUES, prepare
 from wxcontacts_async.store.session import Session
 
 _BUSY_TIMEOUT = 10.0
+_SQLITE = "sqlite:///"
 
 
 class Contents(msgspec.Struct, frozen=True):
@@ -30,12 +32,18 @@ class Contents(msgspec.Struct, frozen=True):
 
 
 def make_tables(url: str) -> None:
-    """Make the tables of ContactStore in an empty database."""
+    """Make the tables and indexes of ContactStore in an empty database."""
     session = Session(read_address(url), _BUSY_TIMEOUT)
     try:
         prepare(session)
     finally:
         session.close()
+    if url.startswith(_SQLITE):
+        # The library's page size is its own; others get SQLite's.
+        connection = sqlite3.connect(url.removeprefix(_SQLITE))
+        for statement in ("PRAGMA journal_mode = DELETE", "PRAGMA page_size = 4096", "VACUUM"):
+            connection.execute(statement)
+        connection.close()
 
 
 def contents_of(url: str, some: list[str]) -> Contents:

@@ -61,7 +61,13 @@ class Cluster:
         # It refuses to be run by root. Its output goes to files, since the server keeps them.
         command = [str(self._binaries / program), *arguments]
         if os.getuid() == 0:
-            command = ["setpriv", f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups", *command]
+            command = [
+                "setpriv",
+                f"--reuid={_USER}",
+                f"--regid={_USER}",
+                "--clear-groups",
+                *command,
+            ]
         output = self._directory / "output"
         with output.open("w") as file:
             try:

@@ -31,8 +31,7 @@ async def measure(task: StoreTask) -> StoreMeasured:
     gateways = (task.gateway, task.gateway, task.changed_gateway)
     async with STORE_BY_NAME[task.contender].writer().opened(task.database) as sync:
         phases = [
-            await _phase(name, url, sync, task)
-            for name, url in zip(PHASES, gateways, strict=True)
+            await _phase(name, url, sync, task) for name, url in zip(PHASES, gateways, strict=True)
         ]
     return StoreMeasured(phases, peak_bytes())
 

@@ -23,17 +23,17 @@ from benchmarks.store.postgresql import Cluster, NoPostgreSQLError, cluster
 from benchmarks.store.process import stored_w_ids
 
 CHANGED = 0.01
-_BODIES = 64
 _LOOKED_AT = 40  # instances of which every row is compared
 _LONGEST_PROCESS = 600.0
 _DATABASE = "contacts"
 
 
 class StoreSize(msgspec.Struct, frozen=True):
-    """How many instances there are, and how many contacts each has."""
+    """How many instances there are, how many contacts each has, and how many different sets."""
 
     instances: int = 1_000
     contacts: int = 2_000
+    bodies: int = 64
 
 
 QUICK_SIZE = StoreSize(instances=100)
@@ -113,7 +113,7 @@ class StoreBenchmark:
         self._tell(f"store: {size.instances:,} instances of {size.contacts:,} contacts")
         machine = this_machine({package: None for c in STORE_CONTENDERS for package in c.packages})
         contenders = [contender for contender in STORE_CONTENDERS if self._wants(contender)]
-        setup = Setup(size.contacts, bodies=_BODIES, core=cores()[0])
+        setup = Setup(size.contacts, bodies=size.bodies, core=cores()[0])
         changed = msgspec.structs.replace(setup, changed=CHANGED)
         with ExitStack() as stack:
             server = self._cluster(stack, contenders)
@@ -211,18 +211,24 @@ def _database(contender: StoreContender, server: Cluster | None) -> Iterator[str
     elif contender.database == "SQLite":
         with TemporaryDirectory(prefix="store-benchmark-") as directory:
             url = f"sqlite:///{Path(directory) / _DATABASE}"
-            make_tables(url)
+            _prepare(contender, url)
             yield url
         os.sync()  # or the next one would be slower for what this one has written
     else:
         assert server is not None  # noqa: S101  # for the type checker
         url = server.create(_DATABASE)
         try:
-            make_tables(url)
+            _prepare(contender, url)
             yield url
         finally:
             server.drop(_DATABASE)
             os.sync()
+
+
+def _prepare(contender: StoreContender, url: str) -> None:
+    """Make the tables; the library makes its own as it opens the database."""
+    if not contender.is_library:
+        make_tables(url)
 
 
 def _summary(measured: StoreMeasured, size: StoreSize) -> str:

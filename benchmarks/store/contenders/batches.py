@@ -84,7 +84,8 @@ def difference(
             log.append((w_id, name, "added", "", None, _object(values), at))
         elif before != values:
             fields = ",".join(
-                field for field, was, is_now in zip(VALUES, before, values, strict=True)
+                field
+                for field, was, is_now in zip(VALUES, before, values, strict=True)
                 if was != is_now
             )
             log.append((w_id, name, "changed", fields, _object(before), _object(values), at))
