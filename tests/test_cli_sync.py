@@ -104,6 +104,24 @@ def test_after_ctrl_c_the_same_command_does_just_the_rest(tmp_path: Path) -> Non
     assert _rows(rest)["instances synced"] == "6"
 
 
+def test_ctrl_c_ends_it_though_another_one_holds_the_database(tmp_path: Path) -> None:
+    with recording(reply_with("someone")) as server:
+        command = ("sync", "one", "--gateway", server.url)
+        assert run(*command, folder=tmp_path).code == 0
+        with closing(sqlite3.connect(tmp_path / "contacts.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            server.reply = reply_with("someone else")
+            process = start(*command, folder=tmp_path)
+            read_until(process, "0 done")
+            process.send_signal(signal.SIGINT)
+            ended = end(process)
+
+    assert ended.code == 130
+    assert ended.messages.endswith(
+        "sqlite:///contacts.db has not answered; what was being written is undone.\n"
+    )
+
+
 def test_a_suspicious_instance_is_counted_and_explained(tmp_path: Path) -> None:
     names = [f"wxid_{number}" for number in range(30)]
     with recording(reply_with(*names)) as server:

@@ -57,7 +57,9 @@ def run_export(
     counts = ExportCounts()
     if written_as not in _LINES:
         path = _parquet_path(output, database)
-        end = run_to_end(lambda: _write_parquet(database, path, w_ids, counts))
+        end = run_to_end(
+            lambda: _write_parquet(database, path, w_ids, counts), waits_for=database.name
+        )
         return end, counts
     file = LineFile(output, _OPTION)
     database.must_not_be(file.status, _OPTION)
@@ -70,7 +72,7 @@ def run_export(
             async for contacts in loaded:
                 await file.write(lines(contacts))
 
-    return run_to_end(work, files=[file]), counts
+    return run_to_end(work, files=[file], waits_for=database.name), counts
 
 
 def _parquet_path(output: str, database: GivenDatabase) -> Path:

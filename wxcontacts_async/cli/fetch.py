@@ -76,14 +76,17 @@ def run_counted(
     counts: FetchCounts,
     console: HumanConsole,
     files: Collection[LineFile],
+    *,
+    waits_for: str | None = None,
 ) -> FetchEnd:
-    """Run what counts and writes to files, and show progress meanwhile."""
+    """Run what counts and writes to files, and show progress meanwhile; see `run_to_end`."""
     # Two that draw on one terminal would spoil each other.
     redrawn = console.can_redraw and not any(file.is_terminal for file in files)
     end = run_to_end(
         work,
         files=files,
         beside=lambda: show_progress(counts, console, redrawn=redrawn),
+        waits_for=waits_for,
     )
     counts.end()
     return FetchEnd(end.stopped_by, end.error, counts)

@@ -28,14 +28,14 @@ def exiting_when_interrupted() -> Iterator[None]:
 def run_until_signal(
     work: Callable[[], Awaitable[None]],
     *,
-    on_signal: Callable[[], None] = lambda: None,
+    on_signal: Callable[[signal.Signals], None] = lambda _: None,
 ) -> signal.Signals | None:
     """Run `work` on uvloop, if there is one, or else on asyncio.
 
     Arguments:
         work: Is cancelled at the first SIGINT or SIGTERM. Further ones change nothing, and what
             the command has to say afterwards is safe from Ctrl-C too.
-        on_signal: Called, in the event loop, when that happens.
+        on_signal: Called with it, in the event loop, when that happens.
 
     Returns:
         The signal that came, or None.
@@ -45,7 +45,7 @@ def run_until_signal(
 
     def receive(number: signal.Signals) -> None:
         received.append(number)
-        on_signal()
+        on_signal(number)
 
     try:
         anyio.run(

@@ -68,7 +68,12 @@ class Watch:
 
     def run(self) -> End:
         """Run until a signal comes, the database is lost or nobody reads what it prints."""
-        return run_to_end(self._watch, files=[self._job.file], beside=self._follow)
+        return run_to_end(
+            self._watch,
+            files=[self._job.file],
+            beside=self._follow,
+            waits_for=self._job.database.name,
+        )
 
     async def _watch(self) -> None:
         job = self._job
