@@ -15,14 +15,15 @@ INTERRUPTED = 128 + signal.SIGINT
 
 @contextmanager
 def exiting_when_interrupted() -> Iterator[None]:
-    """Turn Ctrl-C before or after the asynchronous part into the exit code for it."""
-    handler = signal.getsignal(signal.SIGINT)
+    """Turn Ctrl-C before or after the asynchronous part into the exit code for it.
+
+    Once a signal has ended that part, Ctrl-C stays ignored: between heeding it again and the end
+    of the process there would be a moment for a traceback.
+    """
     try:
         yield
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
-    finally:
-        signal.signal(signal.SIGINT, handler)
 
 
 def run_until_signal(
