@@ -1,6 +1,7 @@
 """The order in which `wxcontacts watch` asks for instances."""
 
-from anyio import create_task_group, current_time
+import pytest
+from anyio import create_task_group, current_time, move_on_after
 
 from tests.leftovers import settle
 from wxcontacts_async.cli.rota import Rota
@@ -65,6 +66,19 @@ async def test_new_ones_go_first_then_who_was_synced_longest_ago() -> None:
 
     assert [await anext(rota) for _ in range(4)] == ["new", "longest ago", "long ago", "just now"]
     assert current_time() - began >= 0.3
+
+
+async def test_over_a_long_interval_new_ones_come_soon_and_all_others_in_their_turn() -> None:
+    rota = Rota("abc", 1_000.0, {"c": 2_000.0}, new_apart=0.05)
+    began = current_time()
+
+    assert {await anext(rota), await anext(rota)} == {"a", "b"}
+    assert current_time() - began >= 0.05
+    rota.replace("abcd")
+    assert await anext(rota) == "d"
+    assert current_time() - began >= 0.1
+    with move_on_after(0.1):
+        pytest.fail(f"{await anext(rota)} was given")
 
 
 async def test_who_comes_is_given_next_and_who_is_dropped_no_more() -> None:

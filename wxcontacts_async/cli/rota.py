@@ -20,7 +20,9 @@ class Rota:
         w_ids: The instances, each once, at least one.
         interval: Seconds from one time that an instance is given to the next, above 0.
         ages: Seconds since instances were last synced; an instance that was not is new. They are
-            given once the interval is over; new ones at once, before all others.
+            given once the interval is over; new ones before all others.
+        new_apart: Seconds between new ones at most, so that even over a long interval they come
+            soon. Where that is sooner than their turn, it takes no turn of others.
 
     """
 
@@ -29,8 +31,11 @@ class Rota:
         w_ids: Collection[str],
         interval: float,
         ages: Mapping[str, float],
+        *,
+        new_apart: float = 1.0,
     ) -> None:
         self._interval = interval
+        self._new_apart = new_apart
         now = current_time()
         # When each is due, except those that are under way; the heap may also have those who
         # have been dropped or are due at another time by now.
@@ -41,6 +46,7 @@ class Rota:
         self._under_way: dict[str, float] = {}
         self._w_ids = set(w_ids)
         self._next_turn = now
+        self._given_at = -inf
         self._news = Event()
 
     def ended(self, w_id: str) -> None:
@@ -57,6 +63,7 @@ class Rota:
         before, self._w_ids = self._w_ids, set(w_ids)
         for w_id in before - self._w_ids:
             self._due.pop(w_id, None)
+        self._next_turn = min(self._next_turn, current_time() + self._distance)
         for w_id in self._w_ids - before - self._under_way.keys():
             self._put(w_id, -inf)
         return len(self._w_ids - before), len(before - self._w_ids)
@@ -76,10 +83,15 @@ class Rota:
                 await self._news.wait()
         _, w_id = heappop(self._heap)
         del self._due[w_id]
-        self._under_way[w_id] = now = current_time()
-        distance = self._interval / len(self._w_ids)
-        self._next_turn = max(self._next_turn, now - _CATCH_UP_SECONDS) + distance
+        self._under_way[w_id] = self._given_at = now = current_time()
+        if now >= self._next_turn:
+            self._next_turn = max(self._next_turn, now - _CATCH_UP_SECONDS) + self._distance
         return w_id
+
+    @property
+    def _distance(self) -> float:
+        """Seconds from one turn to the next."""
+        return self._interval / len(self._w_ids)
 
     def _delay(self) -> float:
         """Return the seconds until somebody's turn, as far as is known."""
@@ -87,4 +99,7 @@ class Rota:
             heappop(self._heap)
         if not self._heap:
             return inf
-        return max(self._heap[0][0], self._next_turn) - current_time()
+        due = self._heap[0][0]
+        if due == -inf:
+            return min(self._next_turn, self._given_at + self._new_apart) - current_time()
+        return max(due, self._next_turn) - current_time()

@@ -30,7 +30,8 @@ def watch(
         typer.Option(
             metavar="TIME",
             help="How often each instance is synced: 90s, 10m, 1h or 2d, at least 0.1s. They are "
-            "spread evenly over that time; those that are due by their last sync go first.",
+            "spread evenly over that time. New ones go first, at most a second apart, then who "
+            "was synced longest ago.",
             show_default=False,
         ),
     ],
