@@ -74,10 +74,11 @@ def test_changes_are_lines_with_what_differs_or_all_of_a_contact(folder: Path) -
 
 
 def test_changes_begin_where_they_are_told_to(folder: Path) -> None:
-    everything = _lines(run("changes", "--store", "sqlite:///contacts.db", folder=folder))
+    store = ("--store", "sqlite:///contacts.db")
+    everything = _lines(run("changes", *store, "--since", "1h", folder=folder))
+    assert len({change["at"] for change in everything}) == 3
     last = everything[-1]["at"]
 
-    assert _lines(run("changes", "--since", "1h", folder=folder)) == everything
     since_last = _lines(run("changes", "--since", last, folder=folder))
     assert [change["wId"] for change in since_last] == ["two"] * len(_NAMES)
     assert _lines(run("changes", "--since", "0s", folder=folder)) == []

@@ -10,8 +10,8 @@ _NO_AGES: dict[str, float] = {}
 
 
 async def test_each_is_given_once_an_interval_at_even_distances() -> None:
-    rota = Rota("abcd", 0.4, _NO_AGES)
     began = current_time()
+    rota = Rota("abcd", 0.4, _NO_AGES)
     given = []
     for _ in range(8):
         w_id = await anext(rota)
@@ -69,8 +69,8 @@ async def test_new_ones_go_first_then_who_was_synced_longest_ago() -> None:
 
 
 async def test_over_a_long_interval_new_ones_come_soon_and_all_others_in_their_turn() -> None:
-    rota = Rota("abc", 1_000.0, {"c": 2_000.0}, new_apart=0.05)
     began = current_time()
+    rota = Rota("abc", 1_000.0, {"c": 2_000.0}, new_apart=0.05)
 
     assert {await anext(rota), await anext(rota)} == {"a", "b"}
     assert current_time() - began >= 0.05
