@@ -28,6 +28,9 @@ from wxcontacts_async.store import ContactStore, DeltaCounts, StoreBusyError
 from wxcontacts_async.store.dialects import read_address
 from wxcontacts_async.store.session import Session
 
+# The database does the same on any loop, so asyncio's will do.
+pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
 SETS = [friends(*range(10), w_id=f"w{number:03}") for number in range(60)]
 W_IDS = [contacts.w_id for contacts in SETS]
 

@@ -60,7 +60,7 @@ populations = st.lists(
     max_size=6,
 )
 any_history = settings(
-    max_examples=25,
+    max_examples=20,
     deadline=None,
     derandomize=True,
     database=None,

@@ -230,8 +230,7 @@ async def test_a_store_left_while_a_sync_runs_says_so_and_stays_closed(
     database_url: str,
 ) -> None:
     store = ContactStore(database_url)
-    left = anyio.Event()
-    first = anyio.Event()
+    first, left = anyio.Event(), anyio.Event()
 
     async def read(pool: SessionPool[Contact]) -> None:
         async with store.sync(pool, W_IDS, max_pending=2) as results:
@@ -252,16 +251,18 @@ async def test_a_store_left_while_a_sync_runs_says_so_and_stays_closed(
         assert await is_whole(store)
 
 
+@pytest.mark.usefixtures("small_batches")
 async def test_a_pool_left_while_a_sync_runs_is_told_to_the_reader(
     gateway: GivenGateway,
     sqlite_url: str,
 ) -> None:
-    first = anyio.Event()
+    first, left = anyio.Event(), anyio.Event()
 
     async def read(pool: SessionPool[Contact]) -> None:
         async with store.sync(pool, W_IDS, max_pending=2) as results:
             await anext(results)
             first.set()
+            await left.wait()
             with pytest.raises(PoolClosedError, match="the pool was left"):
                 await read_all(results)
 
@@ -269,7 +270,8 @@ async def test_a_pool_left_while_a_sync_runs_is_told_to_the_reader(
         async with SessionPool(gateway.url) as pool:
             tasks.start_soon(read, pool)
             await first.wait()
-        await settle()
+        left.set()
+    async with store:
         assert await is_whole(store)
 
 

@@ -18,6 +18,9 @@ from wxcontacts_async.store import (
     SyncResult,
 )
 
+# The database does the same on any loop, so asyncio's will do.
+pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
 SETS = [friends(*range(20), w_id=f"w{number:03}") for number in range(150)]
 W_IDS = [contacts.w_id for contacts in SETS]
 LOSE_CONNECTIONS = """

@@ -25,6 +25,7 @@ from wxcontacts_async.store import (
 from wxcontacts_async.store.dialects import read_address
 from wxcontacts_async.store.schema import MIGRATIONS, VERSION, in_dialect
 
+# The database does the same on any loop, so asyncio's will do.
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 TABLES = ("instances", "contacts", "contact_changes", "wxcontacts_schema")

@@ -19,6 +19,7 @@ from tests.syncing import GivenGateway, friends, scene
 from wxcontacts_async import InvalidArgumentError, SessionPool
 from wxcontacts_async.store import ContactStore, StoreConnectionError, StoreError
 
+# The database does the same on any loop, so asyncio's will do.
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 WRONG = "wr0ng/p@ss:word#?"

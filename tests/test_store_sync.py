@@ -183,6 +183,7 @@ async def test_changes_can_be_asked_for_by_time_and_instance(database_url: str) 
                 it.store.changes(since=wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_more_than_a_page_is_read_whole(database_url: str) -> None:
     """Of one instance, and of instances with few."""
     size = 10_001
