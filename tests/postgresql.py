@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -109,19 +108,12 @@ def execute(url: str, *statements: str) -> None:
             cursor.execute(statement)
 
 
-def rows(url: str, query: str) -> list[tuple[Any, ...]]:
-    with dbapi.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
-        cursor.execute(query)
-        found: list[tuple[Any, ...]] = cursor.fetchall()
-        return found
-
-
 @contextmanager
 def postgresql_server() -> Iterator[PostgresqlServer]:
     """Run a server; skip the test where there is none to run, and fail it where there must be."""
     binaries = _find_binaries()
     if binaries is None:
-        if os.environ.get("WXCONTACTS_TEST_POSTGRESQL") == "required":
+        if "CI" in os.environ or os.environ.get("WXCONTACTS_TEST_POSTGRESQL") == "required":
             pytest.fail(_MISSING)
         pytest.skip(_MISSING)
     server = PostgresqlServer(binaries)

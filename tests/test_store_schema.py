@@ -1,8 +1,6 @@
 """Tables of an older version are brought up to date; what is not the store's is left alone."""
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +8,6 @@ import pytest
 from anyio import create_task_group
 from anyio.to_thread import run_sync
 
-from tests import postgresql
 from tests.syncing import W_ID, friends, instances, loaded, log, replayed, scene
 from wxcontacts_async import Contact, ContactSet, Sex
 from wxcontacts_async.store import (
@@ -24,6 +21,7 @@ from wxcontacts_async.store import (
 )
 from wxcontacts_async.store.dialects import read_address
 from wxcontacts_async.store.schema import MIGRATIONS, VERSION, in_dialect
+from wxcontacts_async.store.session import Session
 
 # The database does the same on any loop, so asyncio's will do.
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -51,20 +49,17 @@ OLD_ROWS = (
 
 
 def execute(url: str, *statements: str) -> None:
-    if url.startswith("postgresql"):
-        postgresql.execute(url, *statements)
-        return
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-        for statement in statements:
-            connection.execute(statement)
-        connection.commit()
+    session = Session(read_address(url), 10)
+    for statement in statements:
+        session.execute(statement)
+    session.close()
 
 
 def rows(url: str, query: str) -> list[tuple[Any, ...]]:
-    if url.startswith("postgresql"):
-        return postgresql.rows(url, query)
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-        return connection.execute(query).fetchall()
+    session = Session(read_address(url), 10)
+    found = session.rows(query)
+    session.close()
+    return found
 
 
 def tables(url: str) -> list[str]:
