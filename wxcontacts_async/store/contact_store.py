@@ -31,7 +31,9 @@ class ContactStore:
     wIds are taken to be unique, on whichever gateway they are.
 
     Several stores, in one process or many, may write to one database at a time: one of them
-    waits for the other's transaction.
+    waits for the other's transaction. Do not open a store's SQLite file with the `sqlite3` module
+    in the same process: the driver has an SQLite of its own, and neither would see the other's
+    locks (https://www.sqlite.org/howtocorrupt.html, 2.2.1). Other processes may.
 
     Arguments:
         url: `sqlite:///contacts.db`, with four slashes for an absolute path, or
