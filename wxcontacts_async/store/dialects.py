@@ -12,8 +12,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
 from wxcontacts_async.errors import InvalidArgumentError
 
 _CACHE_KIB = 64 * 1024
-_PAGE_BYTES = 16 * 1024
-_WAL_PAGES = _CACHE_KIB * 1024 // _PAGE_BYTES
+_WAL_PAGES = _CACHE_KIB // 4
 _SQLITE = "sqlite:///"
 _POSTGRESQL = ("postgresql://", "postgres://")
 _HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:[0-9]*)?")
@@ -71,9 +70,8 @@ SQLITE = Dialect(
     temporary="",
     find_table="SELECT count(*) FROM sqlite_master WHERE name = '{}'",
     prepare=(
-        # A batch touches pages of the index by user_name all over it: let these be fewer, and
-        # be written back once for several batches. A file that is there keeps its page size.
-        f"PRAGMA page_size = {_PAGE_BYTES}",
+        # Pages of the index by user_name are touched by batch after batch: let them be written
+        # back into the file once for several.
         f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}",
         # Readers and the writer do not wait for one another; a commit is whole without an fsync.
         "PRAGMA journal_mode = WAL",
