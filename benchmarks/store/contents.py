@@ -1,7 +1,6 @@
 """What is in a database after the syncs, to see that all contenders did the same."""
 
 import json
-import sqlite3
 from hashlib import sha256
 
 import msgspec
@@ -11,7 +10,6 @@ from wxcontacts_async.store.schema import VALUES, prepare
 from wxcontacts_async.store.session import Session
 
 _BUSY_TIMEOUT = 10.0
-_SQLITE = "sqlite:///"
 
 
 class Contents(msgspec.Struct, frozen=True):
@@ -38,12 +36,6 @@ def make_tables(url: str) -> None:
         prepare(session)
     finally:
         session.close()
-    if url.startswith(_SQLITE):
-        # The library's page size is its own; others get SQLite's.
-        connection = sqlite3.connect(url.removeprefix(_SQLITE))
-        for statement in ("PRAGMA journal_mode = DELETE", "PRAGMA page_size = 4096", "VACUUM"):
-            connection.execute(statement)
-        connection.close()
 
 
 def contents_of(url: str, some: list[str]) -> Contents:

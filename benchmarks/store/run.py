@@ -211,24 +211,18 @@ def _database(contender: StoreContender, server: Cluster | None) -> Iterator[str
     elif contender.database == "SQLite":
         with TemporaryDirectory(prefix="store-benchmark-") as directory:
             url = f"sqlite:///{Path(directory) / _DATABASE}"
-            _prepare(contender, url)
+            make_tables(url)
             yield url
         os.sync()  # or the next one would be slower for what this one has written
     else:
         assert server is not None  # noqa: S101  # for the type checker
         url = server.create(_DATABASE)
         try:
-            _prepare(contender, url)
+            make_tables(url)
             yield url
         finally:
             server.drop(_DATABASE)
             os.sync()
-
-
-def _prepare(contender: StoreContender, url: str) -> None:
-    """Make the tables; the library makes its own as it opens the database."""
-    if not contender.is_library:
-        make_tables(url)
 
 
 def _summary(measured: StoreMeasured, size: StoreSize) -> str:
