@@ -18,7 +18,13 @@ from wxcontacts_async.store import statements as sql
 from wxcontacts_async.store.records import ChangeKind, DeltaCounts, Suspicion
 from wxcontacts_async.store.schema import OUTCOME_COLUMNS, STAGED, WHOLE_NUMBERS
 from wxcontacts_async.store.session import Session
-from wxcontacts_async.store.staging import read_time, stageable, storable, written_time
+from wxcontacts_async.store.staging import (
+    digest_of,
+    read_time,
+    stageable,
+    storable,
+    written_time,
+)
 
 SYNCED, SUSPICIOUS = "synced", "suspicious"
 
@@ -86,6 +92,8 @@ class _Known:
 
     merged_at: datetime | None = None  # when the last set of it that was merged was fetched
     suspected_digest: str | None = None
+    contacts: int | None = None
+    digest: str | None = None  # of the set that made these
 
 
 @dataclass(frozen=True)
@@ -107,6 +115,7 @@ class _Merge:
         self._known: dict[str, _Known] = {}
         self._stored: Counter[str] = Counter()
         self._suspected: dict[str, _Suspected] = {}
+        self._digests: dict[str, str | None] = {}
 
     def run(self) -> None:
         session = self._session
@@ -115,12 +124,19 @@ class _Merge:
                 session.execute(f"DELETE FROM {table}")
         self._stage_arrived(self._asked)
         self._known = {
-            w_id: _Known(merged_at and read_time(merged_at), digest)
-            for w_id, merged_at, digest in session.rows(sql.KNOWN)
+            w_id: _Known(merged_at and read_time(merged_at), *others)
+            for w_id, merged_at, *others in session.rows(sql.KNOWN)
         }
-        sets = self._newer_sets()
+        newer = self._newer_sets()
+        self._digests = {w_id: digest_of(contacts) for w_id, contacts in newer.items()}
+        sets = {}
+        for w_id, contacts in newer.items():
+            if self._is_as_merged(w_id):
+                self._batch.settled[self._asked[w_id]] = Settled()
+            else:
+                sets[w_id] = contacts
         if sets:
-            self._stored = self._counts(sql.COUNT_STORED)
+            self._stored |= self._counts(sql.COUNT_STORED)
             (before,) = session.rows("SELECT coalesce(max(id), 0) FROM contact_changes")[0]
             logged = self._merge_sets(sets, before)
             for w_id in sets:
@@ -130,7 +146,15 @@ class _Merge:
                 )
         for asked in self._batch.outcomes:
             self._batch.settled.setdefault(asked, Settled())
-        self._settle(sets)
+        self._settle(newer)
+
+    def _is_as_merged(self, w_id: str) -> bool:
+        """Tell whether a set is the same as the one that was merged last, of which all is there."""
+        known, digest = self._known.get(w_id), self._digests[w_id]
+        if known is None or digest is None or known.digest != digest:
+            return False
+        self._stored[w_id] = known.contacts or 0
+        return True
 
     def _newer_sets(self) -> dict[str, ContactSet[Contact]]:
         """Return the sets that are newer than what was merged last.
@@ -157,7 +181,7 @@ class _Merge:
         session = self._session
         arriving = stageable(sets.values(), session.dialect)
         came: Counter[str] = Counter()
-        all_new = len(arriving) > 0 and not self._stored.total()
+        all_new = len(arriving) > 0 and not any(self._stored[w_id] for w_id in sets)
         if len(arriving):
             session.stage("arriving", arriving)
             session.execute(sql.log_arrivals(session.dialect, all_new=all_new))
@@ -242,7 +266,8 @@ class _Merge:
         }
         suspected = self._suspected.get(w_id)
         if suspected is None:
-            return row | {"outcome": SYNCED, "synced_at": at}
+            digest = self._digests[w_id]
+            return row | {"outcome": SYNCED, "synced_at": at, "digest": digest}
         return row | {
             "outcome": SUSPICIOUS,
             "suspected_at": at,

@@ -73,6 +73,7 @@ MIGRATIONS = (
         "ALTER TABLE instances ADD COLUMN suspected_digest TEXT",
         "CREATE INDEX contact_changes_by_instance ON contact_changes (w_id, at)",
     ),
+    ("ALTER TABLE instances ADD COLUMN digest TEXT",),
 )
 VERSION = len(MIGRATIONS)
 
@@ -91,6 +92,7 @@ OUTCOME_COLUMNS = (
     "suspected_stored",
     "suspected_missing",
     "suspected_digest",
+    "digest",
 )
 WHOLE_NUMBERS = frozenset({"contacts", "calls", "suspected_stored", "suspected_missing"})
 _OUTCOME = ", ".join(

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from hashlib import sha256
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -10,6 +12,8 @@ from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.store.arrow import to_arrow
 from wxcontacts_async.store.dialects import Dialect
 from wxcontacts_async.store.errors import StoreError
+
+_encode = msgspec.json.Encoder().encode
 
 _LONGEST_KEY = 1_000  # bytes; a B-tree of PostgreSQL takes 2,704 for both parts of a key
 _NUL, _REPLACEMENT = "\0", "\N{REPLACEMENT CHARACTER}"
@@ -56,6 +60,18 @@ def _without_nul(table: pa.Table) -> pa.Table:
         first = {name: row for row, name in reversed(list(enumerate(names)))}
         table = table.take(sorted(first.values()))
     return table
+
+
+def digest_of(contacts: ContactSet[Contact]) -> str | None:
+    """Return the same for sets that were received alike; None if some of it was unreadable."""
+    if contacts.rejected:
+        return None
+    try:
+        return sha256(
+            _encode([contacts.official_accounts, contacts.friends, contacts.groups])
+        ).hexdigest()
+    except UnicodeEncodeError:
+        return None
 
 
 def is_key(w_id: str) -> bool:

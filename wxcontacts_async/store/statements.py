@@ -3,12 +3,13 @@
 from wxcontacts_async.store.dialects import Dialect
 from wxcontacts_async.store.schema import OUTCOME_COLUMNS, VALUES
 
-# What is known of the instances of a batch: when its last set was fetched, and what it lacked.
+# What is known of the instances of a batch: when its last set was fetched, what it lacked, and how
+# many contacts there have been since a set of that digest was merged.
 KNOWN = """
     SELECT w_id,
         CAST(CASE WHEN suspected_at > synced_at OR synced_at IS NULL
             THEN suspected_at ELSE synced_at END AS TEXT),
-        suspected_digest
+        suspected_digest, contacts, digest
     FROM instances WHERE w_id IN (SELECT w_id FROM arrived)"""
 
 COUNT_STORED = """
@@ -110,7 +111,7 @@ def settle(dialect: Dialect) -> str:
         f"{name} = CASE WHEN excluded.contacts IS NULL THEN instances.{name} "
         f"ELSE excluded.{name} END"
         for name in OUTCOME_COLUMNS
-        if name.startswith("suspected_")
+        if name.startswith("suspected_") or name == "digest"
     )
     return f"""
         INSERT INTO instances ({names}) SELECT {arrived} FROM settled WHERE true
