@@ -1,7 +1,8 @@
 """Brings the tables in step with what was fetched, in one transaction, with set-based SQL.
 
 The contacts that arrived are loaded in bulk into a temporary table. One join of it with what is
-there writes the change log; what the log then says is done to the contacts.
+there writes the change log; what the log then says is done to the contacts. What plainly is as it
+was is not loaded: a set like the one merged last, and a contact like the one that is there.
 """
 
 from collections import Counter
@@ -15,11 +16,13 @@ import pyarrow as pa
 from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.store import statements as sql
+from wxcontacts_async.store.differences import differences
 from wxcontacts_async.store.records import ChangeKind, DeltaCounts, Suspicion
 from wxcontacts_async.store.schema import OUTCOME_COLUMNS, STAGED, WHOLE_NUMBERS
 from wxcontacts_async.store.session import Session
 from wxcontacts_async.store.staging import (
     digest_of,
+    in_key_order,
     read_time,
     stageable,
     storable,
@@ -34,6 +37,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 # The temporary tables that are not made of contacts, as in `schema`.
 _ARRIVED = pa.schema({"w_id": pa.string(), "at": pa.string()})
+_NOBODY = pa.schema({"w_id": pa.string(), "user_name": pa.string()}).empty_table()
 _UNREADABLE = pa.schema({"w_id": pa.string(), "user_name": pa.string(), "kind": pa.string()})
 _SETTLED = pa.schema(
     {name: pa.int64() if name in WHOLE_NUMBERS else pa.string() for name in OUTCOME_COLUMNS},
@@ -128,33 +132,28 @@ class _Merge:
             for w_id, merged_at, *others in session.rows(sql.KNOWN)
         }
         newer = self._newer_sets()
+        if newer:
+            self._stored = self._counts(sql.COUNT_STORED)
         self._digests = {w_id: digest_of(contacts) for w_id, contacts in newer.items()}
-        sets = {}
-        for w_id, contacts in newer.items():
-            if self._is_as_merged(w_id):
-                self._batch.settled[self._asked[w_id]] = Settled()
-            else:
-                sets[w_id] = contacts
+        sets = {w_id: contacts for w_id, contacts in newer.items() if not self._is_there(w_id)}
         if sets:
-            self._stored |= self._counts(sql.COUNT_STORED)
             (before,) = session.rows("SELECT coalesce(max(id), 0) FROM contact_changes")[0]
             logged = self._merge_sets(sets, before)
             for w_id in sets:
                 self._batch.settled[self._asked[w_id]] = Settled(
-                    DeltaCounts(*(logged[w_id, change] for change in ChangeKind)),
+                    DeltaCounts(*(logged[w_id, change.value] for change in ChangeKind)),
                     self._suspected[w_id].suspicion if w_id in self._suspected else None,
                 )
         for asked in self._batch.outcomes:
             self._batch.settled.setdefault(asked, Settled())
         self._settle(newer)
 
-    def _is_as_merged(self, w_id: str) -> bool:
-        """Tell whether a set is the same as the one that was merged last, of which all is there."""
-        known, digest = self._known.get(w_id), self._digests[w_id]
-        if known is None or digest is None or known.digest != digest:
+    def _is_there(self, w_id: str) -> bool:
+        """Tell whether a set was received like the one merged last, of which no contact is lost."""
+        known, digest = self._known.get(w_id, _Known()), self._digests[w_id]
+        if digest is None or digest != known.digest:
             return False
-        self._stored[w_id] = known.contacts or 0
-        return True
+        return self._stored[w_id] == known.contacts
 
     def _newer_sets(self) -> dict[str, ContactSet[Contact]]:
         """Return the sets that are newer than what was merged last.
@@ -180,45 +179,41 @@ class _Merge:
         """Bring the contacts in step; return how many changes of each kind there were."""
         session = self._session
         arriving = stageable(sets.values(), session.dialect)
-        came: Counter[str] = Counter()
-        all_new = len(arriving) > 0 and not any(self._stored[w_id] for w_id in sets)
+        departed = _NOBODY
+        known = [w_id for w_id in sets if self._stored[w_id]]
+        if known:
+            # Most contacts are as they were. Reading these is quicker than loading them again.
+            session.execute("DELETE FROM arrived")
+            self._stage_arrived(known)
+            arriving, departed = differences(arriving, session.table(sql.STORED))
         if len(arriving):
-            session.stage("arriving", arriving)
-            session.execute(sql.log_arrivals(session.dialect, all_new=all_new))
-            for counted in arriving.column("w_id").value_counts().to_pylist():
-                came[counted["values"]] = counted["counts"]
-        logged = self._logged(before)
-        # Some are gone where more were there than came and were there.
-        smaller = [
-            w_id
-            for w_id in sets
-            if self._stored[w_id] > came[w_id] - logged[w_id, ChangeKind.ADDED]
-        ]
-        upserted = logged.total()
-        if smaller:
-            self._log_departures(sets, smaller)
-            logged = self._logged(before)
-        if all_new:
-            session.execute(sql.insert(session.dialect))
-        elif upserted:
-            session.execute(sql.upsert(session.dialect), before)
-        if logged.total() > upserted:
+            session.stage("arriving", in_key_order(arriving))
+            session.execute(sql.log_arrivals(session.dialect, all_new=not known))
+        if len(departed):
+            self._log_departures(sets, departed)
+        logged = self._logged(before) if known else _all_added(arriving)
+        if len(arriving):
+            upsert = sql.upsert if known else sql.insert
+            session.execute(upsert(session.dialect))
+        if len(departed):
             session.execute(sql.DELETE_DEPARTED)
         return logged
 
     def _log_departures(
         self,
         sets: Mapping[str, ContactSet[Contact]],
-        smaller: Iterable[str],
+        departed: pa.Table,
     ) -> None:
         """Log who is gone, unless so many are that the gateway is not to be believed yet."""
         session = self._session
-        session.execute("DELETE FROM arrived")
-        self._stage_arrived(smaller)
-        session.execute(sql.FIND_DEPARTED)
+        session.stage("departing", departed)
         unreadable = [
-            {"w_id": w_id, "user_name": rejected.user_name, "kind": rejected.kind.value}
-            for w_id in smaller
+            {
+                "w_id": w_id,
+                "user_name": rejected.user_name and storable(rejected.user_name, session.dialect),
+                "kind": rejected.kind.value,
+            }
+            for w_id in sets
             for rejected in sets[w_id].rejected
         ]
         if unreadable:
@@ -291,3 +286,9 @@ class _Merge:
         """Count the changes since a line of the log, by wId and kind of change."""
         rows = self._session.rows(sql.COUNT_LOGGED, before)
         return Counter({(w_id, change): count for w_id, change, count in rows})
+
+
+def _all_added(arriving: pa.Table) -> Counter[tuple[str, str]]:
+    """Count the contacts of each wId, which are all new."""
+    counted = arriving["w_id"].value_counts().to_pylist()
+    return Counter({(each["values"], ChangeKind.ADDED.value): each["counts"] for each in counted})

@@ -12,6 +12,8 @@ from wxcontacts_async.store.errors import StoreBusyError, StoreConnectionError, 
 
 ROWS_A_PAGE = 10_000
 
+_MOST_ROWS = 1_000_000_000
+
 _LOCK_NOT_AVAILABLE = "55P03"
 _DATA_EXCEPTION = "22"
 _LOCKED = "database is locked"
@@ -62,9 +64,9 @@ class Session:
     def _prepare(self) -> None:
         milliseconds = max(1, int(self._busy_timeout * 1000))
         if self._is_sqlite:
-            # A column's type is read off its first values: let these be all of a page.
-            pages = {"adbc.sqlite.query.batch_rows": str(2 * ROWS_A_PAGE)}
-            self._cursor.adbc_statement.set_options(**pages)
+            # A column's type is read off the first values of an answer: let that be all of it.
+            answers = {"adbc.sqlite.query.batch_rows": str(_MOST_ROWS)}
+            self._cursor.adbc_statement.set_options(**answers)
             self.rows(f"PRAGMA busy_timeout = {milliseconds}")
         else:
             self.execute(f"SET lock_timeout = {milliseconds}")
@@ -81,14 +83,14 @@ class Session:
             self._cursor.execute(statement, parameters or None)
 
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """Return the rows of an answer of at most a page."""
+        """Return the rows of an answer."""
         with self._told_errors():
             self._cursor.execute(query, parameters or None)
             rows: list[tuple[Any, ...]] = self._cursor.fetchall()
             return rows
 
     def table(self, query: str, *parameters: object) -> pa.Table:
-        """Return an answer of at most a page as a table."""
+        """Return an answer as a table."""
         with self._told_errors():
             self._cursor.execute(query, parameters or None)
             return self._cursor.fetch_arrow_table()

@@ -20,16 +20,19 @@ _NUL, _REPLACEMENT = "\0", "\N{REPLACEMENT CHARACTER}"
 
 
 def stageable(contact_sets: Iterable[ContactSet[Contact]], dialect: Dialect) -> pa.Table:
-    """Make one table of the sets, with a column `at`, in the order of the primary key.
+    """Make one table of the sets, with a column `at`.
 
     Raises:
         StoreError: A wId or `userName` is too long for a key.
         InvalidArgumentError: A value is beyond what a column can hold.
 
     """
-    table = pa.concat_tables([_stageable(contacts, dialect) for contacts in contact_sets])
-    # So that they go into the tree from left to right.
-    return table.sort_by([("w_id", "ascending"), ("user_name", "ascending")])
+    return pa.concat_tables([_stageable(contacts, dialect) for contacts in contact_sets])
+
+
+def in_key_order(contacts: pa.Table) -> pa.Table:
+    """Sort contacts, so that they go into the tree of the primary key from left to right."""
+    return contacts.sort_by([("w_id", "ascending"), ("user_name", "ascending")])
 
 
 def _stageable(contacts: ContactSet[Contact], dialect: Dialect) -> pa.Table:

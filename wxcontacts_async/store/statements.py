@@ -15,13 +15,12 @@ KNOWN = """
 COUNT_STORED = """
     SELECT w_id, count(*) FROM contacts WHERE w_id IN (SELECT w_id FROM arrived) GROUP BY w_id"""
 
+STORED = f"""
+    SELECT {", ".join(("w_id", "user_name", *VALUES))} FROM contacts
+    WHERE w_id IN (SELECT w_id FROM arrived)"""
+
 COUNT_LOGGED = """
     SELECT w_id, change, count(*) FROM contact_changes WHERE id > $1 GROUP BY w_id, change"""
-
-FIND_DEPARTED = """
-    INSERT INTO departing (w_id, user_name)
-    SELECT w_id, user_name FROM contacts WHERE w_id IN (SELECT w_id FROM arrived)
-    EXCEPT SELECT w_id, user_name FROM arriving"""
 
 # A contact that came but could not be decoded is not gone; one without a name may be anyone.
 KEEP_UNREADABLE = """
@@ -85,11 +84,10 @@ def insert(dialect: Dialect) -> str:
 
 
 def upsert(dialect: Dialect) -> str:
-    """Take over the contacts that arrived and were logged after line $1."""
+    """Take over the contacts that arrived, new ones and others."""
     values = ", ".join(f"{name} = excluded.{name}" for name in VALUES)
     return f"""{insert(dialect)}
-        WHERE (w_id, user_name) IN (SELECT w_id, user_name FROM contact_changes WHERE id > $1)
-        ON CONFLICT (w_id, user_name) DO UPDATE
+        WHERE true ON CONFLICT (w_id, user_name) DO UPDATE
         SET {values}, last_changed = excluded.last_changed"""
 
 
