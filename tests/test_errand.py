@@ -49,21 +49,30 @@ async def test_who_is_cancelled_waits_until_the_call_has_ended() -> None:
         tasks.cancel_scope.cancel()
         threading.Timer(0.1, call.go_on.set).start()
     assert call.has_ended
-    assert not errand.is_abandoned
+    assert errand.result == "done"
 
 
 async def test_who_is_cancelled_does_not_wait_for_ever() -> None:
     call = Call()
-    errand = Errand(call, patience=0.1)
+    discarded: list[str] = []
+    is_discarded = threading.Event()
+
+    def discard(result: str) -> None:
+        discarded.append(result)
+        is_discarded.set()
+
+    errand = Errand(call, patience=0.1, discard=discard)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(errand.run, CapacityLimiter(1))
         await begun(call)
         cancelled_at = monotonic()
         tasks.cancel_scope.cancel()
     assert 0.1 <= monotonic() - cancelled_at < _LONG
-    assert errand.is_abandoned
     assert not call.has_ended
     call.go_on.set()
+    await to_thread.run_sync(is_discarded.wait, _LONG)
+    assert discarded == ["done"]
+    assert errand.result is None
 
 
 async def test_what_is_cancelled_before_it_begins_is_not_begun() -> None:
@@ -78,5 +87,5 @@ async def test_what_is_cancelled_before_it_begins_is_not_begun() -> None:
             await errand.run(limiter)
         assert monotonic() - cancelled_at < _LONG
         call.go_on.set()
-    assert not errand.is_abandoned
+    assert not errand.is_begun
     assert not other.begun.is_set()

@@ -155,8 +155,18 @@ async def test_tables_are_not_made_while_another_one_writes(database_url: str) -
             assert not made.is_set()
 
 
-async def test_other_locks_of_postgresql_are_not_taken_for_ours(postgresql_url: str) -> None:
+async def test_who_writes_to_other_tables_of_postgresql_is_not_waited_for(
+    postgresql_url: str,
+) -> None:
     async with scene(postgresql_url, busy_timeout=0.1) as it:
-        elsewhere = postgresql_url.replace("search_path%3D", "search_path%3Dpublic%2C")
-        with writing(elsewhere):
+        with writing(re.sub(r"search_path%3D\w+", "search_path%3Dpublic", postgresql_url)):
+            await it.synced(friends("a"))
+
+
+async def test_who_finds_the_same_tables_another_way_is_waited_for(postgresql_url: str) -> None:
+    async with scene(postgresql_url, busy_timeout=0.1) as it:
+        with (
+            writing(postgresql_url.replace("search_path%3D", "search_path%3Dpublic%2C")),
+            pytest.raises(StoreBusyError, match="'wxcontacts_async'"),
+        ):
             await it.synced(friends("a"))

@@ -9,7 +9,7 @@ from wxcontacts_async import Gateway, InitializationWait
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.database import GivenDatabase
 from wxcontacts_async.cli.fetch import FetchEnd
-from wxcontacts_async.cli.running import run_to_end
+from wxcontacts_async.cli.running import End, run_to_end
 from wxcontacts_async.cli.summary import say_early_end, show_numbers
 from wxcontacts_async.cli.sync import SyncCounts, SyncJob, run_sync, say_missing
 from wxcontacts_async.store import ChangeKind, ContactChange, Synced
@@ -66,7 +66,12 @@ def run_demo(
     end = run_sync(job, second, console)
     if not _is_as_meant(end):
         return _said_early_end(end, job, console)
-    _show_second(second, _some_changes(database, began), tables)
+    changes: list[ContactChange] = []
+    reading = _read_some_changes(database, began, changes)
+    if reading.exit_code:
+        say_early_end(reading, console)
+        return reading.exit_code
+    _show_second(second, changes, tables)
     console.say(
         f"The contacts are in {database.name}. "
         f"Try: wxcontacts changes --store {database.name} --since 1m",
@@ -117,15 +122,19 @@ def _show_second(
     console.print(table)
 
 
-def _some_changes(database: GivenDatabase, since: datetime) -> list[ContactChange]:
-    """Return some changes of each kind; all of these people are invented."""
-    some: dict[ChangeKind, list[ContactChange]] = {kind: [] for kind in ChangeKind}
+def _read_some_changes(
+    database: GivenDatabase,
+    since: datetime,
+    into: list[ContactChange],
+) -> End:
+    """Read some changes of each kind; all of these people are invented."""
 
     async def read() -> None:
+        some: dict[ChangeKind, list[ContactChange]] = {kind: [] for kind in ChangeKind}
         async with database.opened() as store:
             async for change in store.changes(since=since):
                 if len(some[change.change]) < _SHOWN:
                     some[change.change].append(change)
+        into.extend(change for changes in some.values() for change in changes)
 
-    run_to_end(read)
-    return [change for changes in some.values() for change in changes]
+    return run_to_end(read)

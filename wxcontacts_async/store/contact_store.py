@@ -1,7 +1,7 @@
 """The store: a database that is kept in step with what gateways answer."""
 
 from collections.abc import AsyncIterator, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -87,14 +87,15 @@ class ContactStore:
         if self._is_open:
             msg = "the store is open already"
             raise StoreError(msg)
+        self._is_open = True
         try:
             await self._database.open()
         except BaseException:
             # Cancelled just as the connection was made, nobody else would close it.
             with CancelScope(shield=True):
                 await self._database.close()
+            self._is_open = False
             raise
-        self._is_open = True
         return self
 
     async def __aexit__(
@@ -199,6 +200,12 @@ class ContactStore:
         if since is not None and (not isinstance(since, datetime) or since.utcoffset() is None):
             msg = "since must be an aware datetime"
             raise InvalidArgumentError(msg)
+        if since is not None:
+            try:
+                since = since.astimezone(UTC)
+            except OverflowError:
+                msg = "since must be a time from year 1 to 9999 in UTC"
+                raise InvalidArgumentError(msg) from None
         if w_id is not None:
             check_w_id(w_id)
         self._check_open()
@@ -210,7 +217,7 @@ class ContactStore:
         w_id: str | None,
     ) -> AsyncIterator[ContactChange]:
         line = 0
-        if since is not None:
+        if since is not None and w_id is None:
             # So that the log need not be read from its beginning.
             line = await self._run(partial(reading.first_change_since, since=since)) - 1
         while found := await self._run(

@@ -2,7 +2,8 @@
 
 import random
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
+from typing import Generic
 
 from anyio import CapacityLimiter, Lock, current_time, sleep
 
@@ -28,6 +29,7 @@ class Database:
     """
 
     def __init__(self, address: Address, *, busy_timeout: float, reconnect_timeout: float) -> None:
+        self.dialect = address.dialect
         self._address = address
         self._busy_timeout = busy_timeout
         self._reconnect_timeout = reconnect_timeout
@@ -45,16 +47,17 @@ class Database:
         # One at a time, in the order in which they ask; of the event loop that it is opened in.
         self._turn = Lock()
         self._thread = CapacityLimiter(1)
+        self._is_closed = False
         async with self._turn:
-            self._is_closed = False
-            await self._in_thread(self._connect)
+            await self._attempt(lambda _: None)
 
     async def close(self) -> None:
         """Close the connection, once what is running has ended."""
         self._is_closed = True
         async with self._turn:
-            if self._session is not None:
-                await self._in_thread(self._drop_session)
+            session, self._session = self._session, None
+            if session is not None:
+                await Errand(session.close, patience=_PATIENCE).run(self._thread)
 
     async def run(self, work: Callable[[Session], ResultT]) -> ResultT:
         """Run some work with the connection; if it is lost, connect and run it again.
@@ -73,9 +76,11 @@ class Database:
         async with self._turn:
             failures, lost_at = 0, 0.0
             while True:
-                self._check_open()
+                if self._is_closed:
+                    msg = "the store was left while it was used"
+                    raise StoreError(msg)
                 try:
-                    return await self._in_thread(partial(self._work, work))
+                    return await self._attempt(work)
                 except StoreConnectionError:
                     failures += 1
                     lost_at = lost_at or current_time()
@@ -84,48 +89,67 @@ class Database:
                         raise
                 await sleep(delay)
 
-    def _check_open(self) -> None:
-        if self._is_closed:
-            msg = "the store was left while it was used"
-            raise StoreError(msg)
-
-    async def _in_thread(self, work: Callable[[], ResultT]) -> ResultT:
-        errand = Errand(work, patience=_PATIENCE)
+    async def _attempt(self, work: Callable[[Session], ResultT]) -> ResultT:
+        """Run some work once, in the thread. The connection is the thread's for that time."""
+        session, self._session = self._session, None
+        errand = Errand(
+            lambda: self._in_thread(session, work),
+            patience=_PATIENCE,
+            discard=_Attempt.discard,
+        )
         try:
-            return await errand.run(self._thread)
+            attempt = await errand.run(self._thread)
         finally:
-            if errand.is_abandoned:
-                self._session = None  # the thread that hangs has it, and drops it when it ends
+            if errand.result is not None:
+                self._session = errand.result.session
+            elif not errand.is_begun:
+                self._session = session
+        if attempt.error is not None:
+            raise attempt.error
+        return attempt.value  # type: ignore[return-value]  # there is one where there is no error
 
-    def _connect(self) -> Session:
+    def _in_thread(
+        self,
+        session: Session | None,
+        work: Callable[[Session], ResultT],
+    ) -> "_Attempt[ResultT]":
+        try:
+            session = session or self._connected()
+        except Exception as error:  # noqa: BLE001  # it is raised by whoever waits
+            return _Attempt(None, error=error)
+        try:
+            return _Attempt(session, _used(session, work))
+        except StoreConnectionError as error:
+            session.close()
+            return _Attempt(None, error=error)
+        except Exception as error:  # noqa: BLE001  # it is raised by whoever waits
+            return _Attempt(session, error=error)
+
+    def _connected(self) -> Session:
         session = Session(self._address, self._busy_timeout)
         try:
-            _use(session, prepare)
-            self._check_open()  # the store may have been left by whoever waited for this
+            _used(session, prepare)
         except BaseException:
             session.close()
             raise
-        self._session = session
         return session
 
-    def _work(self, work: Callable[[Session], ResultT]) -> ResultT:
-        session = self._session or self._connect()
-        try:
-            return _use(session, work)
-        except StoreConnectionError:
-            self._session = None
-            raise
-        finally:
-            if self._session is not session:  # it is lost, or was abandoned meanwhile
-                session.close()
 
-    def _drop_session(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            session.close()
+@dataclass(frozen=True)
+class _Attempt(Generic[ResultT]):
+    """What became of some work, and the connection, unless that is lost."""
+
+    session: Session | None
+    value: ResultT | None = None
+    error: Exception | None = None
+
+    def discard(self) -> None:
+        """Close the connection, which nobody waits for any more."""
+        if self.session is not None:
+            self.session.close()
 
 
-def _use(session: Session, work: Callable[[Session], ResultT]) -> ResultT:
+def _used(session: Session, work: Callable[[Session], ResultT]) -> ResultT:
     """Run some work; what it raises because the connection is lost is a StoreConnectionError."""
     try:
         return work(session)

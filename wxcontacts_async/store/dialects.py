@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from wxcontacts_async.errors import InvalidArgumentError
 
@@ -20,6 +20,18 @@ _UNREADABLE = (
     "url must be postgresql://USER@HOST:PORT/DATABASE, "
     "in which all but letters and digits of a name or password is percent-encoded"
 )
+
+# Settings of libpq that are as good as a password.
+_SECRET = re.compile("password|secret")
+# So that a server that is silent, or a network that is gone, is noticed within a minute. See
+# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS.
+_CONNECTING = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
 
 
 @dataclass(frozen=True)
@@ -89,12 +101,15 @@ POSTGRESQL = Dialect(
     json_object="json_build_object",
     serial="BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
     clustered="",
-    begin="BEGIN",
+    begin="BEGIN ISOLATION LEVEL READ COMMITTED",
     begin_reading="BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
     temporary=" ON COMMIT DELETE ROWS",
     # Not to_regclass, which may not see what another one made since the transaction began.
     find_table="SELECT count(*) FROM pg_class WHERE relname = '{}' AND pg_table_is_visible(oid)",
     prepare=(
+        # What a role, a database or the environment may have set otherwise.
+        "SET client_encoding = 'UTF8'",
+        "SET datestyle = 'ISO, YMD'",
         "SET TIME ZONE 'UTC'",
         "SET client_min_messages = warning",
         # Batches are small and what they are joined with has an index. As nothing is known of a
@@ -134,8 +149,9 @@ def read_address(url: object) -> Address:
 
     """
     if isinstance(url, str) and "\0" not in url:
-        if url.startswith(_SQLITE) and url != _SQLITE:
-            return _sqlite(Path(url.removeprefix(_SQLITE)))
+        path = url.removeprefix(_SQLITE)
+        if path not in {url, "", ":memory:"}:
+            return _sqlite(Path(path))
         if url.startswith(_POSTGRESQL):
             return _postgresql(url)
     msg = "url must be sqlite:///PATH or postgresql://USER@HOST/DATABASE"
@@ -176,13 +192,15 @@ def _postgresql(url: str) -> Address:
         raise InvalidArgumentError(_UNREADABLE)
     # Its query is not shown: it may hold a password, too.
     shown = urlunsplit((parts.scheme, f"{user.partition(':')[0]}{at}{host}", parts.path, "", ""))
-    settings = parse_qs(parts.query)
-    written = [password, *settings.get("password", ()), *settings.get("sslpassword", ())]
+    settings = dict(setting.split("=", 1) for setting in parts.query.split("&") if setting)
+    written = [password, *(value for name, value in settings.items() if _SECRET.search(name))]
     secrets = {form for word in written if word for form in (word, quote(word), unquote(word))}
+    more = [f"{name}={value}" for name, value in _CONNECTING.items() if name not in settings]
+    complete = f"{url}{'&' if '?' in url else '?'}{'&'.join(more)}"
 
     def connect() -> Any:  # noqa: ANN401  # ADBC has no types
         from adbc_driver_postgresql import dbapi  # noqa: PLC0415
 
-        return dbapi.connect(url, autocommit=True)
+        return dbapi.connect(complete, autocommit=True)
 
     return Address(POSTGRESQL, shown, tuple(sorted(secrets, key=len, reverse=True)), connect)

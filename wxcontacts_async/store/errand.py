@@ -17,21 +17,32 @@ class Errand(Generic[ResultT]):
     Arguments:
         work: The blocking call.
         patience: Seconds that a cancelled caller waits for it to end.
+        discard: Called, in the thread, with what the call returns when nobody waits any more.
 
     Attributes:
-        is_abandoned: Whether it still runs, with nobody waiting for it.
+        is_begun: Whether the call was begun. One that is revoked before never is.
+        result: What it returned, also to a caller who was cancelled but waited for its end;
+            None before, and if it raised or was abandoned.
 
     """
 
-    def __init__(self, work: Callable[[], ResultT], *, patience: float) -> None:
-        self.is_abandoned = False
+    def __init__(
+        self,
+        work: Callable[[], ResultT],
+        *,
+        patience: float,
+        discard: Callable[[ResultT], None] = lambda _: None,
+    ) -> None:
+        self.is_begun = False
+        self.result: ResultT | None = None
         self._work = work
         self._patience = patience
+        self._discard = discard
         self._ended = Event()
         self._loop = asyncio.get_running_loop()
-        # Both change under the lock: a call that was revoked is not begun any more.
+        # What both threads read and write, they do under the lock.
         self._lock = Lock()
-        self._is_begun = self._is_revoked = False
+        self._is_revoked = self._is_abandoned = self._is_done = False
 
     async def run(self, limiter: CapacityLimiter) -> ResultT:
         """Run it. Cancelled, it returns when the call has ended, or when patience has."""
@@ -39,11 +50,12 @@ class Errand(Generic[ResultT]):
             return await to_thread.run_sync(self._run, abandon_on_cancel=True, limiter=limiter)
         except get_cancelled_exc_class():
             with self._lock:
-                self._is_revoked = not self._is_begun
+                self._is_revoked = not self.is_begun
             if not self._is_revoked:
                 with move_on_after(self._patience, shield=True):
                     await self._ended.wait()
-                self.is_abandoned = not self._ended.is_set()
+                with self._lock:
+                    self._is_abandoned = not self._is_done
             raise
 
     def _run(self) -> ResultT:
@@ -51,9 +63,17 @@ class Errand(Generic[ResultT]):
             if self._is_revoked:
                 msg = "revoked"
                 raise RuntimeError(msg)  # which nobody sees
-            self._is_begun = True
+            self.is_begun = True
+        result = None
         try:
-            return self._work()
+            result = self._work()
+            return result
         finally:
+            with self._lock:
+                self._is_done = True
+                if not self._is_abandoned:
+                    self.result = result
+            if self._is_abandoned and result is not None:
+                self._discard(result)
             with suppress(RuntimeError):  # the loop may be closed by then
                 self._loop.call_soon_threadsafe(self._ended.set)

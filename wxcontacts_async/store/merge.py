@@ -169,6 +169,8 @@ class _Merge:
                 merged_at = self._known.get(w_id, _Known()).merged_at
                 if merged_at is None or not fetched_at <= merged_at < fetched_at + _CLOCKS_DIFFER:
                     sets[w_id] = outcome.contacts
+                elif merged_at != fetched_at:
+                    self._batch.settled[asked] = Settled()  # not what a lost transaction said
         return sets
 
     def _merge_sets(

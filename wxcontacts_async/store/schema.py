@@ -63,7 +63,8 @@ MIGRATIONS = (
             after {json},
             at {timestamp} NOT NULL
         )""",
-        "CREATE INDEX contacts_by_user_name ON contacts (user_name)",
+        # With the wId, or PostgreSQL would look for a contact of one instance among those of all.
+        "CREATE INDEX contacts_by_user_name ON contacts (user_name, w_id)",
         "CREATE INDEX contact_changes_by_time ON contact_changes (at)",
     ),
     (
@@ -112,7 +113,12 @@ _STAGING = (
         kind TEXT NOT NULL
     ){temporary}""",
     # Contacts that are there and did not arrive.
-    "CREATE TEMPORARY TABLE departing (w_id TEXT NOT NULL, user_name TEXT NOT NULL){temporary}",
+    """
+    CREATE TEMPORARY TABLE departing (
+        w_id TEXT NOT NULL,
+        user_name TEXT NOT NULL,
+        PRIMARY KEY (w_id, user_name)
+    ){clustered}{temporary}""",
     # How instances ended.
     f"CREATE TEMPORARY TABLE settled ({_OUTCOME}){{temporary}}",
 )

@@ -18,12 +18,17 @@ _LOCK_NOT_AVAILABLE = "55P03"
 _DATA_EXCEPTION = "22"
 _LOCKED = "database is locked"
 _WRITERS = 20571  # tells our advisory locks from others'
-_LOCK = f"SELECT pg_advisory_xact_lock({_WRITERS}, hashtext(current_schema()))"
+# By the schema that the tables are in, which need not be the first that this user looks into.
+_TABLES = """hashtext(coalesce(
+    (SELECT relnamespace::text FROM pg_class
+        WHERE relname = 'wxcontacts_schema' AND pg_table_is_visible(oid)),
+    current_schema()::text, ''))"""
+_LOCK = f"SELECT pg_advisory_xact_lock({_WRITERS}, {_TABLES})"
 _HOLDER = f"""
     SELECT activity.pid, activity.application_name, host(activity.client_addr)
     FROM pg_locks JOIN pg_stat_activity activity USING (pid)
     WHERE locktype = 'advisory' AND classid = {_WRITERS} AND granted
-        AND objid::bigint = hashtext(current_schema())::bigint & 4294967295
+        AND objid::bigint = {_TABLES}::bigint & 4294967295
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     LIMIT 1"""
 # What reading an answer raises, besides ADBC's own errors, for want of memory or a connection.

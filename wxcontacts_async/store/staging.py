@@ -92,7 +92,7 @@ def storable(text: str, dialect: Dialect) -> str:
 
 def written_time(time: datetime) -> str:
     """Write a time as SQLite's own functions do, in UTC; PostgreSQL reads that, too."""
-    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def read_time(written: str) -> datetime:

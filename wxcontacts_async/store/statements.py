@@ -3,12 +3,12 @@
 from wxcontacts_async.store.dialects import Dialect
 from wxcontacts_async.store.schema import OUTCOME_COLUMNS, VALUES
 
-# What is known of the instances of a batch: when its last set was fetched, what it lacked, and how
+# What is known of the instances of a batch: when its last set was fetched (what is suspected is of
+# the last one, as the next one clears it), what it lacked, and how
 # many contacts there have been since a set of that digest was merged.
 KNOWN = """
     SELECT w_id,
-        CAST(CASE WHEN suspected_at > synced_at OR synced_at IS NULL
-            THEN suspected_at ELSE synced_at END AS TEXT),
+        CAST(coalesce(suspected_at, synced_at) AS TEXT),
         suspected_digest, contacts, digest
     FROM instances WHERE w_id IN (SELECT w_id FROM arrived)"""
 
@@ -113,7 +113,8 @@ def settle(dialect: Dialect) -> str:
     )
     return f"""
         INSERT INTO instances ({names}) SELECT {arrived} FROM settled WHERE true
-        ON CONFLICT (w_id) DO UPDATE SET {taken}, {kept}, {suspected}"""
+        ON CONFLICT (w_id) DO UPDATE SET {taken}, {kept}, {suspected}
+        WHERE excluded.contacts IS NOT NULL OR excluded.tried_at >= instances.tried_at"""
 
 
 def _object(table: str, dialect: Dialect) -> str:

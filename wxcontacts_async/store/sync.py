@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from anyio import Event, create_task_group, current_time
+from anyio import CancelScope, Event, create_task_group, current_time
 from anyio.abc import TaskGroup
 
 from wxcontacts_async.errors import WxContactsError, own_error
@@ -14,7 +14,7 @@ from wxcontacts_async.store.database import Database
 from wxcontacts_async.store.errors import StoreBusyError, StoreConnectionError, StoreError
 from wxcontacts_async.store.merge import Batch, merge
 from wxcontacts_async.store.records import Synced
-from wxcontacts_async.store.staging import is_key
+from wxcontacts_async.store.staging import is_key, storable
 from wxcontacts_async.stream import OutcomeStream
 
 SyncResult: TypeAlias = Synced | Failed  # `type` needs Python 3.12
@@ -41,8 +41,9 @@ class SyncStream:
         self._database = database
         self._max_shrink = max_shrink
         self._tasks: TaskGroup | None = None
+        self._gathering = CancelScope()
         self._is_open = False
-        # Outcomes that are to be written next, by wId, and when each came; and their contacts.
+        # Outcomes to be written next, by wId as the database has it, and when each came.
         self._gathered: _Gathered = {}
         self._contacts = 0
         self._all_fetched = False
@@ -100,8 +101,7 @@ class SyncStream:
                 raise StoreError(msg)
             if self._all_written:
                 if self._error is not None:
-                    error, self._error = self._error, None
-                    raise error
+                    raise self._error
                 raise StopAsyncIteration
             if self._written.is_set():
                 self._written = Event()
@@ -114,26 +114,31 @@ class SyncStream:
     async def _gather(self) -> None:
         """Take what is fetched, until there is enough for a batch."""
         try:
-            async with self._outcomes as outcomes:
-                async for outcome in outcomes:
-                    while self._is_too_much(outcome):
-                        self._room = Event()
-                        await self._room.wait()
-                    self._gathered[outcome.w_id] = outcome, current_time()
-                    self._contacts += _size(outcome)
-                    self._fetched.set()
-                    del outcome  # or it would stay for as long as the next one takes
+            # Cancelled when nothing can be written any more.
+            with self._gathering:
+                async with self._outcomes as outcomes:
+                    async for outcome in outcomes:
+                        while self._is_too_much(outcome):
+                            self._room = Event()
+                            await self._room.wait()
+                        self._gathered[self._key(outcome)] = outcome, current_time()
+                        self._contacts += _size(outcome)
+                        self._fetched.set()
+                        del outcome  # or it would stay for as long as the next one takes
         except Exception as error:  # noqa: BLE001  # it is the reader's
-            self._error = error
+            self._error = self._error or error
         self._all_fetched = True
         self._fetched.set()
+
+    def _key(self, outcome: Fetched[Any] | Failed) -> str:
+        return storable(outcome.w_id, self._database.dialect)
 
     def _is_too_much(self, outcome: Fetched[Any] | Failed) -> bool:
         return (
             len(self._gathered) >= _INSTANCES_A_BATCH
             or (self._contacts > 0 and self._contacts + _size(outcome) > _CONTACTS_A_BATCH)
             # A wId that was asked for twice is merged twice, one after the other.
-            or outcome.w_id in self._gathered
+            or self._key(outcome) in self._gathered
         )
 
     async def _write(self) -> None:
@@ -159,6 +164,7 @@ class SyncStream:
                 del gathered, results
         except Exception as error:  # noqa: BLE001  # it is the reader's
             self._error = error
+            self._gathering.cancel()
         self._all_written = True
         self._written.set()
 
@@ -169,7 +175,7 @@ class SyncStream:
         of them is never another's failure.
         """
         batch = Batch(
-            {w_id: outcome for w_id, (outcome, _) in gathered.items() if is_key(w_id)},
+            {outcome.w_id: outcome for outcome, _ in gathered.values() if is_key(outcome.w_id)},
             datetime.now(UTC),
         )
         try:
@@ -183,10 +189,10 @@ class SyncStream:
                 if isinstance(outcome, Failed):
                     raise  # not even that can be written down
                 failed = _failed(outcome, own_error(error))
-                await self._merge({outcome.w_id: (failed, came_at)}, results)
+                await self._merge({self._key(failed): (failed, came_at)}, results)
                 return
-            for w_id in list(gathered):
-                await self._merge({w_id: gathered.pop(w_id)}, results)
+            for key in list(gathered):
+                await self._merge({key: gathered.pop(key)}, results)
             return
         results += [_result(batch, outcome, came_at) for outcome, came_at in gathered.values()]
 
