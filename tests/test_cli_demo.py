@@ -14,6 +14,8 @@ import pytest
 
 from tests.test_cli_process import SECONDS, end, read_until, start
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(scope="module", autouse=True)
 def whole_demo(

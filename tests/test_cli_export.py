@@ -14,6 +14,8 @@ from pyarrow import parquet
 from tests.recording_server import recording, reply_with
 from tests.test_cli_process import SECONDS, Ended, run, start
 
+pytestmark = pytest.mark.processes
+
 _NAMES = [f"wxid_{number}" for number in range(2_000)]
 
 

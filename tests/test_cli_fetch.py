@@ -15,6 +15,8 @@ from tests.recording_server import recording
 from tests.test_cli_process import emulator, end, run, start
 from wxcontacts_async.emulator import GatewayEmulator, Population
 
+pytestmark = pytest.mark.processes
+
 _SEED = 3
 _INSTANCES = 12
 _W_IDS = GatewayEmulator(_INSTANCES, seed=_SEED).w_ids

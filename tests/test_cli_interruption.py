@@ -12,10 +12,12 @@ import pytest
 from tests.test_cli_process import SECONDS, emulator, end, read_until, start
 from wxcontacts_async.emulator import GatewayEmulator
 
+pytestmark = pytest.mark.processes
+
 _INSTANCES = 30
 _CONTACTS = 800  # some hundred kilobytes, more than a pipe holds
 _W_IDS = GatewayEmulator(_INSTANCES).w_ids
-_SOON = 1.5  # a second, and what a busy machine needs
+_SOON = 4.0  # a second, and what a busy machine needs
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ import pytest
 from tests.test_cli_process import COMMAND, ENVIRONMENT, SECONDS, emulator, run
 from wxcontacts_async.emulator import GatewayEmulator
 
+pytestmark = pytest.mark.processes
+
 _W_IDS = GatewayEmulator(6).w_ids
 _INITIALIZING = ("--instances", "6", "--initializing", "0.5", "--contacts", "20")
 

@@ -18,6 +18,8 @@ from tests.recording_server import recording, reply_with
 from tests.test_cli_process import SECONDS, Ended, emulator, end, read_until, run, start
 from wxcontacts_async.emulator import GatewayEmulator
 
+pytestmark = pytest.mark.processes
+
 _INSTANCES = 12
 _CONTACTS = 60
 _W_IDS = GatewayEmulator(_INSTANCES).w_ids

@@ -14,6 +14,8 @@ import pytest
 from tests.recording_server import RecordingServer, recording, reply_with
 from tests.test_cli_process import SECONDS, end, read_until, run, start
 
+pytestmark = pytest.mark.processes
+
 
 @contextmanager
 def _watching(
