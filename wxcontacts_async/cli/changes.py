@@ -40,7 +40,7 @@ def run_changes(
         async with database.opened() as store:
             await write_changes(store.changes(since=since, w_id=w_id), file)
 
-    return run_to_end(work, files=[file], waits_for=database.name)
+    return run_to_end(work, files=[file])
 
 
 async def write_changes(changes: AsyncIterable[ContactChange], file: LineFile) -> None:

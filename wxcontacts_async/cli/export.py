@@ -57,22 +57,20 @@ def run_export(
     counts = ExportCounts()
     if written_as not in _LINES:
         path = _parquet_path(output, database)
-        end = run_to_end(
-            lambda: _write_parquet(database, path, w_ids, counts), waits_for=database.name
-        )
+        end = run_to_end(lambda: _write_parquet(database, path, w_ids, counts))
         return end, counts
     file = LineFile(output, _OPTION)
     database.must_not_be(file.status, _OPTION)
-    file.empty()
     header, lines = _LINES[written_as]
 
     async def work() -> None:
         async with database.opened() as store, aclosing(_loaded(store, w_ids, counts)) as loaded:
+            file.empty()  # not before the database is there
             await file.write([header])
             async for contacts in loaded:
                 await file.write(lines(contacts))
 
-    return run_to_end(work, files=[file], waits_for=database.name), counts
+    return run_to_end(work, files=[file]), counts
 
 
 def _parquet_path(output: str, database: GivenDatabase) -> Path:

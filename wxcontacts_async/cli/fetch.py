@@ -76,8 +76,6 @@ def run_counted(
     counts: FetchCounts,
     console: HumanConsole,
     files: Collection[LineFile],
-    *,
-    waits_for: str | None = None,
 ) -> FetchEnd:
     """Run what counts and writes to files, and show progress meanwhile; see `run_to_end`."""
     # Two that draw on one terminal would spoil each other.
@@ -86,7 +84,6 @@ def run_counted(
         work,
         files=files,
         beside=lambda: show_progress(counts, console, redrawn=redrawn),
-        waits_for=waits_for,
     )
     counts.end()
     return FetchEnd(end.stopped_by, end.error, counts)

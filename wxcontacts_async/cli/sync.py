@@ -81,9 +81,7 @@ class SyncCounts(FetchCounts):
 def run_sync(job: SyncJob, counts: SyncCounts, console: HumanConsole) -> FetchEnd:
     """Sync and show progress until all is done, a signal comes or the database is lost."""
     files = [] if job.failures_file is None else [job.failures_file]
-    return run_counted(
-        lambda: _sync(job, counts), counts, console, files, waits_for=job.database.name
-    )
+    return run_counted(lambda: _sync(job, counts), counts, console, files)
 
 
 async def _sync(job: SyncJob, counts: SyncCounts) -> None:

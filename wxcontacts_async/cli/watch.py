@@ -72,7 +72,6 @@ class Watch:
             self._watch,
             files=[self._job.file],
             beside=self._follow,
-            waits_for=self._job.database.name,
         )
 
     async def _watch(self) -> None:

@@ -15,7 +15,7 @@ from wxcontacts_async.store.schema import prepare
 from wxcontacts_async.store.session import Session
 
 _BACKOFF = RetryPolicy(initial_delay=0.2, max_delay=5.0)
-_PATIENCE = 5.0  # seconds that a cancelled caller waits; a merge takes a tenth of one
+_PATIENCE = 3.0  # seconds that a cancelled caller waits; a merge takes a tenth of one
 
 
 class Database:

@@ -44,7 +44,8 @@ class Synced(msgspec.Struct, frozen=True):
 
     Attributes:
         w_id: The instance.
-        delta_counts: What changed in the database.
+        delta_counts: What changed in the database; nothing if another sync was quicker, so that
+            what is there was fetched later.
         contacts: Its contacts, as fetched.
         seconds: From when it was asked for until it was in the database.
         gateway: The name of its gateway.
