@@ -6,12 +6,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from wxcontacts_async import Contact, ContactSet, Fetched
 from wxcontacts_async.emulator import EmulatedInstance, GatewayEmulator
+from wxcontacts_async.store.dialects import read_address
+from wxcontacts_async.store.merge import Batch, merge
+from wxcontacts_async.store.schema import prepare
+from wxcontacts_async.store.session import Session
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
@@ -41,11 +48,10 @@ def test_the_readme_has_its_blocks() -> None:
     assert len(W_IDS) == 3
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_a_python_block_of_the_readme_runs(block: str, emulator_url: str, folder: Path) -> None:
+def run(block: str, url: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     script = folder / "block.py"
-    script.write_text(block.replace(DEFAULT_URL, emulator_url), encoding="utf-8")
-    ran = subprocess.run(  # noqa: S603  # our own README
+    script.write_text(block.replace(DEFAULT_URL, url), encoding="utf-8")
+    return subprocess.run(  # noqa: S603  # our own README
         [sys.executable, "-W", "error", script],
         cwd=folder,
         capture_output=True,
@@ -53,6 +59,11 @@ def test_a_python_block_of_the_readme_runs(block: str, emulator_url: str, folder
         check=False,
         timeout=30,
     )
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_a_python_block_of_the_readme_runs(block: str, emulator_url: str, folder: Path) -> None:
+    ran = run(block, emulator_url, folder)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout or "print(" not in block
 
@@ -71,8 +82,10 @@ def test_a_python_block_of_the_readme_is_well_typed(block: str, tmp_path: Path) 
     assert checked.returncode == 0, checked.stdout
 
 
-def test_the_questions_of_the_readme_have_answers(folder: Path) -> None:
-    """In a database that a block made, of which some contacts then left."""
+def test_the_questions_of_the_readme_have_answers(emulator_url: str, folder: Path) -> None:
+    """In a database that a block makes, of which some contacts then leave."""
+    (syncs,) = (block for block in BLOCKS if "store.sync(" in block)
+    run(syncs, emulator_url, folder)
     with closing(sqlite3.connect(folder / "contacts.db")) as database:
         database.execute(
             "INSERT INTO contact_changes (w_id, user_name, change, fields, before, at) "
@@ -84,3 +97,22 @@ def test_the_questions_of_the_readme_have_answers(folder: Path) -> None:
     assert {w_id for w_id, _ in by_instance} == set(W_IDS)
     assert on_several
     assert [nick_name for *_, nick_name in left] == ["gone"] * 3
+
+
+def test_the_questions_of_the_readme_have_answers_in_postgresql(postgresql_url: str) -> None:
+    (instead,) = re.findall(r"\(`(now\(\) [^`]*)` in PostgreSQL\)", README)
+    session = Session(read_address(postgresql_url), 10)
+    prepare(session)
+    contacts = ContactSet("w1", friends=(Contact("wxid_1"), Contact("wxid_2", nick_name="gone")))
+    for w_id, kept in (("w1", contacts), ("w2", contacts), ("w1", ContactSet("w1"))):
+        given = msgspec.structs.replace(kept, w_id=w_id, fetched_at=datetime.now(UTC))
+        fetched = Fetched(w_id, "", given, 1, 0.0, 0.0, 0)
+        merge(session, Batch({w_id: fetched}, given.fetched_at), 1.0)
+    by_instance, on_several, left = (
+        session.rows(question.replace("datetime('now', '-7 days')", instead).rstrip(";\n"))
+        for question in QUESTIONS
+    )
+    session.close()
+    assert by_instance == [("w2", 2)]
+    assert on_several == []
+    assert {nick_name for *_, nick_name in left} == {None, "gone"}
