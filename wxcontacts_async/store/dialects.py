@@ -112,9 +112,12 @@ POSTGRESQL = Dialect(
         "SET datestyle = 'ISO, YMD'",
         "SET TIME ZONE 'UTC'",
         "SET client_min_messages = warning",
-        # Batches are small and what they are joined with has an index. As nothing is known of a
-        # temporary table, it would read all of the contacts instead of the batch's.
+        # Batches are small, and what they are joined with has an index. As nothing is known of a
+        # temporary table, it would read all of the contacts instead of the batch's, and compile
+        # itself a program for that.
         "SET enable_hashjoin = off",
+        "SET enable_mergejoin = off",
+        "SET jit = off",
         "SET random_page_cost = 1.1",
     ),
     keeps_nul=False,
