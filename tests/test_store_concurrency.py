@@ -170,3 +170,12 @@ async def test_who_finds_the_same_tables_another_way_is_waited_for(postgresql_ur
             pytest.raises(StoreBusyError, match="'wxcontacts_async'"),
         ):
             await it.synced(friends("a"))
+
+
+async def test_who_began_before_there_were_tables_is_waited_for(postgresql_url: str) -> None:
+    with writing(postgresql_url):
+        session = Session(read_address(postgresql_url), 0.1)
+        session.execute("CREATE TABLE wxcontacts_schema (version BIGINT NOT NULL)")
+        with pytest.raises(StoreBusyError), session.transaction():
+            pass
+        session.close()

@@ -18,11 +18,12 @@ _LOCK_NOT_AVAILABLE = "55P03"
 _DATA_EXCEPTION = "22"
 _LOCKED = "database is locked"
 _WRITERS = 20571  # tells our advisory locks from others'
-# By the schema that the tables are in, which need not be the first that this user looks into.
+# By the schema that the tables are in, which need not be the first that this user looks into; the
+# same whether they are there already or are about to be made.
 _TABLES = """hashtext(coalesce(
     (SELECT relnamespace::text FROM pg_class
         WHERE relname = 'wxcontacts_schema' AND pg_table_is_visible(oid)),
-    current_schema()::text, ''))"""
+    (SELECT oid::text FROM pg_namespace WHERE nspname = current_schema()), ''))"""
 _LOCK = f"SELECT pg_advisory_xact_lock({_WRITERS}, {_TABLES})"
 _HOLDER = f"""
     SELECT activity.pid, activity.application_name, host(activity.client_addr)
