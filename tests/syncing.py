@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from tests.one_call import ONCE
-from wxcontacts_async import Contact, ContactSet, SessionPool
+from wxcontacts_async import Contact, ContactSet, Failed, Fetched, SessionPool
 from wxcontacts_async.emulator import EmulatedInstance, GatewayEmulator, Population
 from wxcontacts_async.store import (
     ChangeKind,
@@ -19,6 +20,9 @@ from wxcontacts_async.store import (
     Synced,
     SyncResult,
 )
+from wxcontacts_async.store.fingerprints import fingerprinted
+from wxcontacts_async.store.merge import Batch, merge
+from wxcontacts_async.store.session import Session
 
 W_ID = "w"
 Versions = dict[str, ContactVersion]  # by user_name
@@ -107,6 +111,22 @@ async def scene(url: str, **options: Any) -> AsyncIterator[Scene]:  # noqa: ANN4
         ContactStore(url, **options) as store,
     ):
         yield Scene(gateway, pool, store)
+
+
+def fetched(contacts: ContactSet[Contact]) -> Fetched[Contact]:
+    return Fetched(contacts.w_id, "", contacts, 1, 0.0, 0.0, 0)
+
+
+async def merged(session: Session, outcome: Fetched[Contact] | Failed, at: datetime) -> Batch:
+    """Merge what came at that time by the clock of whoever fetched it."""
+    arrived = {}
+    if isinstance(outcome, Fetched):
+        contacts = msgspec.structs.replace(outcome.contacts, fetched_at=at)
+        outcome = msgspec.structs.replace(outcome, contacts=contacts)
+        arrived[outcome.w_id] = await fingerprinted(contacts, session.dialect)
+    batch = Batch({outcome.w_id: outcome}, arrived, at)
+    merge(session, batch, 0.5)
+    return batch
 
 
 def friends(*names: str | int, w_id: str = W_ID) -> ContactSet[Contact]:

@@ -9,14 +9,15 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import anyio
 import msgspec
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from wxcontacts_async import Contact, ContactSet, Fetched
+from tests.syncing import fetched, merged
+from wxcontacts_async import Contact, ContactSet
 from wxcontacts_async.emulator import EmulatedInstance, GatewayEmulator
 from wxcontacts_async.store.dialects import read_address
-from wxcontacts_async.store.merge import Batch, merge
 from wxcontacts_async.store.schema import prepare
 from wxcontacts_async.store.session import Session
 
@@ -105,9 +106,8 @@ def test_the_questions_of_the_readme_have_answers_in_postgresql(postgresql_url: 
     prepare(session)
     contacts = ContactSet("w1", friends=(Contact("wxid_1"), Contact("wxid_2", nick_name="gone")))
     for w_id, kept in (("w1", contacts), ("w2", contacts), ("w1", ContactSet("w1"))):
-        given = msgspec.structs.replace(kept, w_id=w_id, fetched_at=datetime.now(UTC))
-        fetched = Fetched(w_id, "", given, 1, 0.0, 0.0, 0)
-        merge(session, Batch({w_id: fetched}, given.fetched_at), 1.0)
+        given = msgspec.structs.replace(kept, w_id=w_id)
+        anyio.run(merged, session, fetched(given), datetime.now(UTC))
     by_instance, on_several, left = (
         session.rows(question.replace("datetime('now', '-7 days')", instead).rstrip(";\n"))
         for question in QUESTIONS

@@ -26,7 +26,13 @@ from wxcontacts_async.store.session import Session
 # The database does the same on any loop, so asyncio's will do.
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
-TABLES = ("instances", "contacts", "contact_changes", "wxcontacts_schema")
+TABLES = (
+    "instances",
+    "contacts",
+    "contact_changes",
+    "contact_fingerprints",
+    "wxcontacts_schema",
+)
 AT = "2025-03-01 08:00:00.250000"
 OLD_ROWS = (
     "CREATE TABLE wxcontacts_schema (version BIGINT NOT NULL)",

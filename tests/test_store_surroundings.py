@@ -5,19 +5,27 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from tests.syncing import W_ID, friends, instances, loaded, log, scene, versions
+from tests.syncing import (
+    W_ID,
+    fetched,
+    friends,
+    instances,
+    loaded,
+    log,
+    merged,
+    scene,
+    versions,
+)
 from wxcontacts_async import (
     Contact,
     ContactKind,
     ContactSet,
     Failed,
-    Fetched,
     GatewayTimeoutError,
     RejectedContact,
 )
 from wxcontacts_async.store import DeltaCounts, StoreBusyError
 from wxcontacts_async.store.dialects import read_address
-from wxcontacts_async.store.merge import Batch, merge
 from wxcontacts_async.store.schema import prepare
 from wxcontacts_async.store.session import Session
 
@@ -25,20 +33,6 @@ from wxcontacts_async.store.session import Session
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-
-
-def merged(session: Session, outcome: Fetched | Failed, at: datetime) -> Batch:
-    """Merge what came at that time by the clock of whoever fetched it."""
-    if isinstance(outcome, Fetched):
-        contacts = msgspec.structs.replace(outcome.contacts, fetched_at=at)
-        outcome = msgspec.structs.replace(outcome, contacts=contacts)
-    batch = Batch({outcome.w_id: outcome}, at)
-    merge(session, batch, 0.5)
-    return batch
-
-
-def fetched(contacts: ContactSet) -> Fetched:
-    return Fetched(contacts.w_id, "", contacts, 1, 0.0, 0.0, 0)
 
 
 @pytest.mark.parametrize(
@@ -74,14 +68,14 @@ async def test_a_rejected_contact_with_nul_in_its_name_is_still_there(database_u
 async def test_a_suspicious_set_that_is_merged_twice_is_no_next_sync(database_url: str) -> None:
     session = Session(read_address(database_url), 10)
     prepare(session)
-    merged(session, fetched(friends(*range(40))), NOON)
+    await merged(session, fetched(friends(*range(40))), NOON)
     half = fetched(friends(*range(10)))
     # The clock has gone back, and nobody knows whether the first of these was committed.
     for _ in range(2):
-        batch = merged(session, half, NOON - timedelta(hours=1))
+        batch = await merged(session, half, NOON - timedelta(hours=1))
         assert not any(settled.delta_counts for settled in batch.settled.values())
     assert session.rows("SELECT count(*) FROM contacts") == [(40,)]
-    batch = merged(session, half, NOON)
+    batch = await merged(session, half, NOON)
     assert batch.settled[W_ID].delta_counts == DeltaCounts(removed=30)
     session.close()
 
@@ -89,11 +83,11 @@ async def test_a_suspicious_set_that_is_merged_twice_is_no_next_sync(database_ur
 async def test_an_older_failure_does_not_hide_a_newer_outcome(database_url: str) -> None:
     session = Session(read_address(database_url), 10)
     prepare(session)
-    merged(session, fetched(friends("a")), NOON)
+    await merged(session, fetched(friends("a")), NOON)
     failed = Failed(W_ID, "", GatewayTimeoutError("silence"))
-    merged(session, failed, NOON - timedelta(seconds=1))
+    await merged(session, failed, NOON - timedelta(seconds=1))
     assert session.rows("SELECT outcome FROM instances") == [("synced",)]
-    merged(session, failed, NOON + timedelta(seconds=1))
+    await merged(session, failed, NOON + timedelta(seconds=1))
     assert session.rows("SELECT outcome FROM instances") == [("GatewayTimeoutError",)]
     session.close()
 

@@ -43,6 +43,7 @@ class Dialect:
         timestamp: The type of a point in time. In SQLite that is text, in UTC, in the form that
             its own date functions write and read.
         json: The type of a JSON text.
+        binary: The type of bytes.
         json_object: The function that makes an object of names and values.
         serial: The type of a number that counts up.
         clustered: What stands behind a table that is kept in the order of its primary key.
@@ -58,6 +59,7 @@ class Dialect:
     name: str
     timestamp: str
     json: str
+    binary: str
     json_object: str
     serial: str
     clustered: str
@@ -73,6 +75,7 @@ SQLITE = Dialect(
     name="SQLite",
     timestamp="TEXT",
     json="TEXT",
+    binary="BLOB",
     json_object="json_object",
     serial="INTEGER PRIMARY KEY AUTOINCREMENT",
     clustered=" WITHOUT ROWID",
@@ -98,6 +101,7 @@ POSTGRESQL = Dialect(
     name="PostgreSQL",
     timestamp="TIMESTAMPTZ",
     json="JSON",
+    binary="BYTEA",
     json_object="json_build_object",
     serial="BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
     clustered="",

@@ -2,26 +2,33 @@
 
 The contacts that arrived are loaded in bulk into a temporary table. One join of it with what is
 there writes the change log; what the log then says is done to the contacts. What plainly is as it
-was is not loaded: a set like the one merged last, and a contact like the one that is there.
+was is not loaded: a set like the one merged last, and a contact with the fingerprint of the one
+that is there.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 import pyarrow as pa
 
-from wxcontacts_async.contacts import Contact, ContactSet
+from wxcontacts_async.contacts import Contact
 from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.store import statements as sql
-from wxcontacts_async.store.differences import differences
+from wxcontacts_async.store.comparison import Comparison
+from wxcontacts_async.store.fingerprints import (
+    Fingerprinted,
+    Fingerprints,
+    initial_of,
+    read_fingerprints,
+    write_fingerprints,
+)
 from wxcontacts_async.store.records import ChangeKind, DeltaCounts, Suspicion
 from wxcontacts_async.store.schema import OUTCOME_COLUMNS, STAGED, WHOLE_NUMBERS
 from wxcontacts_async.store.session import Session
 from wxcontacts_async.store.staging import (
-    digest_of,
     in_key_order,
     read_time,
     stageable,
@@ -33,12 +40,11 @@ SYNCED, SUSPICIOUS = "synced", "suspicious"
 
 _SMALLEST_GUARDED = 20  # contacts; of fewer, half may well leave in a day
 _CLOCKS_DIFFER = timedelta(minutes=5)
-_NEVER = datetime.min.replace(tzinfo=UTC)
 
 # The temporary tables that are not made of contacts, as in `schema`.
-_ARRIVED = pa.schema({"w_id": pa.string(), "at": pa.string()})
-_NOBODY = pa.schema({"w_id": pa.string(), "user_name": pa.string()}).empty_table()
-_UNREADABLE = pa.schema({"w_id": pa.string(), "user_name": pa.string(), "kind": pa.string()})
+_ASKED = pa.schema({"w_id": pa.string()})
+_DEPARTING = pa.schema({"w_id": pa.string(), "user_name": pa.string(), "at": pa.string()})
+_FINGERPRINTED = pa.schema({"w_id": pa.string(), "contacts": pa.binary()})
 _SETTLED = pa.schema(
     {name: pa.int64() if name in WHOLE_NUMBERS else pa.string() for name in OUTCOME_COLUMNS},
 )
@@ -61,6 +67,7 @@ class Batch:
 
     Attributes:
         outcomes: What was fetched, by wId.
+        arrived: Its contact sets, by wId.
         ended_at: When, for those that failed.
         settled: What became of each, by wId. It outlives a connection that was lost when nobody
             can tell whether the transaction was committed.
@@ -68,6 +75,7 @@ class Batch:
     """
 
     outcomes: Mapping[str, Fetched[Contact] | Failed]
+    arrived: Mapping[str, Fingerprinted]
     ended_at: datetime
     settled: dict[str, Settled] = field(default_factory=dict)
 
@@ -119,14 +127,13 @@ class _Merge:
         self._known: dict[str, _Known] = {}
         self._stored: Counter[str] = Counter()
         self._suspected: dict[str, _Suspected] = {}
-        self._digests: dict[str, str | None] = {}
 
     def run(self) -> None:
         session = self._session
         if not session.dialect.temporary:
             for table in STAGED:
                 session.execute(f"DELETE FROM {table}")
-        self._stage_arrived(self._asked)
+        self._ask_for(self._asked)
         self._known = {
             w_id: _Known(merged_at and read_time(merged_at), *others)
             for w_id, merged_at, *others in session.rows(sql.KNOWN)
@@ -134,8 +141,7 @@ class _Merge:
         newer = self._newer_sets()
         if newer:
             self._stored = self._counts(sql.COUNT_STORED)
-        self._digests = {w_id: digest_of(contacts) for w_id, contacts in newer.items()}
-        sets = {w_id: contacts for w_id, contacts in newer.items() if not self._is_there(w_id)}
+        sets = {w_id: it for w_id, it in newer.items() if not self._is_there(w_id, it.digest)}
         if sets:
             (before,) = session.rows("SELECT coalesce(max(id), 0) FROM contact_changes")[0]
             logged = self._merge_sets(sets, before)
@@ -148,14 +154,14 @@ class _Merge:
             self._batch.settled.setdefault(asked, Settled())
         self._settle(newer)
 
-    def _is_there(self, w_id: str) -> bool:
+    def _is_there(self, w_id: str, digest: str | None) -> bool:
         """Tell whether a set was received like the one merged last, of which no contact is lost."""
-        known, digest = self._known.get(w_id, _Known()), self._digests[w_id]
+        known = self._known.get(w_id, _Known())
         if digest is None or digest != known.digest:
             return False
         return self._stored[w_id] == known.contacts
 
-    def _newer_sets(self) -> dict[str, ContactSet[Contact]]:
+    def _newer_sets(self) -> dict[str, Fingerprinted]:
         """Return the sets that are newer than what was merged last.
 
         Another sync of the same database may have been quicker. If the clock was changed, what
@@ -168,71 +174,80 @@ class _Merge:
                 fetched_at = outcome.contacts.fetched_at
                 merged_at = self._known.get(w_id, _Known()).merged_at
                 if merged_at is None or not fetched_at <= merged_at < fetched_at + _CLOCKS_DIFFER:
-                    sets[w_id] = outcome.contacts
+                    sets[w_id] = self._batch.arrived[asked]
                 elif merged_at != fetched_at:
                     self._batch.settled[asked] = Settled()  # not what a lost transaction said
         return sets
 
     def _merge_sets(
         self,
-        sets: Mapping[str, ContactSet[Contact]],
+        sets: Mapping[str, Fingerprinted],
         before: int,
     ) -> Counter[tuple[str, str]]:
         """Bring the contacts in step; return how many changes of each kind there were."""
         session = self._session
-        arriving = stageable(sets.values(), session.dialect)
-        departed = _NOBODY
         known = [w_id for w_id in sets if self._stored[w_id]]
-        if known:
-            # Most contacts are as they were. Reading these is quicker than loading them again.
-            session.execute("DELETE FROM arrived")
-            self._stage_arrived(known)
-            arriving, departed = differences(arriving, session.table(sql.STORED))
+        there = self._fingerprints(known) if known else {}
+        compared = {
+            w_id: Comparison(arrived, there.get(w_id, {}), session.dialect)
+            for w_id, arrived in sets.items()
+        }
+        gone = {w_id: self._believed(w_id, it.gone) for w_id, it in compared.items()}
+        arriving = stageable((it.differing() for it in compared.values()), session.dialect)
+        departing = [
+            {"w_id": w_id, "user_name": name, "at": written_time(sets[w_id].contacts.fetched_at)}
+            for w_id in gone
+            for name in gone[w_id]
+        ]
         if len(arriving):
             session.stage("arriving", in_key_order(arriving))
             session.execute(sql.log_arrivals(session.dialect, all_new=not known))
-        if len(departed):
-            self._log_departures(sets, departed)
+        if departing:
+            session.stage("departing", in_key_order(pa.Table.from_pylist(departing, _DEPARTING)))
+            session.execute(sql.log_departures(session.dialect))
         logged = self._logged(before) if known else _all_added(arriving)
         if len(arriving):
             upsert = sql.upsert if known else sql.insert
             session.execute(upsert(session.dialect))
-        if len(departed):
+        if departing:
             session.execute(sql.DELETE_DEPARTED)
+        self._keep({w_id: it.after(gone[w_id]) for w_id, it in compared.items()})
         return logged
 
-    def _log_departures(
-        self,
-        sets: Mapping[str, ContactSet[Contact]],
-        departed: pa.Table,
-    ) -> None:
-        """Log who is gone, unless so many are that the gateway is not to be believed yet."""
+    def _fingerprints(self, w_ids: Iterable[str]) -> dict[str, Fingerprints]:
+        """Return those of the contacts that are there."""
         session = self._session
-        session.stage("departing", departed)
-        unreadable = [
-            {
-                "w_id": w_id,
-                "user_name": rejected.user_name and storable(rejected.user_name, session.dialect),
-                "kind": rejected.kind.value,
-            }
-            for w_id in sets
-            for rejected in sets[w_id].rejected
-        ]
-        if unreadable:
-            session.stage("unreadable", pa.Table.from_pylist(unreadable, _UNREADABLE))
-            session.execute(sql.KEEP_UNREADABLE)
-        for w_id, missing in self._counts(sql.COUNT_DEPARTED).items():
-            stored = self._stored[w_id]
-            if stored < _SMALLEST_GUARDED or missing <= self._max_shrink * stored:
-                continue
-            names = sorted(name for (name,) in session.rows(sql.DEPARTED, w_id))
-            digest = sha256("\n".join(names).encode()).hexdigest()
-            if digest != self._known.get(w_id, _Known()).suspected_digest:
-                self._suspected[w_id] = _Suspected(Suspicion(stored, missing), digest)
-                session.execute("DELETE FROM departing WHERE w_id = $1", w_id)
-        session.execute(sql.log_departures(session.dialect))
+        self._ask_for(w_ids)
+        there = {w_id: read_fingerprints(kept) for w_id, kept in session.rows(sql.FINGERPRINTS)}
+        unknown = [w_id for w_id in w_ids if len(there.get(w_id, ())) != self._stored[w_id]]
+        if unknown:  # as nobody has made any yet, or somebody has removed contacts
+            self._ask_for(unknown)
+            there |= {w_id: {} for w_id in unknown}
+            for w_id, name, kind in session.rows(sql.NAMES):
+                there[w_id][name] = initial_of(kind)
+        return there
 
-    def _settle(self, sets: Mapping[str, ContactSet[Contact]]) -> None:
+    def _believed(self, w_id: str, missing: set[str]) -> set[str]:
+        """Return who is gone: none, if so many are that the gateway is not to be believed yet."""
+        stored = self._stored[w_id]
+        if stored < _SMALLEST_GUARDED or len(missing) <= self._max_shrink * stored:
+            return missing
+        digest = sha256("\n".join(sorted(missing)).encode()).hexdigest()
+        if digest == self._known.get(w_id, _Known()).suspected_digest:
+            return missing
+        self._suspected[w_id] = _Suspected(Suspicion(stored, len(missing)), digest)
+        return set()
+
+    def _keep(self, fingerprints: Mapping[str, Fingerprints]) -> None:
+        """Write down the fingerprints of the contacts that are there now."""
+        rows = [
+            {"w_id": w_id, "contacts": write_fingerprints(those)}
+            for w_id, those in fingerprints.items()
+        ]
+        self._session.stage("fingerprinted", pa.Table.from_pylist(rows, _FINGERPRINTED))
+        self._session.execute(sql.KEEP_FINGERPRINTS)
+
+    def _settle(self, sets: Mapping[str, Fingerprinted]) -> None:
         """Write down how each instance ended, except where a newer outcome is there."""
         rows: list[dict[str, object]] = []
         for w_id, asked in self._asked.items():
@@ -254,17 +269,16 @@ class _Merge:
             self._session.stage("settled", pa.Table.from_pylist(rows, _SETTLED))
             self._session.execute(sql.settle(self._session.dialect))
 
-    def _settled_set(self, w_id: str, contacts: ContactSet[Contact]) -> dict[str, object]:
+    def _settled_set(self, w_id: str, arrived: Fingerprinted) -> dict[str, object]:
         delta = self._batch.settled[self._asked[w_id]].delta_counts
-        at = written_time(contacts.fetched_at)
+        at = written_time(arrived.contacts.fetched_at)
         row: dict[str, object] = {
             "tried_at": at,
             "contacts": self._stored[w_id] + delta.added - delta.removed,
         }
         suspected = self._suspected.get(w_id)
         if suspected is None:
-            digest = self._digests[w_id]
-            return row | {"outcome": SYNCED, "synced_at": at, "digest": digest}
+            return row | {"outcome": SYNCED, "synced_at": at, "digest": arrived.digest}
         return row | {
             "outcome": SUSPICIOUS,
             "suspected_at": at,
@@ -273,13 +287,11 @@ class _Merge:
             "suspected_digest": suspected.digest,
         }
 
-    def _stage_arrived(self, w_ids: Iterable[str]) -> None:
-        rows = []
-        for w_id in w_ids:
-            outcome = self._batch.outcomes[self._asked[w_id]]
-            at = outcome.contacts.fetched_at if isinstance(outcome, Fetched) else _NEVER
-            rows.append({"w_id": w_id, "at": written_time(at)})
-        self._session.stage("arrived", pa.Table.from_pylist(rows, _ARRIVED))
+    def _ask_for(self, w_ids: Iterable[str]) -> None:
+        """Say of which instances the next queries are."""
+        self._session.execute("DELETE FROM asked")
+        rows = [{"w_id": w_id} for w_id in w_ids]
+        self._session.stage("asked", pa.Table.from_pylist(rows, _ASKED))
 
     def _counts(self, query: str) -> Counter[str]:
         return Counter(dict(self._session.rows(query)))

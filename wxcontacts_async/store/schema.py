@@ -75,6 +75,14 @@ MIGRATIONS = (
         "CREATE INDEX contact_changes_by_instance ON contact_changes (w_id, at)",
     ),
     ("ALTER TABLE instances ADD COLUMN digest TEXT",),
+    # How each instance's contacts were when they were merged last, in the form of `fingerprints`.
+    (
+        """
+        CREATE TABLE contact_fingerprints (
+            w_id TEXT NOT NULL PRIMARY KEY,
+            contacts {binary} NOT NULL
+        )""",
+    ),
 )
 VERSION = len(MIGRATIONS)
 
@@ -103,26 +111,22 @@ _OUTCOME = ", ".join(
 _STAGING = (
     # The contacts that arrived, and when they were fetched.
     f"CREATE TEMPORARY TABLE arriving ({_CONTACT}, at TEXT NOT NULL){{temporary}}",
-    # Whose they are, and when these were fetched.
-    "CREATE TEMPORARY TABLE arrived (w_id TEXT NOT NULL, at TEXT NOT NULL){temporary}",
-    # Contacts that came but could not be decoded; without a name, all of their kind is meant.
-    """
-    CREATE TEMPORARY TABLE unreadable (
-        w_id TEXT NOT NULL,
-        user_name TEXT,
-        kind TEXT NOT NULL
-    ){temporary}""",
+    # The instances that a query asks for.
+    "CREATE TEMPORARY TABLE asked (w_id TEXT NOT NULL){temporary}",
     # Contacts that are there and did not arrive.
     """
     CREATE TEMPORARY TABLE departing (
         w_id TEXT NOT NULL,
         user_name TEXT NOT NULL,
+        at TEXT NOT NULL,
         PRIMARY KEY (w_id, user_name)
     ){clustered}{temporary}""",
+    # The fingerprints of what is there now.
+    "CREATE TEMPORARY TABLE fingerprinted (w_id TEXT NOT NULL, contacts {binary}){temporary}",
     # How instances ended.
     f"CREATE TEMPORARY TABLE settled ({_OUTCOME}){{temporary}}",
 )
-STAGED = ("arriving", "arrived", "unreadable", "departing", "settled")
+STAGED = ("arriving", "asked", "departing", "fingerprinted", "settled")
 
 
 def in_dialect(statement: str, dialect: Dialect) -> str:
@@ -130,6 +134,7 @@ def in_dialect(statement: str, dialect: Dialect) -> str:
     return statement.format(
         timestamp=dialect.timestamp,
         json=dialect.json,
+        binary=dialect.binary,
         serial=dialect.serial,
         clustered=dialect.clustered,
         temporary=dialect.temporary,
@@ -171,6 +176,8 @@ def _version(session: Session) -> int:
 
 
 def _migrate(session: Session, version: int) -> None:
+    if version == VERSION:
+        return
     made = ("CREATE TABLE wxcontacts_schema (version BIGINT NOT NULL)",)
     known = ("DELETE FROM wxcontacts_schema", f"INSERT INTO wxcontacts_schema VALUES ({VERSION})")
     try:

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from hashlib import sha256
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,8 +10,6 @@ from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.store.arrow import to_arrow
 from wxcontacts_async.store.dialects import Dialect
 from wxcontacts_async.store.errors import StoreError
-
-_encode = msgspec.json.Encoder().encode
 
 _LONGEST_KEY = 1_000  # bytes; a B-tree of PostgreSQL takes 2,704 for both parts of a key
 _NUL, _REPLACEMENT = "\0", "\N{REPLACEMENT CHARACTER}"
@@ -50,31 +46,12 @@ def _stageable(contacts: ContactSet[Contact], dialect: Dialect) -> pa.Table:
 
 
 def _without_nul(table: pa.Table) -> pa.Table:
-    names_differ = False
     for index, column in enumerate(table.columns):
         if pa.types.is_string(column.type) and pc.any(pc.match_substring(column, _NUL)).as_py():
             name = table.column_names[index]
             replaced = pc.replace_substring(column, _NUL, _REPLACEMENT)
             table = table.set_column(index, name, replaced)
-            names_differ |= name == "user_name"
-    if names_differ:
-        # Two names may have become one; the first wins, as in the merged set.
-        names = table["user_name"].to_pylist()
-        first = {name: row for row, name in reversed(list(enumerate(names)))}
-        table = table.take(sorted(first.values()))
     return table
-
-
-def digest_of(contacts: ContactSet[Contact]) -> str | None:
-    """Return the same for sets that were received alike; None if some of it was unreadable."""
-    if contacts.rejected:
-        return None
-    try:
-        return sha256(
-            _encode([contacts.official_accounts, contacts.friends, contacts.groups])
-        ).hexdigest()
-    except UnicodeEncodeError:
-        return None
 
 
 def is_key(w_id: str) -> bool:
@@ -86,7 +63,7 @@ def is_key(w_id: str) -> bool:
 
 
 def storable(text: str, dialect: Dialect) -> str:
-    """Return a wId as the database has it."""
+    """Return a wId or `userName` as the database has it."""
     return text if dialect.keeps_nul else text.replace(_NUL, _REPLACEMENT)
 
 

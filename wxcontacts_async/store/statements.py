@@ -10,36 +10,35 @@ KNOWN = """
     SELECT w_id,
         CAST(coalesce(suspected_at, synced_at) AS TEXT),
         suspected_digest, contacts, digest
-    FROM instances WHERE w_id IN (SELECT w_id FROM arrived)"""
+    FROM instances WHERE w_id IN (SELECT w_id FROM asked)"""
 
 COUNT_STORED = """
-    SELECT w_id, count(*) FROM contacts WHERE w_id IN (SELECT w_id FROM arrived) GROUP BY w_id"""
+    SELECT w_id, count(*) FROM contacts WHERE w_id IN (SELECT w_id FROM asked) GROUP BY w_id"""
 
-STORED = f"""
-    SELECT {", ".join(("w_id", "user_name", *VALUES))} FROM contacts
-    WHERE w_id IN (SELECT w_id FROM arrived)"""
+FINGERPRINTS = """
+    SELECT w_id, contacts FROM contact_fingerprints WHERE w_id IN (SELECT w_id FROM asked)"""
+
+NAMES = """
+    SELECT w_id, user_name, kind FROM contacts WHERE w_id IN (SELECT w_id FROM asked)"""
+
+KEEP_FINGERPRINTS = """
+    INSERT INTO contact_fingerprints (w_id, contacts)
+    SELECT w_id, contacts FROM fingerprinted WHERE true
+    ON CONFLICT (w_id) DO UPDATE SET contacts = excluded.contacts"""
 
 COUNT_LOGGED = """
     SELECT w_id, change, count(*) FROM contact_changes WHERE id > $1 GROUP BY w_id, change"""
-
-# A contact that came but could not be decoded is not gone; one without a name may be anyone.
-KEEP_UNREADABLE = """
-    DELETE FROM departing WHERE (w_id, user_name) IN (
-        SELECT w_id, user_name FROM unreadable WHERE user_name IS NOT NULL
-        UNION ALL
-        SELECT contacts.w_id, contacts.user_name FROM unreadable
-        JOIN contacts ON contacts.w_id = unreadable.w_id AND contacts.kind = unreadable.kind
-        WHERE unreadable.user_name IS NULL)"""
-
-COUNT_DEPARTED = "SELECT w_id, count(*) FROM departing GROUP BY w_id"
-
-DEPARTED = "SELECT user_name FROM departing WHERE w_id = $1"
 
 DELETE_DEPARTED = """
     DELETE FROM contacts WHERE (w_id, user_name) IN (SELECT w_id, user_name FROM departing)"""
 
 _NAMES = ", ".join(("w_id", "user_name", *VALUES))
-_DIFFERS = " OR ".join(f"a.{name} IS DISTINCT FROM c.{name}" for name in VALUES)
+
+
+def _differ(arrived: str, stored: str) -> str:
+    return " OR ".join(f"{arrived}.{name} IS DISTINCT FROM {stored}.{name}" for name in VALUES)
+
+
 _DIFFERING = " || ".join(
     f"CASE WHEN a.{name} IS DISTINCT FROM c.{name} THEN '{name},' ELSE '' END" for name in VALUES
 )
@@ -62,17 +61,20 @@ def log_arrivals(dialect: Dialect, *, all_new: bool) -> str:
             {_object("a", dialect)},
             CAST(a.at AS {dialect.timestamp})
         FROM arriving a LEFT JOIN contacts c ON c.w_id = a.w_id AND c.user_name = a.user_name
-        WHERE c.w_id IS NULL OR {_DIFFERS}"""
+        WHERE c.w_id IS NULL OR {_differ("a", "c")}"""
 
 
 def log_departures(dialect: Dialect) -> str:
-    """Log which contacts are gone."""
+    """Log which contacts are gone.
+
+    A cross join is one that SQLite does from left to right. With another it may read all contacts.
+    """
     return f"""
         INSERT INTO contact_changes (w_id, user_name, change, fields, before, at)
         SELECT c.w_id, c.user_name, 'removed', '', {_object("c", dialect)},
-            CAST(arrived.at AS {dialect.timestamp})
-        FROM departing JOIN arrived ON arrived.w_id = departing.w_id
-        JOIN contacts c ON c.w_id = departing.w_id AND c.user_name = departing.user_name"""
+            CAST(departing.at AS {dialect.timestamp})
+        FROM departing CROSS JOIN contacts c
+        WHERE c.w_id = departing.w_id AND c.user_name = departing.user_name"""
 
 
 def insert(dialect: Dialect) -> str:
@@ -84,11 +86,12 @@ def insert(dialect: Dialect) -> str:
 
 
 def upsert(dialect: Dialect) -> str:
-    """Take over the contacts that arrived, new ones and others."""
+    """Take over the contacts that arrived, new ones and those that differ."""
     values = ", ".join(f"{name} = excluded.{name}" for name in VALUES)
     return f"""{insert(dialect)}
         WHERE true ON CONFLICT (w_id, user_name) DO UPDATE
-        SET {values}, last_changed = excluded.last_changed"""
+        SET {values}, last_changed = excluded.last_changed
+        WHERE {_differ("excluded", "contacts")}"""
 
 
 def settle(dialect: Dialect) -> str:

@@ -1,6 +1,7 @@
 """Many instances in; each is brought in step in the database as it is fetched."""
 
 from collections import deque
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -12,13 +13,25 @@ from wxcontacts_async.errors import WxContactsError, own_error
 from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.store.database import Database
 from wxcontacts_async.store.errors import StoreBusyError, StoreConnectionError, StoreError
+from wxcontacts_async.store.fingerprints import Fingerprinted, fingerprinted
 from wxcontacts_async.store.merge import Batch, merge
 from wxcontacts_async.store.records import Synced
 from wxcontacts_async.store.staging import is_key, storable
 from wxcontacts_async.stream import OutcomeStream
 
 SyncResult: TypeAlias = Synced | Failed  # `type` needs Python 3.12
-_Gathered: TypeAlias = dict[str, tuple[Fetched[Any] | Failed, float]]
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """What was fetched, its contacts if there are any, and when it came."""
+
+    outcome: Fetched[Any] | Failed
+    contacts: Fingerprinted | None
+    came_at: float
+
+
+_Gathered: TypeAlias = dict[str, _Arrival]
 
 # What shares a transaction, at most. An instance with more contacts has one of its own.
 _CONTACTS_A_BATCH = 20_000
@@ -43,7 +56,7 @@ class SyncStream:
         self._tasks: TaskGroup | None = None
         self._gathering = CancelScope()
         self._is_open = False
-        # Outcomes to be written next, by wId as the database has it, and when each came.
+        # What is to be written next, by wId as the database has it.
         self._gathered: _Gathered = {}
         self._contacts = 0
         self._all_fetched = False
@@ -118,17 +131,29 @@ class SyncStream:
             with self._gathering:
                 async with self._outcomes as outcomes:
                     async for outcome in outcomes:
+                        came_at = current_time()
+                        contacts = await self._fingerprinted(outcome)
                         while self._is_too_much(outcome):
                             self._room = Event()
                             await self._room.wait()
-                        self._gathered[self._key(outcome)] = outcome, current_time()
+                        arrival = _Arrival(outcome, contacts, came_at)
+                        self._gathered[self._key(outcome)] = arrival
                         self._contacts += _size(outcome)
                         self._fetched.set()
-                        del outcome  # or it would stay for as long as the next one takes
+                        del (
+                            outcome,
+                            contacts,
+                            arrival,
+                        )  # or it would stay for as long as the next one takes
         except Exception as error:  # noqa: BLE001  # it is the reader's
             self._error = self._error or error
         self._all_fetched = True
         self._fetched.set()
+
+    async def _fingerprinted(self, outcome: Fetched[Any] | Failed) -> Fingerprinted | None:
+        if isinstance(outcome, Failed):
+            return None
+        return await fingerprinted(outcome.contacts, self._database.dialect)
 
     def _key(self, outcome: Fetched[Any] | Failed) -> str:
         return storable(outcome.w_id, self._database.dialect)
@@ -165,6 +190,9 @@ class SyncStream:
         except Exception as error:  # noqa: BLE001  # it is the reader's
             self._error = error
             self._gathering.cancel()
+            while not self._all_fetched:  # what is given up is not fetched any more
+                self._fetched = Event()
+                await self._fetched.wait()
         self._all_written = True
         self._written.set()
 
@@ -174,8 +202,10 @@ class SyncStream:
         If the database does not take it, each of its instances is tried by itself, so that one
         of them is never another's failure.
         """
+        arrivals = [it for it in gathered.values() if is_key(it.outcome.w_id)]
         batch = Batch(
-            {outcome.w_id: outcome for outcome, _ in gathered.values() if is_key(outcome.w_id)},
+            {it.outcome.w_id: it.outcome for it in arrivals},
+            {it.outcome.w_id: it.contacts for it in arrivals if it.contacts is not None},
             datetime.now(UTC),
         )
         try:
@@ -185,16 +215,17 @@ class SyncStream:
             raise
         except Exception as error:
             if len(gathered) == 1:
-                (outcome, came_at) = gathered.popitem()[1]
-                if isinstance(outcome, Failed):
+                arrival = gathered.popitem()[1]
+                if isinstance(arrival.outcome, Failed):
                     raise  # not even that can be written down
-                failed = _failed(outcome, own_error(error))
-                await self._merge({self._key(failed): (failed, came_at)}, results)
+                failed = _failed(arrival.outcome, own_error(error))
+                arrival = _Arrival(failed, None, arrival.came_at)
+                await self._merge({self._key(failed): arrival}, results)
                 return
             for key in list(gathered):
                 await self._merge({key: gathered.pop(key)}, results)
             return
-        results += [_result(batch, outcome, came_at) for outcome, came_at in gathered.values()]
+        results += [_result(batch, it.outcome, it.came_at) for it in gathered.values()]
 
 
 def _size(outcome: Fetched[Any] | Failed) -> int:

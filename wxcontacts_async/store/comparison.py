@@ -1,0 +1,62 @@
+"""Tells which contacts of an instance have come, differ or gone, by their fingerprints."""
+
+from collections.abc import Mapping
+from itertools import compress
+from operator import ne
+
+import msgspec
+
+from wxcontacts_async.contacts import Contact, ContactSet
+from wxcontacts_async.store.dialects import Dialect
+from wxcontacts_async.store.fingerprints import Fingerprinted, Fingerprints, initial_of
+from wxcontacts_async.store.staging import storable
+
+
+class Comparison:
+    """What arrived of one instance, beside what is there.
+
+    Arguments:
+        arrived: What arrived.
+        before: The fingerprints of the contacts that are there.
+        dialect: The database's.
+
+    Attributes:
+        gone: The `userName`s of those that are there and did not arrive, not even unreadable.
+
+    """
+
+    def __init__(
+        self,
+        arrived: Fingerprinted,
+        before: Mapping[str, bytes],
+        dialect: Dialect,
+    ) -> None:
+        self._arrived = arrived
+        self._before = before
+        self._now = dict(zip(arrived.names, arrived.fingerprints, strict=True))
+        self.gone = before.keys() - self._now.keys()
+        if arrived.contacts.rejected:
+            self.gone -= self._unreadable(dialect)
+
+    def differing(self) -> ContactSet[Contact]:
+        """Return the contacts that are not there, or not like that."""
+        differs = map(ne, self._arrived.fingerprints, map(self._before.get, self._arrived.names))
+        contacts = self._arrived.contacts
+        return msgspec.structs.replace(
+            contacts,  # `compress` takes as many from `differs` as the list has contacts
+            official_accounts=tuple(compress(contacts.official_accounts, differs)),
+            friends=tuple(compress(contacts.friends, differs)),
+            groups=tuple(compress(contacts.groups, differs)),
+        )
+
+    def after(self, gone: set[str]) -> Fingerprints:
+        """Return the fingerprints of what is there once those are removed."""
+        kept = self._before.keys() - self._now.keys() - gone
+        return self._now | {name: self._before[name] for name in kept}
+
+    def _unreadable(self, dialect: Dialect) -> set[str]:
+        """Return who may have arrived unreadable; one without a name may be any of its kind."""
+        rejected = [(each.user_name, each.kind) for each in self._arrived.contacts.rejected]
+        named = {storable(name, dialect) for name, _ in rejected if name is not None}
+        kinds = {initial_of(kind) for name, kind in rejected if name is None}
+        return named | {name for name, its in self._before.items() if its[:1] in kinds}
