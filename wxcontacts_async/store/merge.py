@@ -140,7 +140,7 @@ class _Merge:
         }
         newer = self._newer_sets()
         if newer:
-            self._stored = self._counts(sql.COUNT_STORED)
+            self._stored = Counter(dict(session.rows(sql.COUNT_STORED)))
         sets = {w_id: it for w_id, it in newer.items() if not self._is_there(w_id, it.digest)}
         if sets:
             (before,) = session.rows("SELECT coalesce(max(id), 0) FROM contact_changes")[0]
@@ -292,9 +292,6 @@ class _Merge:
         self._session.execute("DELETE FROM asked")
         rows = [{"w_id": w_id} for w_id in w_ids]
         self._session.stage("asked", pa.Table.from_pylist(rows, _ASKED))
-
-    def _counts(self, query: str) -> Counter[str]:
-        return Counter(dict(self._session.rows(query)))
 
     def _logged(self, before: int) -> Counter[tuple[str, str]]:
         """Count the changes since a line of the log, by wId and kind of change."""
