@@ -11,8 +11,8 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from wxcontacts_async.errors import InvalidArgumentError
 
-_CACHE_KIB = 64 * 1024
-_WAL_PAGES = _CACHE_KIB // 4
+_CACHE_KIB = 96 * 1024  # what a batch writes to, the leaves of large indexes included
+_WAL_PAGES = 64 * 1024  # of 4 KiB
 _SQLITE = "sqlite:///"
 _POSTGRESQL = ("postgresql://", "postgres://")
 _HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:[0-9]*)?")
@@ -85,8 +85,8 @@ SQLITE = Dialect(
     temporary="",
     find_table="SELECT count(*) FROM sqlite_master WHERE name = '{}'",
     prepare=(
-        # Pages of the index by user_name are touched by batch after batch: let them be written
-        # back into the file once for several.
+        # Batch after batch touches most pages of the index by user_name: let them be written back
+        # into the file once for several. The file beside the database grows to 256 MiB for it.
         f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}",
         # Readers and the writer do not wait for one another; a commit is whole without an fsync.
         "PRAGMA journal_mode = WAL",
