@@ -126,7 +126,7 @@ async def test_a_large_set_leaves_room_for_other_tasks() -> None:
         tasks.start_soon(tick)
         await fingerprinted(friends(*range(10_000)), SQLITE)
         tasks.cancel_scope.cancel()
-    assert ticks >= 20
+    assert ticks >= 10  # never more than 1,000 contacts between two of them
 
 
 async def test_contacts_in_another_order_are_the_same(database_url: str) -> None:

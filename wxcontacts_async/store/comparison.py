@@ -33,14 +33,15 @@ class Comparison:
     ) -> None:
         self._arrived = arrived
         self._before = before
-        self._now = dict(zip(arrived.names, arrived.fingerprints, strict=True))
-        self.gone = before.keys() - self._now.keys()
+        self._now = arrived.fingerprints
+        self._missing = before.keys() - self._now.keys()
+        self.gone = self._missing
         if arrived.contacts.rejected:
-            self.gone -= self._unreadable(dialect)
+            self.gone = self._missing - self._unreadable(dialect)
 
     def differing(self) -> ContactSet[Contact]:
         """Return the contacts that are not there, or not like that."""
-        differs = map(ne, self._arrived.fingerprints, map(self._before.get, self._arrived.names))
+        differs = map(ne, self._now.values(), map(self._before.get, self._now))
         contacts = self._arrived.contacts
         return msgspec.structs.replace(
             contacts,  # `compress` takes as many from `differs` as the list has contacts
@@ -51,8 +52,8 @@ class Comparison:
 
     def after(self, gone: set[str]) -> Fingerprints:
         """Return the fingerprints of what is there once those are removed."""
-        kept = self._before.keys() - self._now.keys() - gone
-        return self._now | {name: self._before[name] for name in kept}
+        kept = self._missing - gone
+        return self._now | {name: self._before[name] for name in kept} if kept else self._now
 
     def _unreadable(self, dialect: Dialect) -> set[str]:
         """Return who may have arrived unreadable; one without a name may be any of its kind."""

@@ -193,7 +193,7 @@ class _Merge:
             for w_id, arrived in sets.items()
         }
         gone = {w_id: self._believed(w_id, it.gone) for w_id, it in compared.items()}
-        arriving = stageable((it.differing() for it in compared.values()), session.dialect)
+        arriving = stageable([it.differing() for it in compared.values()], session.dialect)
         departing = [
             {"w_id": w_id, "user_name": name, "at": written_time(sets[w_id].contacts.fetched_at)}
             for w_id in gone

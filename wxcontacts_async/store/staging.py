@@ -1,6 +1,6 @@
 """Makes of contact sets what can be loaded into the staging table."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ _LONGEST_KEY = 1_000  # bytes; a B-tree of PostgreSQL takes 2,704 for both parts
 _NUL, _REPLACEMENT = "\0", "\N{REPLACEMENT CHARACTER}"
 
 
-def stageable(contact_sets: Iterable[ContactSet[Contact]], dialect: Dialect) -> pa.Table:
+def stageable(contact_sets: Sequence[ContactSet[Contact]], dialect: Dialect) -> pa.Table:
     """Make one table of the sets, with a column `at`.
 
     Raises:
@@ -23,16 +23,7 @@ def stageable(contact_sets: Iterable[ContactSet[Contact]], dialect: Dialect) -> 
         InvalidArgumentError: A value is beyond what a column can hold.
 
     """
-    return pa.concat_tables([_stageable(contacts, dialect) for contacts in contact_sets])
-
-
-def in_key_order(contacts: pa.Table) -> pa.Table:
-    """Sort contacts, so that they go into the tree of the primary key from left to right."""
-    return contacts.sort_by([("w_id", "ascending"), ("user_name", "ascending")])
-
-
-def _stageable(contacts: ContactSet[Contact], dialect: Dialect) -> pa.Table:
-    table = to_arrow(contacts).drop_columns("fetched_at")
+    table = to_arrow(contact_sets).drop_columns("fetched_at")
     if not dialect.keeps_nul:
         table = _without_nul(table)
     if len(table):
@@ -41,8 +32,15 @@ def _stageable(contacts: ContactSet[Contact], dialect: Dialect) -> pa.Table:
             if longest > _LONGEST_KEY:
                 what = f"a {name} of {longest:,} bytes; a key has at most {_LONGEST_KEY:,}"
                 raise StoreError(what)
-    at = pa.repeat(written_time(contacts.fetched_at), len(table))
-    return table.append_column("at", at)
+    times: list[str] = []
+    for contacts in contact_sets:
+        times += [written_time(contacts.fetched_at)] * len(contacts)
+    return table.append_column("at", pa.array(times, pa.string()))
+
+
+def in_key_order(contacts: pa.Table) -> pa.Table:
+    """Sort contacts, so that they go into the tree of the primary key from left to right."""
+    return contacts.sort_by([("w_id", "ascending"), ("user_name", "ascending")])
 
 
 def _without_nul(table: pa.Table) -> pa.Table:
