@@ -90,7 +90,7 @@ class Scene:
 
 async def sync(
     store: ContactStore,
-    pool: SessionPool[Contact],
+    pool: SessionPool[Any],
     w_ids: Iterable[str] | AsyncIterable[str],
 ) -> dict[str, SyncResult]:
     async with store.sync(pool, w_ids) as results:
@@ -117,14 +117,19 @@ def fetched(contacts: ContactSet[Contact]) -> Fetched[Contact]:
     return Fetched(contacts.w_id, "", contacts, 1, 0.0, 0.0, 0)
 
 
-async def merged(session: Session, outcome: Fetched[Contact] | Failed, at: datetime) -> Batch:
-    """Merge what came at that time by the clock of whoever fetched it."""
+async def batch_of(outcome: Fetched[Contact] | Failed, at: datetime, session: Session) -> Batch:
+    """Return what came at that time by the clock of whoever fetched it, to be merged."""
     arrived = {}
     if isinstance(outcome, Fetched):
         contacts = msgspec.structs.replace(outcome.contacts, fetched_at=at)
         outcome = msgspec.structs.replace(outcome, contacts=contacts)
         arrived[outcome.w_id] = await fingerprinted(contacts, session.dialect)
-    batch = Batch({outcome.w_id: outcome}, arrived, at)
+    return Batch({outcome.w_id: outcome}, arrived, at)
+
+
+async def merged(session: Session, outcome: Fetched[Contact] | Failed, at: datetime) -> Batch:
+    """Merge that."""
+    batch = await batch_of(outcome, at, session)
     merge(session, batch, 0.5)
     return batch
 

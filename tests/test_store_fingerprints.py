@@ -8,9 +8,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.syncing import W_ID, friends, loaded, log, scene, versions
-from wxcontacts_async import Contact, ContactKind, ContactSet, RejectedContact, Sex
-from wxcontacts_async.store import DeltaCounts
+from tests.one_call import ONCE
+from tests.syncing import (
+    W_ID,
+    GivenGateway,
+    all_synced,
+    friends,
+    instances,
+    loaded,
+    log,
+    scene,
+    sync,
+    versions,
+)
+from wxcontacts_async import (
+    Contact,
+    ContactKind,
+    ContactSet,
+    Failed,
+    RejectedContact,
+    SessionPool,
+    Sex,
+)
+from wxcontacts_async.store import ContactStore, DeltaCounts, Synced
 from wxcontacts_async.store.comparison import Comparison
 from wxcontacts_async.store.dialects import POSTGRESQL, SQLITE, Dialect, read_address
 from wxcontacts_async.store.fingerprints import (
@@ -175,3 +195,71 @@ async def test_where_they_do_not_fit_the_contacts_are_compared(
         same = [contact.user_name for contact in new.friends[:19] if contact.user_name in kept]
         assert [last_changed[name] for name in same] == [seen_first[name] for name in same]
         assert (await it.synced(new)).delta_counts == DeltaCounts()
+
+
+async def test_contacts_that_an_older_version_has_written_meanwhile_are_compared(
+    database_url: str,
+) -> None:
+    contacts = friends(*range(30))
+    async with scene(database_url) as it:
+        await it.synced(contacts)
+        session = Session(read_address(database_url), 10)
+        session.execute("UPDATE contacts SET city = '深圳'")
+        session.execute("UPDATE instances SET digest = 'of a kind of its own'")
+        session.close()
+        assert (await it.synced(contacts)).delta_counts == DeltaCounts(changed=30)
+        assert await loaded(it.store) == {W_ID: versions(contacts)}
+        assert (await it.synced(contacts)).delta_counts == DeltaCounts()
+
+
+class _Numbered(Contact, frozen=True):
+    number: int = 0
+
+
+class _Unencodable(Contact, frozen=True):
+    remark: object = None
+
+    def __post_init__(self) -> None:
+        if self.user_name == "odd":
+            msgspec.structs.force_setattr(self, "remark", object())
+
+
+async def test_numbers_may_be_of_any_size(database_url: str) -> None:
+    sizes = [2**64, 2**64 + 1, 0]
+    others = friends("a", "b", w_id="others")
+    async with GivenGateway() as gateway, ContactStore(database_url) as store:
+        gateway.give(friends(w_id="odd"))
+        for size in sizes:
+            gateway.give(
+                ContactSet(W_ID, friends=(*friends("a").friends, _Numbered("b", number=size))),
+            )
+            async with SessionPool(gateway.url, retry=ONCE, contact_type=_Numbered) as pool:
+                synced = all_synced(await sync(store, pool, [W_ID]))[W_ID]
+            assert msgspec.structs.asdict(synced.contacts["b"])["number"] == size
+        assert len(await log(store)) == 2  # what the document does not have is not stored
+
+        gateway.give(others)
+        gateway.give(ContactSet("odd", friends=(Contact("c", sex=Sex(2**64)),)))
+        async with SessionPool(gateway.url, retry=ONCE) as pool:
+            results = await sync(store, pool, ["odd", "others"])
+        assert isinstance(results["others"], Synced)
+        failed = results["odd"]
+        assert isinstance(failed, Failed)
+        assert "sex" in str(failed.error)
+
+
+async def test_what_cannot_be_encoded_fails_alone(database_url: str) -> None:
+    async with (
+        GivenGateway() as gateway,
+        SessionPool(gateway.url, retry=ONCE, contact_type=_Unencodable) as pool,
+        ContactStore(database_url) as store,
+    ):
+        gateway.give(friends("odd", w_id="w1"))
+        gateway.give(friends("a", w_id="w2"))
+        results = await sync(store, pool, ["w1", "w2"])
+        assert isinstance(results["w2"], Synced)
+        failed = results["w1"]
+        assert isinstance(failed, Failed)
+        assert failed.calls == 1
+        known = await instances(store)
+        assert known["w1"].outcome == type(failed.error).__name__

@@ -7,6 +7,7 @@ import pytest
 
 from tests.syncing import (
     W_ID,
+    batch_of,
     fetched,
     friends,
     instances,
@@ -24,8 +25,9 @@ from wxcontacts_async import (
     GatewayTimeoutError,
     RejectedContact,
 )
-from wxcontacts_async.store import DeltaCounts, StoreBusyError
+from wxcontacts_async.store import DeltaCounts, StoreBusyError, StoreConnectionError
 from wxcontacts_async.store.dialects import read_address
+from wxcontacts_async.store.merge import merge
 from wxcontacts_async.store.schema import prepare
 from wxcontacts_async.store.session import Session
 
@@ -77,6 +79,33 @@ async def test_a_suspicious_set_that_is_merged_twice_is_no_next_sync(database_ur
     assert session.rows("SELECT count(*) FROM contacts") == [(40,)]
     batch = await merged(session, half, NOON)
     assert batch.settled[W_ID].delta_counts == DeltaCounts(removed=30)
+    session.close()
+
+
+async def test_a_set_is_merged_again_after_another_store_has_merged_the_same(
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = Session(read_address(database_url), 10)
+    prepare(session)
+    contacts = msgspec.structs.replace(friends(*range(5)), fetched_at=NOON)
+    batch = await batch_of(fetched(contacts), NOON, session)
+
+    def lose(statement: str, *parameters: object) -> None:
+        if statement == "COMMIT":
+            msg = "the connection was lost"
+            raise StoreConnectionError(msg)
+        execute(statement, *parameters)
+
+    execute = session.execute
+    monkeypatch.setattr(session, "execute", lose)
+    with pytest.raises(StoreConnectionError):
+        merge(session, batch, 0.5)
+    monkeypatch.undo()
+    await merged(session, fetched(contacts), NOON - timedelta(seconds=1))
+    merge(session, batch, 0.5)
+    assert batch.settled[W_ID].delta_counts == DeltaCounts()
+    assert session.rows("SELECT contacts FROM instances") == [(5,)]
     session.close()
 
 

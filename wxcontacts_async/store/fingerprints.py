@@ -23,6 +23,7 @@ _DIGEST_SIZE = 16  # bytes, too many for two versions of a contact to be made al
 _AT_ONCE = 500  # contacts that are done in some 0.5 ms, for which the event loop stands still
 
 _encode = msgspec.msgpack.Encoder().encode
+_encode_any = msgspec.json.Encoder().encode
 write_fingerprints = msgspec.msgpack.Encoder().encode
 read_fingerprints = msgspec.msgpack.Decoder(Fingerprints).decode
 
@@ -69,11 +70,21 @@ async def _fingerprints(contacts: ContactSet[Contact], dialect: Dialect) -> Fing
             names = [contact.user_name for contact in some]
             if not dialect.keeps_nul:
                 names = [storable(name, dialect) for name in names]
-            digests = [sha256(_encode(contact)).digest() for contact in some]
+            try:
+                digests = [sha256(_encode(contact)).digest() for contact in some]
+            except OverflowError:
+                digests = [sha256(_encoded(contact)).digest() for contact in some]
             fingerprints = [initial + digest[:_DIGEST_SIZE] for digest in digests]
             made.update(zip(names, fingerprints, strict=True))
             await checkpoint()
     return made
+
+
+def _encoded(contact: Contact) -> bytes:
+    try:
+        return _encode(contact)
+    except OverflowError:  # a number of more than 64 bits, which MessagePack has not
+        return _encode_any(contact)
 
 
 def initial_of(kind: str) -> bytes:

@@ -44,7 +44,9 @@ _CLOCKS_DIFFER = timedelta(minutes=5)
 # The temporary tables that are not made of contacts, as in `schema`.
 _ASKED = pa.schema({"w_id": pa.string()})
 _DEPARTING = pa.schema({"w_id": pa.string(), "user_name": pa.string(), "at": pa.string()})
-_FINGERPRINTED = pa.schema({"w_id": pa.string(), "contacts": pa.binary()})
+_FINGERPRINTED = pa.schema(
+    {"w_id": pa.string(), "digest": pa.string(), "contacts": pa.binary()},
+)
 _SETTLED = pa.schema(
     {name: pa.int64() if name in WHOLE_NUMBERS else pa.string() for name in OUTCOME_COLUMNS},
 )
@@ -142,6 +144,9 @@ class _Merge:
         if newer:
             self._stored = Counter(dict(session.rows(sql.COUNT_STORED)))
         sets = {w_id: it for w_id, it in newer.items() if not self._is_there(w_id, it.digest)}
+        for w_id, asked in self._asked.items():
+            if not self._was_merged(w_id):
+                self._batch.settled[asked] = Settled()  # not what a lost transaction said
         if sets:
             (before,) = session.rows("SELECT coalesce(max(id), 0) FROM contact_changes")[0]
             logged = self._merge_sets(sets, before)
@@ -150,9 +155,17 @@ class _Merge:
                     DeltaCounts(*(logged[w_id, change.value] for change in ChangeKind)),
                     self._suspected[w_id].suspicion if w_id in self._suspected else None,
                 )
-        for asked in self._batch.outcomes:
-            self._batch.settled.setdefault(asked, Settled())
         self._settle(newer)
+
+    def _was_merged(self, w_id: str) -> bool:
+        """Tell whether a transaction has taken over this very set, though that was never heard."""
+        asked = self._asked[w_id]
+        outcome, merged_at = self._batch.outcomes[asked], self._known.get(w_id, _Known()).merged_at
+        return (
+            asked in self._batch.settled
+            and isinstance(outcome, Fetched)
+            and outcome.contacts.fetched_at == merged_at
+        )
 
     def _is_there(self, w_id: str, digest: str | None) -> bool:
         """Tell whether a set was received like the one merged last, of which no contact is lost."""
@@ -175,8 +188,6 @@ class _Merge:
                 merged_at = self._known.get(w_id, _Known()).merged_at
                 if merged_at is None or not fetched_at <= merged_at < fetched_at + _CLOCKS_DIFFER:
                     sets[w_id] = self._batch.arrived[asked]
-                elif merged_at != fetched_at:
-                    self._batch.settled[asked] = Settled()  # not what a lost transaction said
         return sets
 
     def _merge_sets(
@@ -211,7 +222,7 @@ class _Merge:
             session.execute(upsert(session.dialect))
         if departing:
             session.execute(sql.DELETE_DEPARTED)
-        self._keep({w_id: it.after(gone[w_id]) for w_id, it in compared.items()})
+        self._keep({w_id: it.after(gone[w_id]) for w_id, it in compared.items()}, sets)
         return logged
 
     def _fingerprints(self, w_ids: Iterable[str]) -> dict[str, Fingerprints]:
@@ -220,7 +231,7 @@ class _Merge:
         self._ask_for(w_ids)
         there = {w_id: read_fingerprints(kept) for w_id, kept in session.rows(sql.FINGERPRINTS)}
         unknown = [w_id for w_id in w_ids if len(there.get(w_id, ())) != self._stored[w_id]]
-        if unknown:  # as nobody has made any yet, or somebody has removed contacts
+        if unknown:  # made by an older version, perhaps just now, or changed by hand
             self._ask_for(unknown)
             there |= {w_id: {} for w_id in unknown}
             for w_id, name, kind in session.rows(sql.NAMES):
@@ -238,14 +249,31 @@ class _Merge:
         self._suspected[w_id] = _Suspected(Suspicion(stored, len(missing)), digest)
         return set()
 
-    def _keep(self, fingerprints: Mapping[str, Fingerprints]) -> None:
+    def _keep(
+        self,
+        fingerprints: Mapping[str, Fingerprints],
+        sets: Mapping[str, Fingerprinted],
+    ) -> None:
         """Write down the fingerprints of the contacts that are there now."""
         rows = [
-            {"w_id": w_id, "contacts": write_fingerprints(those)}
+            {
+                "w_id": w_id,
+                "digest": self._digest(w_id, sets[w_id]),
+                "contacts": write_fingerprints(those),
+            }
             for w_id, those in fingerprints.items()
         ]
         self._session.stage("fingerprinted", pa.Table.from_pylist(rows, _FINGERPRINTED))
         self._session.execute(sql.KEEP_FINGERPRINTS)
+
+    def _digest(self, w_id: str, arrived: Fingerprinted) -> str:
+        """Return what tells whether fingerprints are of the merge that made the contacts.
+
+        It is the set's digest, if the contacts are those of the set alone.
+        """
+        if arrived.digest is None or w_id in self._suspected:
+            return f"in part {written_time(arrived.contacts.fetched_at)}"
+        return arrived.digest
 
     def _settle(self, sets: Mapping[str, Fingerprinted]) -> None:
         """Write down how each instance ended, except where a newer outcome is there."""
@@ -274,11 +302,12 @@ class _Merge:
         at = written_time(arrived.contacts.fetched_at)
         row: dict[str, object] = {
             "tried_at": at,
+            "digest": self._digest(w_id, arrived),
             "contacts": self._stored[w_id] + delta.added - delta.removed,
         }
         suspected = self._suspected.get(w_id)
         if suspected is None:
-            return row | {"outcome": SYNCED, "synced_at": at, "digest": arrived.digest}
+            return row | {"outcome": SYNCED, "synced_at": at}
         return row | {
             "outcome": SUSPICIOUS,
             "suspected_at": at,

@@ -75,11 +75,13 @@ MIGRATIONS = (
         "CREATE INDEX contact_changes_by_instance ON contact_changes (w_id, at)",
     ),
     ("ALTER TABLE instances ADD COLUMN digest TEXT",),
-    # How each instance's contacts were when they were merged last, in the form of `fingerprints`.
+    # What each instance's contacts are like since a set was merged that left its digest in
+    # `instances`, too.
     (
         """
         CREATE TABLE contact_fingerprints (
             w_id TEXT NOT NULL PRIMARY KEY,
+            digest TEXT NOT NULL,
             contacts {binary} NOT NULL
         )""",
     ),
@@ -122,7 +124,12 @@ _STAGING = (
         PRIMARY KEY (w_id, user_name)
     ){clustered}{temporary}""",
     # The fingerprints of what is there now.
-    "CREATE TEMPORARY TABLE fingerprinted (w_id TEXT NOT NULL, contacts {binary}){temporary}",
+    """
+    CREATE TEMPORARY TABLE fingerprinted (
+        w_id TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        contacts {binary} NOT NULL
+    ){temporary}""",
     # How instances ended.
     f"CREATE TEMPORARY TABLE settled ({_OUTCOME}){{temporary}}",
 )

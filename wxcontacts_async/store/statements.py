@@ -4,8 +4,8 @@ from wxcontacts_async.store.dialects import Dialect
 from wxcontacts_async.store.schema import OUTCOME_COLUMNS, VALUES
 
 # What is known of the instances of a batch: when its last set was fetched (what is suspected is of
-# the last one, as the next one clears it), what it lacked, and how
-# many contacts there have been since a set of that digest was merged.
+# the last one, as the next one clears it), what it lacked, and how many contacts there have been
+# since a set of that digest was merged.
 KNOWN = """
     SELECT w_id,
         CAST(coalesce(suspected_at, synced_at) AS TEXT),
@@ -15,16 +15,19 @@ KNOWN = """
 COUNT_STORED = """
     SELECT w_id, count(*) FROM contacts WHERE w_id IN (SELECT w_id FROM asked) GROUP BY w_id"""
 
+# None that are older than the contacts: an older version of this library knows nothing of them.
 FINGERPRINTS = """
-    SELECT w_id, contacts FROM contact_fingerprints WHERE w_id IN (SELECT w_id FROM asked)"""
+    SELECT kept.w_id, kept.contacts FROM contact_fingerprints kept
+    JOIN instances ON instances.w_id = kept.w_id AND instances.digest = kept.digest
+    WHERE kept.w_id IN (SELECT w_id FROM asked)"""
 
 NAMES = """
     SELECT w_id, user_name, kind FROM contacts WHERE w_id IN (SELECT w_id FROM asked)"""
 
 KEEP_FINGERPRINTS = """
-    INSERT INTO contact_fingerprints (w_id, contacts)
-    SELECT w_id, contacts FROM fingerprinted WHERE true
-    ON CONFLICT (w_id) DO UPDATE SET contacts = excluded.contacts"""
+    INSERT INTO contact_fingerprints (w_id, digest, contacts)
+    SELECT w_id, digest, contacts FROM fingerprinted WHERE true
+    ON CONFLICT (w_id) DO UPDATE SET digest = excluded.digest, contacts = excluded.contacts"""
 
 COUNT_LOGGED = """
     SELECT w_id, change, count(*) FROM contact_changes WHERE id > $1 GROUP BY w_id, change"""

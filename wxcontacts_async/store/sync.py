@@ -132,7 +132,7 @@ class SyncStream:
                 async with self._outcomes as outcomes:
                     async for outcome in outcomes:
                         came_at = current_time()
-                        contacts = await self._fingerprinted(outcome)
+                        outcome, contacts = await self._fingerprinted(outcome)  # noqa: PLW2901
                         while self._is_too_much(outcome):
                             self._room = Event()
                             await self._room.wait()
@@ -150,10 +150,16 @@ class SyncStream:
         self._all_fetched = True
         self._fetched.set()
 
-    async def _fingerprinted(self, outcome: Fetched[Any] | Failed) -> Fingerprinted | None:
+    async def _fingerprinted(
+        self,
+        outcome: Fetched[Any] | Failed,
+    ) -> tuple[Fetched[Any] | Failed, Fingerprinted | None]:
         if isinstance(outcome, Failed):
-            return None
-        return await fingerprinted(outcome.contacts, self._database.dialect)
+            return outcome, None
+        try:
+            return outcome, await fingerprinted(outcome.contacts, self._database.dialect)
+        except Exception as error:  # noqa: BLE001  # a contact type may hold what has no encoding
+            return _failed(outcome, own_error(error)), None
 
     def _key(self, outcome: Fetched[Any] | Failed) -> str:
         return storable(outcome.w_id, self._database.dialect)
