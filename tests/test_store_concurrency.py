@@ -179,3 +179,13 @@ async def test_who_began_before_there_were_tables_is_waited_for(postgresql_url: 
         with pytest.raises(StoreBusyError), session.transaction():
             pass
         session.close()
+
+
+async def test_tables_are_filled_in_whichever_schema_they_are_found(postgresql_url: str) -> None:
+    async with scene(postgresql_url):
+        pass
+    elsewhere = postgresql_url.replace("search_path%3D", "search_path%3Dpublic%2C")
+    async with scene(elsewhere) as it:
+        assert (await it.synced(friends("a"))).delta_counts == DeltaCounts(added=1)
+    async with ContactStore(postgresql_url) as store:
+        assert await loaded(store) == {W_ID: versions(friends("a"))}

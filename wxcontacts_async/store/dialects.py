@@ -52,6 +52,8 @@ class Dialect:
         temporary: What stands behind a table that a transaction leaves empty.
         find_table: Asks how many tables there are of a name.
         prepare: Statements for each new connection.
+        has_timestamps: Whether there is a type for a point in time, so that it is none of text.
+        find_schema: Asks for the schema that a table is in; "" where there are none.
         keeps_nul: Whether text may hold U+0000.
 
     """
@@ -68,6 +70,8 @@ class Dialect:
     temporary: str
     find_table: str
     prepare: tuple[str, ...]
+    has_timestamps: bool
+    find_schema: str
     keeps_nul: bool
 
 
@@ -94,6 +98,8 @@ SQLITE = Dialect(
         "PRAGMA temp_store = MEMORY",
         f"PRAGMA cache_size = -{_CACHE_KIB}",
     ),
+    has_timestamps=False,
+    find_schema="",
     keeps_nul=True,
 )
 
@@ -123,6 +129,11 @@ POSTGRESQL = Dialect(
         "SET enable_mergejoin = off",
         "SET jit = off",
         "SET random_page_cost = 1.1",
+    ),
+    has_timestamps=True,
+    find_schema=(
+        "SELECT CAST(nspname AS TEXT) FROM pg_namespace WHERE oid = "
+        "(SELECT relnamespace FROM pg_class WHERE relname = '{}' AND pg_table_is_visible(oid))"
     ),
     keeps_nul=False,
 )

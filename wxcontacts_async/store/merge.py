@@ -3,7 +3,7 @@
 The contacts that arrived are loaded in bulk into a temporary table. One join of it with what is
 there writes the change log; what the log then says is done to the contacts. What plainly is as it
 was is not loaded: a set like the one merged last, and a contact with the fingerprint of the one
-that is there.
+that is there. Where nothing is there, of any instance of the batch, there is nothing to join.
 """
 
 from collections import Counter
@@ -29,6 +29,7 @@ from wxcontacts_async.store.records import ChangeKind, DeltaCounts, Suspicion
 from wxcontacts_async.store.schema import OUTCOME_COLUMNS, STAGED, WHOLE_NUMBERS
 from wxcontacts_async.store.session import Session
 from wxcontacts_async.store.staging import (
+    as_contacts,
     in_key_order,
     read_time,
     stageable,
@@ -204,22 +205,27 @@ class _Merge:
             for w_id, arrived in sets.items()
         }
         gone = {w_id: self._believed(w_id, it.gone) for w_id, it in compared.items()}
-        arriving = stageable([it.differing() for it in compared.values()], session.dialect)
+        arriving = in_key_order(
+            stageable([it.differing() for it in compared.values()], session.dialect),
+        )
         departing = [
             {"w_id": w_id, "user_name": name, "at": written_time(sets[w_id].contacts.fetched_at)}
             for w_id in gone
             for name in gone[w_id]
         ]
-        if len(arriving):
-            session.stage("arriving", in_key_order(arriving))
-            session.execute(sql.log_arrivals(session.dialect, all_new=not known))
+        if len(arriving) and not known:
+            session.load("contacts", as_contacts(arriving, session.dialect))
+            self._ask_for(sets)
+            session.execute(sql.log_new(session.dialect))
+        elif len(arriving):
+            session.stage("arriving", arriving)
+            session.execute(sql.log_arrivals(session.dialect))
         if departing:
             session.stage("departing", in_key_order(pa.Table.from_pylist(departing, _DEPARTING)))
             session.execute(sql.log_departures(session.dialect))
         logged = self._logged(before) if known else _all_added(arriving)
-        if len(arriving):
-            upsert = sql.upsert if known else sql.insert
-            session.execute(upsert(session.dialect))
+        if len(arriving) and known:
+            session.execute(sql.upsert(session.dialect))
         if departing:
             session.execute(sql.DELETE_DEPARTED)
         self._keep({w_id: it.after(gone[w_id]) for w_id, it in compared.items()}, sets)

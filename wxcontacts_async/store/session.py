@@ -106,6 +106,14 @@ class Session:
         with self._told_errors():
             self._cursor.adbc_ingest(name, rows, mode="append", temporary=True)
 
+    def load(self, name: str, rows: pa.Table) -> None:
+        """Load rows in bulk into a table that is there, wherever it is found."""
+        schema = None
+        if self.dialect.find_schema:  # or it would be looked for in the first schema alone
+            ((schema,),) = self.rows(self.dialect.find_schema.format(name))
+        with self._told_errors():
+            self._cursor.adbc_ingest(name, rows, mode="append", db_schema_name=schema)
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Do all of the block, with no other writer beside it, or nothing of it.

@@ -38,6 +38,16 @@ def stageable(contact_sets: Sequence[ContactSet[Contact]], dialect: Dialect) -> 
     return table.append_column("at", pa.array(times, pa.string()))
 
 
+def as_contacts(contacts: pa.Table, dialect: Dialect) -> pa.Table:
+    """Make rows of the table `contacts` of contacts that are new, with their column `at`."""
+    at = contacts["at"]
+    if dialect.has_timestamps:
+        # From text without a zone, which is in UTC, by way of the number of microseconds.
+        at = at.cast(pa.timestamp("us")).cast(pa.int64()).cast(pa.timestamp("us", tz="UTC"))
+    contacts = contacts.drop_columns("at")
+    return contacts.append_column("first_seen", at).append_column("last_changed", at)
+
+
 def in_key_order(contacts: pa.Table) -> pa.Table:
     """Sort contacts, so that they go into the tree of the primary key from left to right."""
     return contacts.sort_by([("w_id", "ascending"), ("user_name", "ascending")])

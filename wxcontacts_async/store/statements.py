@@ -47,14 +47,16 @@ _DIFFERING = " || ".join(
 )
 
 
-def log_arrivals(dialect: Dialect, *, all_new: bool) -> str:
+def log_new(dialect: Dialect) -> str:
+    """Log the contacts of instances of which there was none."""
+    return f"""
+        INSERT INTO contact_changes (w_id, user_name, change, fields, after, at)
+        SELECT w_id, user_name, 'added', '', {_object("contacts", dialect)}, first_seen
+        FROM contacts WHERE w_id IN (SELECT w_id FROM asked)"""
+
+
+def log_arrivals(dialect: Dialect) -> str:
     """Log which contacts that arrived are new, and which differ from what is there."""
-    if all_new:
-        return f"""
-            INSERT INTO contact_changes (w_id, user_name, change, fields, after, at)
-            SELECT w_id, user_name, 'added', '', {_object("arriving", dialect)},
-                CAST(at AS {dialect.timestamp})
-            FROM arriving"""
     return f"""
         INSERT INTO contact_changes (w_id, user_name, change, fields, before, after, at)
         SELECT a.w_id, a.user_name,
@@ -80,18 +82,13 @@ def log_departures(dialect: Dialect) -> str:
         WHERE c.w_id = departing.w_id AND c.user_name = departing.user_name"""
 
 
-def insert(dialect: Dialect) -> str:
-    """Take over the contacts that arrived, none of which is there."""
-    return f"""
-        INSERT INTO contacts ({_NAMES}, first_seen, last_changed)
-        SELECT {_NAMES}, CAST(at AS {dialect.timestamp}), CAST(at AS {dialect.timestamp})
-        FROM arriving"""
-
-
 def upsert(dialect: Dialect) -> str:
     """Take over the contacts that arrived, new ones and those that differ."""
     values = ", ".join(f"{name} = excluded.{name}" for name in VALUES)
-    return f"""{insert(dialect)}
+    return f"""
+        INSERT INTO contacts ({_NAMES}, first_seen, last_changed)
+        SELECT {_NAMES}, CAST(at AS {dialect.timestamp}), CAST(at AS {dialect.timestamp})
+        FROM arriving
         WHERE true ON CONFLICT (w_id, user_name) DO UPDATE
         SET {values}, last_changed = excluded.last_changed
         WHERE {_differ("excluded", "contacts")}"""
