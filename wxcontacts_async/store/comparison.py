@@ -43,8 +43,9 @@ class Comparison:
         """Return the contacts that are not there, or not like that."""
         differs = map(ne, self._now.values(), map(self._before.get, self._now))
         contacts = self._arrived.contacts
+        # Each `compress` takes as many from `differs` as its list has contacts.
         return msgspec.structs.replace(
-            contacts,  # `compress` takes as many from `differs` as the list has contacts
+            contacts,
             official_accounts=tuple(compress(contacts.official_accounts, differs)),
             friends=tuple(compress(contacts.friends, differs)),
             groups=tuple(compress(contacts.groups, differs)),

@@ -1,4 +1,4 @@
-"""Makes of contact sets what can be loaded into the staging table."""
+"""Makes of contact sets what can be loaded in bulk."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

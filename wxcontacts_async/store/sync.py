@@ -140,11 +140,8 @@ class SyncStream:
                         self._gathered[self._key(outcome)] = arrival
                         self._contacts += _size(outcome)
                         self._fetched.set()
-                        del (
-                            outcome,
-                            contacts,
-                            arrival,
-                        )  # or it would stay for as long as the next one takes
+                        # Or it would stay for as long as the next one takes.
+                        del outcome, contacts, arrival
         except Exception as error:  # noqa: BLE001  # it is the reader's
             self._error = self._error or error
         self._all_fetched = True
