@@ -25,12 +25,12 @@ class CircuitBreaker:
     """Opens after a few failed calls in a row, and closes with the first answer.
 
     A gateway that has never answered must fail two instances: one alone is left to its
-    RetryPolicy.
+    RetryPolicy. So must one in whose place a proxy answers, as it may do so for one instance.
 
     Arguments:
         outage_timeout: Seconds from the first failure in the row until the gateway counts as
             gone. One that has never answered counts as gone after `retry.attempts` probes, since
-            most likely its base_url is wrong.
+            most likely its base_url is wrong, unless a proxy answers there.
         retry: Its delays are those between probes, within bounds.
 
     Attributes:
@@ -51,6 +51,7 @@ class CircuitBreaker:
         self._failures = 0
         self._failed_instances: set[str] = set()
         self._probes_failed = 0
+        self._has_proxy = False
 
     @property
     def failing(self) -> bool:
@@ -78,6 +79,7 @@ class CircuitBreaker:
         probe: bool,
         now: float,
         jitter: float,
+        by_proxy: bool = False,
     ) -> bool:
         """Take note of a failed call.
 
@@ -86,11 +88,13 @@ class CircuitBreaker:
             probe: Whether it was the probe.
             now: The time.
             jitter: A random number in [0, 1).
+            by_proxy: Whether a proxy answered in the gateway's place.
 
         Returns:
             Whether this begins an outage.
 
         """
+        self._has_proxy = self._has_proxy or by_proxy
         if probe:
             self._probes_failed += 1
             self._open(now, jitter)
@@ -102,7 +106,7 @@ class CircuitBreaker:
         self._failed_instances.add(w_id)
         if self._failures < FAILURES_IN_A_ROW:
             return False
-        if not self.has_answered and len(self._failed_instances) == 1:
+        if (by_proxy or not self.has_answered) and len(self._failed_instances) == 1:
             return False
         self._open(now, jitter)
         return True
@@ -120,7 +124,8 @@ class CircuitBreaker:
     @property
     def gone_at(self) -> float:
         """When the gateway counts as gone, if it does not answer until then."""
-        if not self.has_answered and self._probes_failed >= self._retry.attempts:
+        was_ever_there = self.has_answered or self._has_proxy
+        if not was_ever_there and self._probes_failed >= self._retry.attempts:
             return self._failing_since
         return self._failing_since + self._outage_timeout
 

@@ -74,21 +74,39 @@ class PoolClosedError(WxContactsError):
 
 
 class GatewayRefusedError(WxContactsError):
-    """The gateway answered with a code that is neither success nor "initializing"; final.
+    """The gateway answered with a code that is neither success nor "initializing".
+
+    It is final, unless it came with an HTTP status that may pass (408, 425, 429 and 5xx), or says
+    that calls are too frequent (see `RetryPolicy.is_throttled`).
 
     Attributes:
         code: The reply's `code`, as text: "1001" or "10001" in the API document.
         message: The reply's `message` (or `msg`), as sent.
+        status: The HTTP status that it came with, if that was no success; else None.
+        retry_after: Seconds that the gateway asked to wait (its Retry-After header), or None.
 
     """
 
     advice = "Check that this wId is logged in at this gateway."
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"refused with code {_shown(code)} and message {_shown(message)}")
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        refused = f"refused with code {_shown(code)} and message {_shown(message)}"
+        super().__init__(refused if status is None else f"HTTP status {status}, {refused}")
         self.args = (code, message)
         self.code = code
         self.message = message
+        self.status = status
+        self.retry_after = retry_after
+        if status is not None and may_pass(status):
+            self.transient = True
+            self.advice = _status_advice(status)
 
 
 class InitializationTimeoutError(WxContactsError):
@@ -107,12 +125,12 @@ class GatewayConnectionError(WxContactsError):
 class GatewayTimeoutError(WxContactsError):
     """No connection, or no complete reply, within the gateway's timeouts."""
 
-    advice = "Give the Gateway a longer timeout, or a lower max_concurrency."
+    advice = "Give the Gateway a longer request_timeout, or a lower max_concurrency."
     transient = True
 
 
 class GatewayHTTPError(WxContactsError):
-    """An HTTP status other than 2xx. 429 and 5xx may pass; all others are final.
+    """An HTTP status other than 2xx. 408, 425, 429 and 5xx may pass; all others are final.
 
     Attributes:
         status: The HTTP status.
@@ -124,7 +142,7 @@ class GatewayHTTPError(WxContactsError):
         super().__init__(
             f"HTTP status {status}",
             advice=_status_advice(status),
-            transient=status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR,
+            transient=may_pass(status),
         )
         self.args = (status,)
         self.status = status
@@ -169,7 +187,12 @@ def _shown(text: str) -> str:
 
 
 _REDIRECTION, _CLIENT_ERROR, _SERVER_ERROR = 300, 400, 500
-_TOO_MANY_REQUESTS = 429
+_MAY_PASS = frozenset({408, 425, 429})
+
+
+def may_pass(status: int) -> bool:
+    """Tell whether the same call may be answered otherwise than with that HTTP status later."""
+    return status in _MAY_PASS or status >= _SERVER_ERROR
 
 
 def _status_advice(status: int) -> str:  # noqa: PLR0911  # one a cause
@@ -188,8 +211,11 @@ def _status_advice(status: int) -> str:  # noqa: PLR0911  # one a cause
             return "Check the credentials in the Gateway's headers."
         case 404 | 405:
             return "Check base_url: POST {base_url}/getAllContact must exist."
-        case 429:
-            return "Give the Gateway a lower max_rate or max_concurrency."
+        case 429 | 503:
+            return (
+                "Give the Gateway a max_rate that it and the proxies in front of it allow, "
+                "or a lower max_concurrency."
+            )
         case _ if status >= _SERVER_ERROR:
             return "Check the gateway and the proxies in front of it."
         case _:

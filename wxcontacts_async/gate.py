@@ -1,30 +1,46 @@
-"""The gate to one gateway: shut during an outage, and while the gateway asks for a pause."""
+"""The gate to one gateway: shut in an outage and a pause, and narrow while calls are refused."""
 
 import asyncio
 import math
 import random
 from collections.abc import Callable
-from time import monotonic, perf_counter
+from time import perf_counter
 
 from wxcontacts_async.backoff import RetryPolicy
 from wxcontacts_async.breaker import Circuit, CircuitBreaker
-from wxcontacts_async.errors import GatewayConnectionError, WxContactsError
+from wxcontacts_async.errors import (
+    GatewayConnectionError,
+    GatewayHTTPError,
+    GatewayRefusedError,
+    GatewayTimeoutError,
+    WxContactsError,
+)
 from wxcontacts_async.events import Announcer, GatewayDown, GatewayPaused, GatewayUp
+from wxcontacts_async.pace import Pace, Tally
+
+# Seconds by which a pause must be longer than the one that was announced, to be another one: the
+# calls that were under way when it began are refused as well, each a little later.
+_SAME_PAUSE = 1.0
+_SEVERAL = 3
 
 
 class GatewayGate:
-    """Lets calls through, or one probe at a time, or none.
+    """Lets calls through, or so many, or one probe at a time, or none.
+
+    All its times are of `time.perf_counter`, which is as fine as calls are short.
 
     Arguments:
         name: The gateway's name.
-        outage_timeout: Seconds that instances wait for a gateway that does not answer.
+        slots: How many calls may be under way.
+        outage_timeout: Seconds that instances wait for a gateway that serves none.
         retry: Its delays are those between probes.
         announce: Told of outages and pauses.
-        on_open: Called when somebody may call again: everybody, or the next probe.
-        on_gone: Called when whoever waits for the gateway is to wait no longer.
+        on_open: Called when a call may be let through again: any, or the next probe.
+        on_gone: Called when no instance is to wait for the gateway any longer.
 
     Attributes:
-        shut: Whether there is anything to heed: if not, everybody may call.
+        shut: Whether there is an outage or a pause.
+        refuses_for_good: Whether it has refused all calls for load for `outage_timeout`.
 
     """
 
@@ -32,6 +48,7 @@ class GatewayGate:
         self,
         name: str,
         *,
+        slots: int,
         outage_timeout: float,
         retry: RetryPolicy,
         announce: Announcer,
@@ -42,31 +59,55 @@ class GatewayGate:
         self._shut_at = 0.0
         self._was_shut_for = 0.0  # seconds, until it was last opened
         self._name = name
+        self._outage_timeout = outage_timeout
         self._announce = announce
         self._on_open = on_open
         self._on_gone = on_gone
         self._breaker = CircuitBreaker(outage_timeout=outage_timeout, retry=retry)
+        self._pace = Pace(slots=slots, first_delay=retry.initial_delay)
         # The instance whose call is the probe; None unless the circuit is half open.
         self._probe: str | None = None
         self._paused_until = 0.0
+        self._announced_until = 0.0
         self._answered_at = -math.inf
-        self._last_failure = ""
+        self._last_failure: WxContactsError | None = None
+        # When the first call was refused for load since one was served; None if none was. And
+        # the instances that were told so in a message since then.
+        self._refused_since: float | None = None
+        self._throttled: set[str] = set()
+        self._last_refusal: WxContactsError | None = None
+        self.refuses_for_good = False
+        self._served = self._refused = 0
         self._closed = False
-        # Set while it is shut and time alone changes something.
+        # Set while it is not wide open and time alone changes something.
         self._timer: asyncio.TimerHandle | None = None
 
-    def lets_call(self) -> bool:
-        """Tell whether one may call now, be it as the probe."""
-        if not self.shut:
+    @property
+    def is_wide_open(self) -> bool:
+        """Whether there is nothing to heed: any call may be sent."""
+        return not self.shut and not self._pace.is_limited
+
+    @property
+    def tally(self) -> Tally:
+        """How many calls have been served and refused so far."""
+        return Tally(self._served, self._refused)
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether the gateway has ever answered."""
+        return self._breaker.has_answered
+
+    def lets_call(self, under_way: int) -> bool:
+        """Tell whether one may call now beside the calls under way, be it as the probe."""
+        if self.is_wide_open:
             return True
-        now = monotonic()
+        now = perf_counter()
         if now < self._paused_until:
             return False
         match self._breaker.circuit:
             case Circuit.CLOSED:
-                self.shut = False
-                self._was_shut_for += now - self._shut_at
-                return True
+                self._open(now)
+                return self._pace.allows(now, under_way)
             case Circuit.OPEN:
                 return now >= self._breaker.probe_at
             case Circuit.HALF_OPEN:
@@ -76,29 +117,54 @@ class GatewayGate:
         """Return for how many seconds it has been shut so far, in all."""
         if not self.shut:
             return self._was_shut_for
-        return self._was_shut_for + monotonic() - self._shut_at
+        return self._was_shut_for + perf_counter() - self._shut_at
 
     def call_begins(self, w_id: str) -> None:
-        """Take note of a call that was let through."""
+        """Take note of a call that was let through while it was not wide open."""
         if self._breaker.circuit is Circuit.OPEN:
             self._breaker.probe_sent()
             self._probe = w_id
+        elif self._pace.is_limited:
+            self._pace.begun(perf_counter())
+            self._set_timer()
 
-    def holds_back(self, w_id: str) -> bool:
-        """Tell whether a call that was let through a while ago should not be sent after all."""
-        return self.shut and w_id != self._probe and not self.lets_call()
+    def call_is_sent(self, w_id: str, now: float) -> bool:
+        """Take note of a call that is sent; False if it should not be after all, as it was paced.
+
+        Arguments:
+            w_id: The instance.
+            now: The time, in seconds of `time.perf_counter`.
+
+        """
+        if self.shut and w_id != self._probe and not self._may_still(now):
+            return False
+        self._pace.sent(now)
+        return True
 
     def call_answered(self) -> None:
         """Take note that the gateway answered, whatever it was."""
-        self._answered_at = perf_counter()
+        now = self._answered_at = perf_counter()
         if not self._breaker.failing:
             self._breaker.has_answered = True
             return
-        away = self._breaker.answered(monotonic())
+        away = self._breaker.answered(now)
         self._probe = None
         if away is not None:
+            # What waits does not go all at once.
+            self._pace.paused()
             self._announce(GatewayUp(self._name, away))
             self._look_again()
+
+    def call_served(self) -> None:
+        """Take note of an answer that is no refusal for load."""
+        self._served += 1
+        if self._refused_since is not None:
+            self._refused_since = None
+            self.refuses_for_good = False
+        if self._throttled:
+            self._throttled.clear()
+        if self._pace.is_limited:
+            self._pace.served(perf_counter())
 
     def call_failed(
         self,
@@ -108,10 +174,10 @@ class GatewayGate:
         sent_at: float,
         first: bool,
     ) -> bool:
-        """Take note that there was no answer.
+        """Take note that there was no answer, or a proxy's in the gateway's place.
 
         A connection that broke or fell silent may be the fault of that instance alone. It counts
-        for its first failure in a row only, and if nobody was answered since the call was sent.
+        for its first failure in a row only, and if nothing was answered since the call was sent.
 
         Arguments:
             w_id: The instance that was called.
@@ -123,17 +189,19 @@ class GatewayGate:
             Whether that is the gateway's outage rather than the instance's failure.
 
         """
-        self._last_failure = error.what
+        self._last_failure = error
         probe = w_id == self._probe
+        by_proxy = not isinstance(error, GatewayConnectionError | GatewayTimeoutError)
         if probe:
             self._probe = None
-        elif error.reached and not (first and sent_at > self._answered_at):
+        elif error.reached and not (sent_at > self._answered_at and (first or by_proxy)):
             return self._breaker.circuit is not Circuit.CLOSED
         begins = self._breaker.failed(
             w_id,
             probe=probe,
-            now=monotonic(),
+            now=perf_counter(),
             jitter=random.random(),  # noqa: S311  # spreads the load, guards no secret
+            by_proxy=by_proxy,
         )
         if self._breaker.circuit is Circuit.CLOSED:
             return False
@@ -142,50 +210,141 @@ class GatewayGate:
             self._announce(GatewayDown(self._name, error.what))
         return True
 
+    def call_refused(
+        self,
+        w_id: str,
+        error: WxContactsError,
+        *,
+        sent_at: float,
+        under_way: int,
+        retry_after: float | None,
+        is_news: bool,
+    ) -> None:
+        """Take note of a call that was refused for load.
+
+        It says nothing of an outage: a proxy may refuse for a gateway that is away.
+
+        Arguments:
+            w_id: The instance that was called.
+            error: The refusal.
+            sent_at: When the call was sent, in seconds of `time.perf_counter`.
+            under_way: How many calls were under way, this one included.
+            retry_after: Seconds for which the gateway asks not to be called, or None.
+            is_news: Whether it is more than one instance that is refused again and again.
+
+        """
+        now = perf_counter()
+        self._refused += 1
+        if self._refused_since is None:
+            self._refused_since = now
+        self._last_refusal = error
+        if w_id == self._probe:
+            self._probe = None
+            self._breaker.failed(w_id, probe=True, now=now, jitter=random.random(), by_proxy=True)  # noqa: S311
+        if is_news:
+            self._pace.refused(
+                now, sent_at=sent_at, under_way=under_way, pause=retry_after or 0.0
+            )
+        if retry_after:
+            self._pause(now, retry_after)
+        self._set_timer()
+        if now - self._refused_since >= self._outage_timeout:
+            self.refuses_for_good = True
+            self._on_gone()
+
+    def call_throttled(self, w_id: str) -> bool:
+        """Take note of an instance that was told that its calls are too frequent.
+
+        Returns:
+            Whether several instances in a row were told so, so that it is the gateway's load.
+
+        """
+        self._throttled.add(w_id)
+        return len(self._throttled) >= _SEVERAL
+
     def call_cancelled(self, w_id: str) -> None:
         """Take note that a call came to no end."""
         if w_id == self._probe:
             self._probe = None
-            self._breaker.probe_given_up(monotonic())
+            self._breaker.probe_given_up(perf_counter())
             self._look_again()
-
-    def pause(self, seconds: float) -> None:
-        """Let nobody call for so long, as the gateway asks (429 or 503 with Retry-After)."""
-        until = monotonic() + seconds
-        if until <= self._paused_until:
-            return
-        self._paused_until = until
-        self._shut()
-        self._announce(GatewayPaused(self._name, seconds))
 
     @property
     def gone(self) -> bool:
-        """Whether the outage has lasted for so long that nobody is to wait for its end."""
-        return self._breaker.circuit is not Circuit.CLOSED and monotonic() >= self._breaker.gone_at
+        """Whether no instance is to wait for it any longer, as it has served none for so long."""
+        return self._is_away_for_good or self.refuses_for_good
 
-    def gone_error(self) -> GatewayConnectionError:
+    def gone_error(self) -> WxContactsError:
         """Make the error of an instance that waited in vain."""
-        seconds = self._breaker.away_for(monotonic())
-        what = f"the gateway has not answered for {seconds:.1f} s ({self._last_failure})"
-        return GatewayConnectionError(what)
+        if not self._is_away_for_good:
+            return self._refused_error()
+        seconds = self._breaker.away_for(perf_counter())
+        last = self._last_failure
+        reason = "no answer" if last is None else last.what
+        what = f"the gateway has not answered for {seconds:.1f} s ({reason})"
+        if isinstance(last, GatewayTimeoutError) and last.reached:
+            return GatewayTimeoutError(what)
+        advice = last.advice if isinstance(last, GatewayConnectionError | GatewayHTTPError) else ""
+        return GatewayConnectionError(what, advice=advice)
 
     def close(self) -> None:
         """Wait for nothing any more, as the pool is left."""
         self._closed = True
         self._cancel_timer()
 
+    @property
+    def _is_away_for_good(self) -> bool:
+        away = self._breaker.circuit is not Circuit.CLOSED
+        return away and perf_counter() >= self._breaker.gone_at
+
+    def _refused_error(self) -> WxContactsError:
+        match self._last_refusal:
+            case GatewayHTTPError(status=status, retry_after=retry_after):
+                return GatewayHTTPError(status, retry_after=retry_after)
+            case GatewayRefusedError() as last:
+                error = GatewayRefusedError(
+                    last.code, last.message, status=last.status, retry_after=last.retry_after
+                )
+                error.advice = last.advice
+                return error
+            case _:
+                return GatewayConnectionError("the gateway refuses all calls for load")
+
+    def _may_still(self, now: float) -> bool:
+        """Tell whether a call that was let through a while ago may go out."""
+        return now >= self._paused_until and self._breaker.circuit is Circuit.CLOSED
+
+    def _pause(self, now: float, seconds: float) -> None:
+        """Let no call through for so long, as the gateway asks by Retry-After."""
+        until = now + seconds
+        if until <= self._paused_until:
+            return
+        self._paused_until = until
+        self._pace.paused()
+        self._shut()
+        if until > self._announced_until + _SAME_PAUSE:
+            self._announced_until = until
+            self._announce(GatewayPaused(self._name, seconds))
+
     def _shut(self) -> None:
         if not self.shut:
             self.shut = True
-            self._shut_at = monotonic()
+            self._shut_at = perf_counter()
         self._set_timer()
+
+    def _open(self, now: float) -> None:
+        if self.shut:
+            self.shut = False
+            self._was_shut_for += now - self._shut_at
 
     def _look_again(self) -> None:
         """Do what the time has come for, and see to it that the next time is not missed."""
+        now = perf_counter()
+        if self._may_still(now):
+            self._open(now)
         if self.gone:
             self._on_gone()
-        if self.lets_call():
-            self._on_open()
+        self._on_open()
         self._set_timer()
 
     def _cancel_timer(self) -> None:
@@ -195,16 +354,20 @@ class GatewayGate:
 
     def _set_timer(self) -> None:
         self._cancel_timer()
-        if self._closed or not self.shut:
+        if self._closed:
             return
-        now = monotonic()
-        moments = [self._paused_until]
-        if self._breaker.circuit is not Circuit.CLOSED:
-            moments.append(self._breaker.gone_at)
-        if self._breaker.circuit is Circuit.OPEN:
-            moments.append(max(self._breaker.probe_at, self._paused_until))
-        to_come = [moment for moment in moments if moment > now]
+        now = perf_counter()
+        to_come = [moment for moment in self._moments() if moment > now]
         if to_come:
             loop = asyncio.get_running_loop()
             # A loop's clock may be coarse; too early, it would look in vain and set this again.
             self._timer = loop.call_later(max(min(to_come) - now, 0.001), self._look_again)
+
+    def _moments(self) -> list[float]:
+        """Return when time alone may change something."""
+        moments = [self._paused_until, max(self._pace.next_at, self._paused_until)]
+        if self._breaker.circuit is not Circuit.CLOSED:
+            moments.append(self._breaker.gone_at)
+        if self._breaker.circuit is Circuit.OPEN:
+            moments.append(max(self._breaker.probe_at, self._paused_until))
+        return moments

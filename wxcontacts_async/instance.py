@@ -21,7 +21,12 @@ from wxcontacts_async.errors import (
     WxContactsError,
 )
 from wxcontacts_async.outcomes import Failed, Fetched
+from wxcontacts_async.pace import Tally
 from wxcontacts_async.wire import Initializing, Ready, Refused
+
+
+# How many others are served for each that is refused, where it is not for the gateway's load.
+_MANY_TIMES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,10 @@ class InstanceProgress(Generic[ContactT]):
         "_failures",
         "_initialization",
         "_initializing_since",
+        "_refusals",
+        "_refused_since",
         "_retry",
+        "_tally",
         "calls",
         "gateway",
         "not_before",
@@ -104,6 +112,11 @@ class InstanceProgress(Generic[ContactT]):
         self._initialization = initialization
         self._retry = retry
         self._failures = 0  # since the last reply
+        # How often it has been told to come back later since any other reply, since when, and how
+        # many calls the gateway had served and refused by then.
+        self._refusals = 0
+        self._refused_since = 0.0
+        self._tally = Tally()
         self._initializing_since: float | None = None
 
     def resume_wait(self, not_before: float, *, now: float) -> None:
@@ -119,7 +132,7 @@ class InstanceProgress(Generic[ContactT]):
         now: float,
     ) -> CallAgain | Fetched[ContactT] | Failed:
         """Decide what comes after a reply; `now` is of the same clock as `asked_at`."""
-        self._failures = 0
+        self._failures = self._refusals = 0
         match reply:
             case Ready():
                 contacts = ContactSet(
@@ -150,13 +163,9 @@ class InstanceProgress(Generic[ContactT]):
         now: float,
     ) -> CallAgain | Failed:
         """Decide what comes after a call that brought no reply."""
-        error.located(w_id=self.w_id, gateway=self.gateway, calls=self.calls)
-        # The frames of its traceback hold the reply and the headers; an error outlives the call.
-        error.__traceback__ = error.__context__ = None
-        if error.__cause__ is not None:
-            error.__cause__.__traceback__ = error.__cause__.__context__ = None
+        self._take(error)
         self._failures += 1
-        retry_after = error.retry_after if isinstance(error, GatewayHTTPError) else None
+        retry_after = retry_after_of(error)
         if not error.transient:
             return self._failed(error, now)
         if self._failures >= self._retry.attempts:
@@ -168,6 +177,44 @@ class InstanceProgress(Generic[ContactT]):
             now,
             error,
         )
+
+    def after_refusal(
+        self, error: WxContactsError, *, now: float, tally: Tally, is_final: bool
+    ) -> CallAgain | Failed:
+        """Decide what comes after a call that was refused for load, which costs no attempt.
+
+        Arguments:
+            error: The refusal.
+            now: The time.
+            tally: How many calls the gateway has served and refused so far, this one included.
+            is_final: Whether it has waited for long enough.
+
+        """
+        self._take(error)
+        if not self._refusals:
+            self._refused_since, self._tally = now, tally
+        self._refusals += 1
+        jitter = random.random()  # noqa: S311  # spreads the load, guards no secret
+        delay = self._retry.delay(self._refusals, jitter=jitter, retry_after=retry_after_of(error))
+        if is_final:
+            self.not_before = now + delay
+            return self._failed(error, now)
+        return self._wait(delay, now, error)
+
+    def is_refused_alone(self, tally: Tally) -> bool:
+        """Tell whether it is refused again and again while the gateway serves the others.
+
+        Arguments:
+            tally: How many calls the gateway has served and refused before its last one.
+
+        """
+        served = tally.served - self._tally.served
+        refused = tally.refused - self._tally.refused - (self._refusals - 1)
+        return bool(self._refusals) and served >= _MANY_TIMES * max(refused, 1)
+
+    def refused_for(self, now: float) -> float:
+        """Return for how many seconds it has got nothing but refusals."""
+        return now - self._refused_since if self._refusals else 0.0
 
     @property
     def is_failing(self) -> bool:
@@ -196,6 +243,13 @@ class InstanceProgress(Generic[ContactT]):
         self.not_before = now + delay
         return CallAgain(delay, error)
 
+    def _take(self, error: WxContactsError) -> None:
+        error.located(w_id=self.w_id, gateway=self.gateway, calls=self.calls)
+        # The frames of its traceback hold the reply and the headers; an error outlives the call.
+        error.__traceback__ = error.__context__ = None
+        if error.__cause__ is not None:
+            error.__cause__.__traceback__ = error.__cause__.__context__ = None
+
     def _failed(self, error: WxContactsError, now: float) -> Failed:
         error.located(w_id=self.w_id, gateway=self.gateway, calls=self.calls)
         return Failed(
@@ -206,3 +260,10 @@ class InstanceProgress(Generic[ContactT]):
             self.waited,
             now - self._asked_at,
         )
+
+
+def retry_after_of(error: WxContactsError) -> float | None:
+    """Return the seconds that an answer asked to wait, or None."""
+    if isinstance(error, GatewayHTTPError | GatewayRefusedError):
+        return error.retry_after
+    return None

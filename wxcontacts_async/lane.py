@@ -8,23 +8,18 @@ its workers' (workers.py).
 import asyncio
 from asyncio import Event
 from collections import OrderedDict
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from time import monotonic, perf_counter
 from typing import Generic, Literal
 
 from anyio.abc import TaskGroup
 
+from wxcontacts_async._http.reply_body import ReplyBody
 from wxcontacts_async._typing import ContactT
+from wxcontacts_async.answers import Answers, Step
 from wxcontacts_async.arenas import ArenaKeeper
 from wxcontacts_async.backoff import InitializationWait, RetryPolicy
-from wxcontacts_async.errors import (
-    GatewayConnectionError,
-    GatewayHTTPError,
-    GatewayTimeoutError,
-    WxContactsError,
-    own_error,
-)
+from wxcontacts_async.errors import own_error
 from wxcontacts_async.events import (
     Announcer,
     CallSent,
@@ -34,13 +29,13 @@ from wxcontacts_async.events import (
     RetryScheduled,
 )
 from wxcontacts_async.gate import GatewayGate
-from wxcontacts_async.gateway import Gateway, ReplyBody
+from wxcontacts_async.gateway import Gateway
 from wxcontacts_async.instance import CallAgain, InstanceProgress
-from wxcontacts_async.outcomes import Failed, Fetched
+from wxcontacts_async.outcomes import Failed
 from wxcontacts_async.places import Asker, Line, Place, ReceivedReply, State
 from wxcontacts_async.turnstile import DecodeTurnstile
 from wxcontacts_async.waits import UnfinishedWaits
-from wxcontacts_async.wire import Initializing, Ready, Refused
+from wxcontacts_async.wire import Initializing, Ready, Refused, ReplyDecoder, Throttled
 from wxcontacts_async.workers import Workers
 
 _SHORTEST_TIMER = 0.001
@@ -49,6 +44,7 @@ _REPLY_NAMES: dict[type, Literal["ready", "initializing", "refused"]] = {
     Ready: "ready",
     Initializing: "initializing",
     Refused: "refused",
+    Throttled: "refused",
 }
 
 
@@ -64,7 +60,7 @@ class Lane(Generic[ContactT]):
         gateway: Its settings.
         initialization: How initializing instances are waited for.
         retry: How what may pass is tried again.
-        decode: Decodes one body by its Content-Type.
+        decoder: Decodes bodies.
         arenas: Keeps the memory for what is decoded.
         turnstile: Where replies wait to be decoded, one after another.
         announce: Told what happens.
@@ -83,7 +79,7 @@ class Lane(Generic[ContactT]):
         *,
         initialization: InitializationWait,
         retry: RetryPolicy,
-        decode: Callable[[bytes, str], Ready[ContactT] | Initializing | Refused],
+        decoder: ReplyDecoder[ContactT],
         arenas: ArenaKeeper,
         turnstile: DecodeTurnstile,
         announce: Announcer,
@@ -92,12 +88,13 @@ class Lane(Generic[ContactT]):
         self.name = name
         self._initialization = initialization
         self._retry = retry
-        self._decode_body = decode
+        self._decoder = decoder
         self._arenas = arenas
         self._turnstile = turnstile
         self._announce = announce
         self._gate = GatewayGate(
             name,
+            slots=gateway.max_concurrency,
             outage_timeout=gateway.outage_timeout,
             retry=retry,
             announce=announce,
@@ -111,6 +108,12 @@ class Lane(Generic[ContactT]):
         self._turns: OrderedDict[Line[ContactT], None] = OrderedDict()
         self._slots = gateway.max_concurrency
         self._workers: Workers[ContactT] = Workers(self, gateway, tasks=tasks)
+        self._answers: Answers[ContactT] = Answers(
+            self._gate,
+            outage_timeout=gateway.outage_timeout,
+            under_way=lambda: self._workers.calling,
+            verdict=decoder.verdict,
+        )
         self._undecoded = 0
         self._giving_up = False  # whether _give_up_some is due
         # Callers of `fetch` take their outcomes at once, so they hold none.
@@ -209,7 +212,7 @@ class Lane(Generic[ContactT]):
         self._start_worker()
 
     def _start_worker(self) -> None:
-        if self._gate.lets_call():
+        if self._lets_call():
             self._workers.start()
         else:
             self._give_up()
@@ -217,13 +220,13 @@ class Lane(Generic[ContactT]):
     def next_place(self) -> tuple[Line[ContactT], Place[ContactT]] | None:
         """Take the place that is to be called next; None if there is none."""
         # Callers of `fetch` may be many more than the slots; so may not be their replies.
-        if self._undecoded >= self._slots or not self._gate.lets_call():
+        if self._undecoded >= self._slots or not self._lets_call():
             return None
         turn = self._take_place()
         if turn is not None:
             _, place = turn
             place.state = State.CALLING
-            if self._gate.shut:
+            if not self._gate.is_wide_open:
                 self._gate.call_begins(place.progress.w_id)
         return turn
 
@@ -246,9 +249,12 @@ class Lane(Generic[ContactT]):
     def _go_on(self) -> None:
         """Wake one worker a tick, as the gate is open again."""
         # With no place a worker ends at once, and lines would keep their turns for ever.
-        if self.places and self._turns and self._workers.may_start and self._gate.lets_call():
+        if self.places and self._turns and self._workers.may_start and self._lets_call():
             self._start_worker()
             asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _lets_call(self) -> bool:
+        return self._gate.lets_call(self._workers.calling)
 
     def _give_up(self) -> None:
         """Fail those who wait for a gateway that is gone, some of them a tick."""
@@ -290,10 +296,10 @@ class Lane(Generic[ContactT]):
             self._workers.end_idle()
         self._unfinished_waits.remember(w_id, place.progress.not_before)
 
-    def goes_out(self, line: Line[ContactT], place: Place[ContactT]) -> bool:
+    def goes_out(self, line: Line[ContactT], place: Place[ContactT], sent_at: float) -> bool:
         """Take note that a call is sent; False if the gate was shut while it was paced."""
         progress = place.progress
-        if self._gate.holds_back(progress.w_id):
+        if not self._gate.call_is_sent(progress.w_id, sent_at):
             self.follow(line, place, None)
             return False
         progress.calls += 1
@@ -311,7 +317,8 @@ class Lane(Generic[ContactT]):
         """Let a reply wait for its turn to be decoded."""
         if place.state is State.ENDED:
             return  # the pool was left
-        self._gate.call_answered()
+        if body.is_success:
+            self._gate.call_answered()
         place.state = State.RECEIVED
         self._undecoded += 1
         self._turnstile.add(ReceivedReply(line, place, body, sent_at, self.decode))
@@ -326,63 +333,50 @@ class Lane(Generic[ContactT]):
         place: Place[ContactT],
         error: Exception,
         sent_at: float,
-    ) -> CallAgain | Failed | None:
-        """Decide what comes after a call without a reply; None is to wait for the gateway."""
-        progress = place.progress
-        match error:
-            case GatewayConnectionError() | GatewayTimeoutError() if error.transient:
-                if self._gate.call_failed(
-                    progress.w_id,
-                    error,
-                    sent_at=sent_at,
-                    first=not progress.is_failing,
-                ):
-                    if not self._gate.gone:
-                        return None
-                    return progress.give_up(self._gate.gone_error(), now=monotonic())
-            case WxContactsError(transient=transient):
-                self._gate.call_answered()
-                if transient and isinstance(error, GatewayHTTPError) and error.retry_after:
-                    self._gate.pause(error.retry_after)
-            case _:  # nothing is known of the gateway
-                self._gate.call_cancelled(progress.w_id)
-        return progress.after_error(own_error(error), now=monotonic())
+    ) -> Step[ContactT]:
+        """Decide what comes after a call without an answer."""
+        return self._answers.after_failure(place.progress, error, sent_at)
 
     def decode(self, received: ReceivedReply[ContactT]) -> None:
         """Decode a reply whose turn has come, and do what follows from it."""
         self._undecoded -= 1
-        place, progress = received.place, received.place.progress
+        progress = received.place.progress
         try:
-            body = b"".join(received.body.pieces)
-            received.body.pieces.clear()
-            self._arenas.prepare_for(len(body))
-            reply = self._decode_body(body, received.body.content_type)
+            if received.body.is_success:
+                step = self._step_after(received)
+            else:
+                step = self._answers.after_problem(progress, received.body, received.sent_at)
         except Exception as error:  # noqa: BLE001
-            step: CallAgain | Fetched[ContactT] | Failed = progress.after_error(
-                own_error(error), now=monotonic()
-            )
-        else:
-            if self._announce.tells_routine:
-                self._announce(
-                    ReplyReceived(
-                        progress.w_id,
-                        self.name,
-                        progress.calls,
-                        _REPLY_NAMES[type(reply)],
-                        perf_counter() - received.sent_at,
-                        len(body),
-                    ),
-                )
-            step = progress.after_reply(reply, reply_bytes=len(body), now=monotonic())
-        self.follow(received.line, place, step)
+            step = progress.after_error(own_error(error), now=monotonic())
+        self.follow(received.line, received.place, step)
         if self._turns:
             self._start_worker()  # one may have ended because too much was waiting to be decoded
+
+    def _step_after(self, received: ReceivedReply[ContactT]) -> Step[ContactT]:
+        """Decode a reply, and tell what follows from it."""
+        progress, sent_at = received.place.progress, received.sent_at
+        body = b"".join(received.body.pieces)
+        received.body.pieces.clear()
+        self._arenas.prepare_for(len(body))
+        reply = self._decoder.decode(body, received.body.content_type)
+        if self._announce.tells_routine:
+            self._announce(
+                ReplyReceived(
+                    progress.w_id,
+                    self.name,
+                    progress.calls,
+                    _REPLY_NAMES[type(reply)],
+                    perf_counter() - sent_at,
+                    len(body),
+                ),
+            )
+        return self._answers.after_reply(progress, reply, sent_at=sent_at, reply_bytes=len(body))
 
     def follow(
         self,
         line: Line[ContactT],
         place: Place[ContactT],
-        step: CallAgain | Fetched[ContactT] | Failed | None,
+        step: Step[ContactT],
     ) -> None:
         """Do what follows from a call; None is one that was cancelled, or met an outage."""
         line.held -= 1

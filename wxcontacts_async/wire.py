@@ -14,6 +14,7 @@ import msgspec
 from wxcontacts_async._typing import ContactT
 from wxcontacts_async.contacts import ContactKind, RejectedContact
 from wxcontacts_async.errors import InvalidArgumentError, ReplyDecodeError, WxContactsError
+from wxcontacts_async.messages import says_throttled
 from wxcontacts_async.outline import TooManyPartsError
 from wxcontacts_async.parts import RawJSON, take_apart
 from wxcontacts_async.repair import (
@@ -46,6 +47,13 @@ class Ready(msgspec.Struct, Generic[ContactT], frozen=True, gc=False):
 
 class Initializing(msgspec.Struct, frozen=True, gc=False):
     """The reply that says: come back later."""
+
+
+class Throttled(msgspec.Struct, frozen=True, gc=False):
+    """The reply that says that calls are too frequent."""
+
+    code: str
+    message: str
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
@@ -103,7 +111,9 @@ class ReplyDecoder(Generic[ContactT]):
         self,
         contact_type: type[ContactT],
         is_initializing: Callable[[str, str], bool],
+        is_throttled: Callable[[str, str], bool] = says_throttled,
     ) -> None:
+        self._is_throttled = is_throttled
         self._contact_type = contact_type
         self._is_initializing = is_initializing
         self._text_fields = _optional_text_fields(contact_type)
@@ -168,7 +178,17 @@ class ReplyDecoder(Generic[ContactT]):
             return None
         if not code:
             raise _no_reply(body, "a JSON object without a code")
+        if self._is_throttled(code, message or msg):
+            return Throttled(code, message or msg)
         return Refused(code, message or msg)
+
+    def verdict(self, body, content_type=""):
+        try:
+            env = msgspec.json.decode(body, type=_Envelope[Any], strict=False)
+            v = self._classify(env.code, env.message, env.msg, body)
+            return v
+        except Exception:
+            return None
 
     def _says_initializing(self, code: str, message: str) -> bool:
         try:

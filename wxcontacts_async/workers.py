@@ -12,10 +12,11 @@ from typing import Generic, Protocol
 from anyio import CancelScope
 from anyio.abc import TaskGroup
 
+from wxcontacts_async._http.reply_body import ReplyBody
+from wxcontacts_async._http.session import GatewaySession
 from wxcontacts_async._typing import ContactT
-from wxcontacts_async.gateway import Gateway, GatewaySession, ReplyBody
-from wxcontacts_async.instance import CallAgain
-from wxcontacts_async.outcomes import Failed
+from wxcontacts_async.answers import Step
+from wxcontacts_async.gateway import Gateway
 from wxcontacts_async.places import Line, Place, State
 
 
@@ -32,7 +33,7 @@ class CallQueue(Protocol[ContactT]):
     def next_place(self) -> tuple[Line[ContactT], Place[ContactT]] | None:
         """Take the place that is to be called next; None if there is none."""
 
-    def goes_out(self, line: Line[ContactT], place: Place[ContactT]) -> bool:
+    def goes_out(self, line: Line[ContactT], place: Place[ContactT], sent_at: float) -> bool:
         """Take note that the call is sent, unless it should not be any more."""
 
     def received(
@@ -49,14 +50,14 @@ class CallQueue(Protocol[ContactT]):
         place: Place[ContactT],
         error: Exception,
         sent_at: float,
-    ) -> CallAgain | Failed | None:
-        """Decide what comes after a call without a reply."""
+    ) -> Step[ContactT]:
+        """Decide what comes after a call without an answer."""
 
     def follow(
         self,
         line: Line[ContactT],
         place: Place[ContactT],
-        step: CallAgain | Failed | None,
+        step: Step[ContactT],
     ) -> None:
         """Do what follows from a call without a reply."""
 
@@ -75,6 +76,9 @@ class Workers(Generic[ContactT]):
         gateway: Its settings; `max_concurrency` is the number of slots.
         tasks: Where they run.
 
+    Attributes:
+        calling: How many of them have an instance to call, and no answer yet.
+
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class Workers(Generic[ContactT]):
         self._queue = queue
         self._session = GatewaySession(gateway)
         self._tasks = tasks
+        self.calling = 0
         self._context = copy_context()
         self._free_slots = gateway.max_concurrency
         # Workers that hold a slot and find nobody to call; each idles until its future is done.
@@ -154,13 +159,15 @@ class Workers(Generic[ContactT]):
     ) -> None:
         """Send one call. Cancelled, by whoever asked for it last, it closes the connection."""
         place.scope = scope
+        self.calling += 1
         sent_at = perf_counter()
         try:
             await self._session.pace()
-            if not self._queue.goes_out(line, place):
-                return
             sent_at = perf_counter()
-            body = await self._session.call(place.progress.w_id)
+            if not self._queue.goes_out(line, place, sent_at):
+                return
+            progress = place.progress
+            body = await self._session.call(progress.w_id, may_resend=not progress.is_failing)
         except Exception as error:  # noqa: BLE001
             step = self._queue.after_failed_call(place, error, sent_at)
         else:
@@ -168,6 +175,7 @@ class Workers(Generic[ContactT]):
             return
         finally:
             place.scope = None
+            self.calling -= 1
             if place.state is not State.RECEIVED:
                 place.tell_gone()
         self._queue.follow(line, place, step)

@@ -1,0 +1,135 @@
+"""aiohttp's connector, which also knows what became of the connection of each call."""
+
+import asyncio
+import select
+from typing import TYPE_CHECKING
+
+import aiohttp
+from aiohttp.tracing import Trace
+
+from wxcontacts_async.errors import GatewayConnectionError
+
+if TYPE_CHECKING:
+    from aiohttp.connector import Connection
+
+_SPOKEN = frozenset({None, "http/1.1", "http/1.0"})  # None: nothing was negotiated
+
+
+class ConnectionTap(asyncio.Protocol):
+    """Stands between a connection and aiohttp's protocol for it, and passes everything on.
+
+    Attributes:
+        is_reused: Whether the call that has the connection is not its first one.
+        has_answered: Whether a byte has come back since that call got the connection.
+
+    """
+
+    __slots__ = ("_inner", "has_answered", "is_reused")
+
+    def __init__(self, inner: asyncio.Protocol) -> None:
+        self._inner = inner
+        self.is_reused = False
+        self.has_answered = False
+
+    def data_received(self, data: bytes) -> None:
+        """Take note that a byte came."""
+        self.has_answered = True
+        self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """Pass it on."""
+        return self._inner.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Pass it on."""
+        self._inner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Pass it on."""
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Pass it on."""
+        self._inner.resume_writing()
+
+
+class TappingConnector(aiohttp.TCPConnector):
+    """Gives each call a connection that is alive, and tells afterwards which one it was."""
+
+    def __init__(
+        self,
+        *,
+        ssl: aiohttp.Fingerprint | object,
+        resolver: aiohttp.abc.AbstractResolver,
+        force_close: bool = False,
+    ) -> None:
+        # The slots limit it already; a second queue here would count as time of the call.
+        super().__init__(limit=0, ssl=ssl, resolver=resolver, force_close=force_close)  # type: ignore[arg-type]
+        # One task makes one call at a time.
+        self._taps: dict[asyncio.Task[object] | None, ConnectionTap] = {}
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # it is aiohttp's
+    ) -> "Connection":
+        """Return a connection; one that was kept alive only if the gateway has not closed it."""
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            transport = connection.transport
+            if transport is None:
+                return connection
+            tap = transport.get_protocol()
+            if not isinstance(tap, ConnectionTap):
+                tap = _tapped(transport)
+                _check_protocol(connection)
+            elif _has_something_to_read(transport):
+                # Between two calls that is the end of the connection, which the loop has yet to
+                # see. Each that is closed is one less that is kept, so this ends.
+                connection.close()
+                continue
+            else:
+                tap.is_reused = True
+                tap.has_answered = False
+            self._taps[asyncio.current_task()] = tap
+            return connection
+
+    def tap_of_call(self) -> ConnectionTap | None:
+        """Return the tap of the connection that this task's call got, once; None if it got none."""
+        return self._taps.pop(asyncio.current_task(), None)
+
+
+def _tapped(transport: asyncio.Transport) -> ConnectionTap:
+    tap = ConnectionTap(transport.get_protocol())  # type: ignore[arg-type]  # aiohttp's is one
+    # uvloop wants a transport that does not read meanwhile.
+    transport.pause_reading()
+    transport.set_protocol(tap)
+    transport.resume_reading()
+    return tap
+
+
+def _check_protocol(connection: "Connection") -> None:
+    """Raise GatewayConnectionError if the gateway chose a protocol that is not spoken here."""
+    transport = connection.transport
+    tls = None if transport is None else transport.get_extra_info("ssl_object")
+    chosen = None if tls is None else tls.selected_alpn_protocol()
+    if chosen in _SPOKEN:
+        return
+    connection.close()
+    name = {"h2": "HTTP/2"}.get(chosen, repr(chosen))
+    what = f"the gateway chose {name}, which the ssl context of the Gateway offers it by ALPN"
+    advice = "Offer 'http/1.1' alone: context.set_alpn_protocols(['http/1.1'])."
+    raise GatewayConnectionError(what, advice=advice, transient=False)
+
+
+def _has_something_to_read(transport: asyncio.Transport) -> bool:
+    """Tell whether bytes or the end of a connection have come that the loop has not seen yet."""
+    socket = transport.get_extra_info("socket")
+    if socket is None or socket.fileno() < 0:
+        return True
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([socket], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(socket.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,57 @@
+"""Which HTTP proxy leads to a gateway, and what the environment says of that."""
+
+from urllib.request import getproxies_environment, proxy_bypass_environment
+
+from yarl import URL
+
+from wxcontacts_async.errors import InvalidArgumentError
+
+ENVIRONMENT = "environment"
+
+
+def check_proxy(proxy: object) -> None:
+    """Raise InvalidArgumentError unless it is an HTTP proxy's URL, "environment" or None."""
+    if proxy is None or proxy == ENVIRONMENT:
+        return
+    # The URL is not shown, since it may hold credentials.
+    if not isinstance(proxy, str) or not _is_proxy(proxy):
+        msg = "proxy must be like 'http://proxy.example:3128', or 'environment', or None"
+        raise InvalidArgumentError(msg)
+
+
+def proxy_for(url: URL, proxy: str | None) -> URL | None:
+    """Return the proxy that a gateway's calls go by; None is none.
+
+    Raises:
+        InvalidArgumentError: The environment names what is no HTTP proxy.
+
+    """
+    if proxy != ENVIRONMENT:
+        return None if proxy is None else URL(proxy)
+    named = named_by_environment(url)
+    if named is None:
+        return None
+    if not _is_proxy(named):
+        variable = f"{url.scheme.upper()}_PROXY"
+        msg = f"proxy: {variable} must be like 'http://proxy.example:3128', as no other is spoken"
+        raise InvalidArgumentError(msg)
+    return URL(named)
+
+
+def named_by_environment(url: URL) -> str | None:
+    """Return the proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name for a URL, if any."""
+    proxies = getproxies_environment()
+    named = proxies.get(url.scheme)
+    # Port by port, as NO_PROXY may name one.
+    hosts = (url.host or "", f"{url.host}:{url.port}")
+    if not named or any(proxy_bypass_environment(host, proxies) for host in hosts):
+        return None
+    return named if "://" in named else f"http://{named}"
+
+
+def _is_proxy(proxy: str) -> bool:
+    try:
+        url = URL(proxy)
+    except ValueError:
+        return False
+    return url.scheme == "http" and bool(url.host) and url.path in {"", "/"} and not url.query

@@ -1,0 +1,207 @@
+"""One gateway's session, which sends one call and brings back the body of its reply."""
+
+from datetime import UTC, datetime
+from time import perf_counter
+
+import aiohttp
+from aiolimiter import AsyncLimiter
+from yarl import URL
+
+from wxcontacts_async._http.connector import ConnectionTap, TappingConnector
+from wxcontacts_async._http.proxies import named_by_environment, proxy_for
+from wxcontacts_async._http.reply_body import ReplyBody
+from wxcontacts_async._http.translation import translated
+from wxcontacts_async.backoff import parse_retry_after
+from wxcontacts_async.errors import ReplyTooLargeError, WxContactsError
+from wxcontacts_async.gateway import Gateway
+from wxcontacts_async.wire import encode_request
+
+_OK, _REDIRECTION = 200, 300
+_LONGEST_PROBLEM = 64 * 1024  # bytes, of the body of an answer that is no success
+# What becomes of a call on a connection that is closed. (A TimeoutError is an OSError, too.)
+_BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)
+# Seconds within which a connection breaks that the gateway had closed before the call reached it:
+# as long as a packet takes there and back.
+_AT_ONCE = 0.05
+_PROXY_ADVICE = " The environment names a proxy; Gateway(proxy='environment') goes by it."
+
+
+class GatewaySession:
+    """The connections to one gateway. Make it within a running event loop, and close it.
+
+    Slots are not counted here: that is the lane's (lane.py).
+
+    Raises:
+        InvalidArgumentError: The environment's proxy is to be used, and is none.
+
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        # By hand, since URL's own / would encode a path prefix again.
+        self._url = URL(gateway.base_url.rstrip("/") + "/getAllContact")
+        self._proxy = proxy_for(self._url, gateway.proxy)
+        self._limiter = None if gateway.max_rate is None else _even_limiter(gateway.max_rate)
+        # As the operating system does it: other resolvers know no name of a local network.
+        self._resolver = gateway.resolver or aiohttp.ThreadedResolver()
+        self._kept = self._session()
+        # For a call that is sent again: on a new connection, whatever is kept.
+        self._new: aiohttp.ClientSession | None = None
+
+    def _session(self, *, force_close: bool = False) -> aiohttp.ClientSession:
+        gateway = self._gateway
+        headers = {**(gateway.headers or {}), "Content-Type": "application/json"}
+        if "accept" not in map(str.lower, headers):
+            headers["Accept"] = "application/json"
+        return aiohttp.ClientSession(
+            connector=TappingConnector(
+                ssl=gateway.ssl,
+                resolver=self._resolver,
+                force_close=force_close,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(
+                total=gateway.request_timeout,
+                connect=gateway.connect_timeout,
+            ),
+        )
+
+    async def pace(self) -> None:
+        """Wait until `max_rate` allows another call. Cancelled, it has used up nothing."""
+        if self._limiter is not None:
+            await self._limiter.acquire()
+
+    async def call(self, w_id: str, *, may_resend: bool) -> ReplyBody:
+        """Send one call and return the reply's body. Cancelled, it closes the connection.
+
+        A call on a connection that was kept alive may find that the gateway has closed it. Where
+        that is what happened by all signs, the gateway has not read it, and it is sent once more.
+
+        Arguments:
+            w_id: The instance.
+            may_resend: Whether it may be sent once more, uncounted.
+
+        Raises:
+            WxContactsError: There is no reply; its `transient` tells whether there may be later.
+
+        """
+        body = encode_request(w_id)
+        began = perf_counter()
+        answer = await self._attempt(self._kept, body)
+        if isinstance(answer, ReplyBody):
+            return answer
+        if may_resend and answer.was_unread(perf_counter() - began):
+            if self._new is None:
+                self._new = self._session(force_close=True)
+            answer = await self._attempt(self._new, body)
+            if isinstance(answer, ReplyBody):
+                return answer
+        # Not raised within an except block: aiohttp's errors hold the request's headers, and a
+        # chained exception would carry them along.
+        raise self._translated(answer.error)
+
+    async def _attempt(self, http: aiohttp.ClientSession, body: bytes) -> "ReplyBody | _NoReply":
+        connector = http.connector
+        try:
+            async with http.post(
+                self._url,
+                data=body,
+                allow_redirects=False,
+                proxy=self._proxy,
+            ) as response:
+                if not _OK <= response.status < _REDIRECTION:
+                    return await _problem(response)
+                pieces = await self._read(response)
+                return ReplyBody(pieces, response.headers.get("Content-Type", ""))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return _NoReply(error, connector.tap_of_call())
+        finally:
+            connector.tap_of_call()
+
+    async def _read(self, response: aiohttp.ClientResponse) -> list[bytes]:
+        """Read the body, stopping as soon as it is larger than allowed."""
+        limit = self._gateway.max_reply_bytes
+        received = 0
+        pieces: list[bytes] = []
+        if (response.content_length or 0) <= limit:
+            while received <= limit:
+                if response.content.at_eof():
+                    return pieces
+                pieces.append(await response.content.readany())
+                received += len(pieces[-1])
+        response.close()
+        msg = f"the reply is larger than max_reply_bytes, {limit} bytes"
+        raise ReplyTooLargeError(msg)
+
+    def _translated(self, error: Exception) -> WxContactsError:
+        gateway = self._gateway
+        ours = translated(
+            error,
+            connect_timeout=gateway.connect_timeout,
+            request_timeout=gateway.request_timeout,
+        )
+        if not ours.reached and self._proxy is None and named_by_environment(self._url):
+            ours.advice += _PROXY_ADVICE
+        return ours
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for http in (self._kept, self._new):
+            if http is not None:
+                await http.close()
+        if self._gateway.resolver is None:
+            await self._resolver.close()
+
+
+class _NoReply:
+    """A call that brought no reply, and why."""
+
+    __slots__ = ("_tap", "error")
+
+    def __init__(self, error: Exception, tap: ConnectionTap | None) -> None:
+        self.error = error
+        self._tap = tap
+
+    def was_unread(self, seconds: float) -> bool:
+        """Tell whether the gateway cannot have read it, by all signs, so long after it was sent.
+
+        The connection was kept alive, and broke at once, before any byte came back.
+        """
+        return (
+            isinstance(self.error, _BROKEN)
+            and self._tap is not None
+            and self._tap.is_reused
+            and not self._tap.has_answered
+            and seconds < _AT_ONCE
+        )
+
+
+async def _problem(response: aiohttp.ClientResponse) -> ReplyBody:
+    """Return an answer that is no success, with the beginning of its body, as far as it comes."""
+    pieces: list[bytes] = []
+    received = 0
+    try:
+        while received < _LONGEST_PROBLEM and not response.content.at_eof():
+            pieces.append(await response.content.readany())
+            received += len(pieces[-1])
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        response.close()
+    if not response.content.at_eof():
+        response.close()
+    return ReplyBody(
+        pieces,
+        response.headers.get("Content-Type", ""),
+        response.status,
+        parse_retry_after(response.headers.get("Retry-After"), now=datetime.now(UTC)),
+    )
+
+
+def _even_limiter(max_rate: float) -> AsyncLimiter:
+    """Make a leaky bucket that spreads calls evenly; a second's worth must not go at once.
+
+    It holds one call, or a fiftieth of a second's worth where that is more, since timers are not
+    finer than that.
+    """
+    burst = max(1.0, max_rate / 50)
+    return AsyncLimiter(burst, burst / max_rate)

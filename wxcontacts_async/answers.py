@@ -1,0 +1,238 @@
+"""What an answer, or its absence, means: for the instance that was called, and for its gateway."""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Generic, TypeAlias
+
+from wxcontacts_async._http.reply_body import ReplyBody
+from wxcontacts_async._http.translation import (
+    CERTIFICATE_ADVICE,
+    SPEAKS_TLS,
+    SPEAKS_TLS_ADVICE,
+    WANTS_CERTIFICATE,
+)
+from wxcontacts_async._typing import ContactT
+from wxcontacts_async.errors import (
+    GatewayConnectionError,
+    GatewayHTTPError,
+    GatewayRefusedError,
+    GatewayTimeoutError,
+    WxContactsError,
+    own_error,
+)
+from wxcontacts_async.gate import GatewayGate
+from wxcontacts_async.instance import CallAgain, InstanceProgress, retry_after_of
+from wxcontacts_async.outcomes import Failed, Fetched
+from wxcontacts_async.wire import Initializing, Ready, Refused, Throttled
+
+# What follows for the instance; None is to wait until its gateway is back.
+Step: TypeAlias = CallAgain | Fetched[ContactT] | Failed | None
+Reply: TypeAlias = Ready[ContactT] | Initializing | Throttled | Refused
+Verdict: TypeAlias = Initializing | Throttled | Refused | None
+
+_LONGEST_RETRY_AFTER = 3600.0
+_BAD_REQUEST, _TOO_MANY_REQUESTS, _UNAVAILABLE = 400, 429, 503
+# What a proxy answers in the place of a gateway that is away; 52x and 530 are Cloudflare's, 598
+# and 599 of no standard and in use all the same.
+_OUTAGES = frozenset({502, 503, 504, *range(520, 528), 530, 598, 599})
+_THROTTLED_ADVICE = "It is told that its calls are too frequent: fetch this instance less often."
+# What nginx writes with its status 400.
+_PLAIN_AT_TLS = b"plain HTTP request was sent to HTTPS port"
+_NO_CERTIFICATE = (b"No required SSL certificate was sent", b"The SSL certificate error")
+
+
+class Answers(Generic[ContactT]):
+    """Tells what follows from the answers of one gateway.
+
+    Arguments:
+        gate: Told what each says of the gateway.
+        outage_timeout: Seconds that an instance waits, being refused again and again.
+        under_way: Tells how many calls are under way.
+        verdict: Tells what the body of an answer says that is no success.
+
+    """
+
+    def __init__(
+        self,
+        gate: GatewayGate,
+        *,
+        outage_timeout: float,
+        under_way: Callable[[], int],
+        verdict: Callable[[bytes, str], Verdict],
+    ) -> None:
+        self._gate = gate
+        self._outage_timeout = outage_timeout
+        self._under_way = under_way
+        self._verdict = verdict
+
+    def after_reply(
+        self,
+        progress: InstanceProgress[ContactT],
+        reply: Reply[ContactT],
+        *,
+        sent_at: float,
+        reply_bytes: int,
+    ) -> Step[ContactT]:
+        """Tell what follows from a reply with a status of success.
+
+        Arguments:
+            progress: The instance's.
+            reply: What it was answered.
+            sent_at: When the call was sent, in seconds of `time.perf_counter`.
+            reply_bytes: The size of the body.
+
+        """
+        if isinstance(reply, Throttled):
+            error = GatewayRefusedError(reply.code, reply.message)
+            return self._after_throttled(progress, error, sent_at)
+        self._gate.call_served()
+        return progress.after_reply(reply, reply_bytes=reply_bytes, now=monotonic())
+
+    def after_problem(
+        self,
+        progress: InstanceProgress[ContactT],
+        body: ReplyBody,
+        sent_at: float,
+    ) -> Step[ContactT]:
+        """Tell what follows from an answer with another status; its body counts first."""
+        text = b"".join(body.pieces)
+        verdict = self._verdict(text, body.content_type)
+        if isinstance(verdict, Initializing):
+            self._gate.call_answered()
+            self._gate.call_served()
+            return progress.after_reply(verdict, reply_bytes=len(text), now=monotonic())
+        error = _problem(body, text, verdict)
+        if body.status in _OUTAGES and self._is_outage(progress, error, sent_at):
+            return self._while_away(progress)
+        if isinstance(verdict, Throttled):
+            self._gate.call_answered()
+            return self._after_throttled(progress, error, sent_at)
+        if error.transient and self._is_for_load(body.status):
+            return self._after_load(progress, error, sent_at)
+        if body.status not in _OUTAGES:
+            self._gate.call_answered()
+            self._gate.call_served()
+        return progress.after_error(error, now=monotonic())
+
+    def after_failure(
+        self,
+        progress: InstanceProgress[ContactT],
+        error: Exception,
+        sent_at: float,
+    ) -> Step[ContactT]:
+        """Tell what follows from a call that brought no answer, or none that can be read."""
+        match error:
+            case GatewayConnectionError() | GatewayTimeoutError() if error.transient:
+                if self._is_outage(progress, error, sent_at):
+                    return self._while_away(progress)
+            case GatewayHTTPError(transient=True):  # a proxy's, to its CONNECT
+                if self._is_outage(progress, error, sent_at):
+                    return self._while_away(progress)
+            case WxContactsError():
+                self._gate.call_answered()
+                self._gate.call_served()
+            case _:  # nothing is known of the gateway
+                self._gate.call_cancelled(progress.w_id)
+        return progress.after_error(own_error(error), now=monotonic())
+
+    def _is_outage(
+        self,
+        progress: InstanceProgress[ContactT],
+        error: WxContactsError,
+        sent_at: float,
+    ) -> bool:
+        return self._gate.call_failed(
+            progress.w_id,
+            error,
+            sent_at=sent_at,
+            first=not progress.is_failing,
+        )
+
+    def _while_away(self, progress: InstanceProgress[ContactT]) -> Failed | None:
+        if not self._gate.gone:
+            return None
+        return progress.give_up(self._gate.gone_error(), now=monotonic())
+
+    def _is_for_load(self, status: int) -> bool:
+        # One that has never been answered otherwise may be a proxy's, for want of a gateway.
+        between_answers = status == _UNAVAILABLE and self._gate.has_answered
+        return status == _TOO_MANY_REQUESTS or between_answers
+
+    def _after_throttled(
+        self,
+        progress: InstanceProgress[ContactT],
+        error: WxContactsError,
+        sent_at: float,
+    ) -> Step[ContactT]:
+        """Tell what follows from a message that calls are too frequent.
+
+        It is about that instance, unless several in a row are told so.
+        """
+        error.advice = _THROTTLED_ADVICE
+        error.transient = True
+        if self._gate.call_throttled(progress.w_id):
+            return self._after_load(progress, error, sent_at)
+        now = monotonic()
+        return progress.after_refusal(
+            error,
+            now=now,
+            tally=self._gate.tally,
+            is_final=progress.refused_for(now) >= self._outage_timeout,
+        )
+
+    def _after_load(
+        self,
+        progress: InstanceProgress[ContactT],
+        error: WxContactsError,
+        sent_at: float,
+    ) -> Step[ContactT]:
+        """Tell what follows from a refusal for load, which is the gateway's and not the instance's.
+
+        One that is refused again and again while all others are served does not slow these down,
+        nor does it wait for ever.
+        """
+        now = monotonic()
+        is_alone = progress.is_refused_alone(self._gate.tally)
+        self._gate.call_refused(
+            progress.w_id,
+            error,
+            sent_at=sent_at,
+            under_way=self._under_way(),
+            retry_after=retry_after_of(error),
+            is_news=not is_alone,
+        )
+        waited_alone = is_alone and progress.refused_for(now) >= self._outage_timeout
+        return progress.after_refusal(
+            error,
+            now=now,
+            tally=self._gate.tally,
+            is_final=waited_alone or self._gate.refuses_for_good,
+        )
+
+
+def _problem(body: ReplyBody, text: bytes, verdict: Verdict) -> WxContactsError:
+    """Make the error of an answer that is no success."""
+    error: GatewayHTTPError | GatewayRefusedError
+    if isinstance(verdict, Refused | Throttled):
+        error = GatewayRefusedError(
+            verdict.code,
+            verdict.message,
+            status=body.status,
+            retry_after=body.retry_after,
+        )
+    else:
+        error = GatewayHTTPError(body.status, retry_after=body.retry_after)
+        if body.status == _BAD_REQUEST:
+            _explain(error, text)
+    if error.transient and (body.retry_after or 0.0) > _LONGEST_RETRY_AFTER:
+        error.transient = False
+        error.advice = f"The gateway asks to come back in {body.retry_after:.0f} s; do so then."
+    return error
+
+
+def _explain(error: WxContactsError, text: bytes) -> None:
+    """Say what a server means that speaks of TLS in the body of its answer."""
+    if _PLAIN_AT_TLS in text:
+        error.what, error.advice = f"{error.what}: {SPEAKS_TLS}", SPEAKS_TLS_ADVICE
+    elif any(said in text for said in _NO_CERTIFICATE):
+        error.what, error.advice = f"{error.what}: {WANTS_CERTIFICATE}", CERTIFICATE_ADVICE

@@ -1,0 +1,195 @@
+"""How fast a gateway that refuses calls for load is called: pure, with no clock.
+
+Calls under way and calls a second each have a limit that is cut when the gateway refuses, and
+grows again as CUBIC's congestion window does (RFC 9438, https://www.rfc-editor.org/rfc/rfc9438),
+after a slow start (RFC 5681, 3.1). Calls are spread evenly, as limiters that count them in short
+intervals refuse a burst however few calls there were before it.
+"""
+
+from collections import deque
+from math import ceil, inf
+from typing import NamedTuple
+
+_KEPT = 0.7  # beta of CUBIC: what a cut leaves
+_KEPT_OF_UNKNOWN = 0.5  # as in TCP, while it is not known what the gateway bears
+_GROWTH = 0.4  # C of CUBIC
+# CUBIC's fast convergence, at every cut: grow back to a little less than was too much.
+_PLATEAU = (1 + _KEPT) / 2
+# How many times a pause a limit takes to grow back, so that the gateway does not mostly pause.
+_PAUSES_TO_GROW = 5
+_SLOWEST = 0.2  # calls a second: as seldom as an outage is probed
+_LOWEST_CONCURRENCY = 1.0
+_CALLS_A_SLOT = 100  # a second; a limit above that is none
+_REMEMBERED = 64
+_SHORT_GAP = 0.005  # seconds; timers are not exact enough for shorter ones
+
+
+class Tally(NamedTuple):
+    """How many calls a gateway has served, and how many it has refused for load."""
+
+    served: int = 0
+    refused: int = 0
+
+
+class CubicLimit:
+    """A limit that is cut when it was too much, and grows again.
+
+    Arguments:
+        lowest: It is never less.
+        lifted_at: Where it has grown to that, it is none any more.
+
+    Attributes:
+        is_set: Whether there is a limit.
+
+    """
+
+    def __init__(self, *, lowest: float, lifted_at: float) -> None:
+        self.is_set = False
+        self._lowest = lowest
+        self._lifted_at = lifted_at
+        self._value = inf
+        # In slow start, the limit grows by each call that is served; None is slow start.
+        self._plateau: float | None = None
+        self._seconds_to_plateau = 0.0
+        # When a call was first served since the last cut. Until then the limit does not grow.
+        self._grows_since: float | None = None
+        self._is_known = False
+
+    def start_slowly(self) -> None:
+        """Begin with the least there is, and grow with each call that is served."""
+        self._value = min(self._value, self._lowest)
+        self._plateau = self._grows_since = None
+        self.is_set = True
+
+    def cut(self, used: float, *, at_least: float = 0.0, pause: float = 0.0) -> None:
+        """Cut it, as what was used was too much.
+
+        Arguments:
+            used: How much of it was used.
+            at_least: It is not cut to less, for want of knowledge, the first time.
+            pause: Seconds for which nothing is sent after it.
+
+        """
+        if not self._is_known:
+            self._is_known = True
+            self._value = max(used * _KEPT_OF_UNKNOWN, at_least, self._lowest)
+            self._plateau = None
+        else:
+            was_served = self._grows_since is not None
+            self._value = max(used * (_KEPT if was_served else _KEPT_OF_UNKNOWN), self._lowest)
+            self._plateau = max(used * _PLATEAU, self._value)
+            by_cubic = ((self._plateau - self._value) / _GROWTH) ** (1 / 3)
+            self._seconds_to_plateau = max(by_cubic, _PAUSES_TO_GROW * pause)
+        self._grows_since = None
+        self.is_set = True
+
+    def served(self, now: float) -> None:
+        """Take note of a call that was served."""
+        if self._grows_since is None:
+            self._grows_since = now
+        if self._plateau is None:
+            self._value += 1.0
+        if self.at(now) >= self._lifted_at:
+            self.is_set = self._is_known = False
+            self._value = inf
+
+    def at(self, now: float) -> float:
+        """Return the limit at a time."""
+        if self._plateau is None or self._grows_since is None:
+            return self._value
+        missing = self._plateau - self._value
+        to_go = self._seconds_to_plateau - (now - self._grows_since)
+        if to_go >= 0:
+            return self._plateau - missing * (to_go / max(self._seconds_to_plateau, 1e-9)) ** 3
+        return self._plateau + _GROWTH * (-to_go) ** 3
+
+
+class Pace:
+    """The pace of the calls to one gateway. All times are of one clock, in seconds.
+
+    Arguments:
+        slots: How many calls may be under way at most.
+        first_delay: Seconds from the first refusal to the next call, at most, where little is
+            known of the gateway.
+
+    """
+
+    def __init__(self, *, slots: int, first_delay: float) -> None:
+        self._slots = slots
+        self._first_rate = 1 / max(first_delay, 1 / _CALLS_A_SLOT)
+        self._rate = CubicLimit(lowest=_SLOWEST, lifted_at=slots * _CALLS_A_SLOT)
+        self._concurrency = CubicLimit(lowest=_LOWEST_CONCURRENCY, lifted_at=slots)
+        self._sent: deque[float] = deque(maxlen=_REMEMBERED)
+        self._cut_at = -inf
+        self._next_at = -inf
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is any limit but the slots."""
+        return self._rate.is_set or self._concurrency.is_set
+
+    def allows(self, now: float, under_way: int) -> bool:
+        """Tell whether one more call may be begun beside those that are under way."""
+        if self._concurrency.is_set and under_way >= ceil(self._concurrency.at(now)):
+            return False
+        return not self._rate.is_set or now >= self._next_at
+
+    @property
+    def next_at(self) -> float:
+        """When the next call may be begun, as far as calls a second are concerned."""
+        return self._next_at if self._rate.is_set else -inf
+
+    def begun(self, now: float) -> None:
+        """Take note of a call that is begun while there is a limit."""
+        if not self._rate.is_set:
+            return
+        gap = 1 / self._rate.at(now)
+        # Where gaps are shorter than a timer can be late, what was missed is made up for.
+        from_when = now if gap > _SHORT_GAP else max(self._next_at, now - _SHORT_GAP)
+        self._next_at = from_when + gap
+
+    def sent(self, now: float) -> None:
+        """Take note of a call that is sent."""
+        self._sent.append(now)
+
+    def served(self, now: float) -> None:
+        """Take note of a call that was not refused."""
+        if self._rate.is_set:
+            self._rate.served(now)
+        if self._concurrency.is_set:
+            self._concurrency.served(now)
+
+    def refused(self, now: float, *, sent_at: float, under_way: int, pause: float = 0.0) -> None:
+        """Take note of a call that was refused for load.
+
+        Those that were sent before the last cut say nothing new.
+
+        Arguments:
+            now: The time.
+            sent_at: When it was sent.
+            under_way: How many calls were under way, this one included.
+            pause: Seconds for which the gateway is not called at all.
+
+        """
+        if sent_at <= self._cut_at:
+            return
+        measured = self._sent_lately(now)
+        allowed = self._rate.at(now)
+        used = allowed if allowed <= 2 * measured else measured
+        self._rate.cut(used, at_least=self._first_rate, pause=pause)
+        self._concurrency.cut(
+            min(self._concurrency.at(now), float(max(under_way, 1))),
+            pause=pause,
+        )
+        self._cut_at = now
+        self._next_at = now + 1 / self._rate.at(now)
+
+    def paused(self) -> None:
+        """Take note that the gateway was not called for a while: calls do not all go at once."""
+        self._concurrency.start_slowly()
+
+    def _sent_lately(self, now: float) -> float:
+        """Return how many calls a second have been sent, in the last second or less."""
+        if len(self._sent) == _REMEMBERED and now - self._sent[0] < 1:
+            return _REMEMBERED / max(now - self._sent[0], 1e-3)
+        return max(1.0, sum(now - sent_at < 1 for sent_at in self._sent))
