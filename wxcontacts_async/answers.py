@@ -35,6 +35,10 @@ _BAD_REQUEST, _TOO_MANY_REQUESTS, _UNAVAILABLE = 400, 429, 503
 # What a proxy answers in the place of a gateway that is away; 52x and 530 are Cloudflare's, 598
 # and 599 of no standard and in use all the same.
 _OUTAGES = frozenset({502, 503, 504, *range(520, 528), 530, 598, 599})
+# How many others are served for each that is refused, and how often an instance is refused in a
+# row, where that is not for the gateway's load: by chance it would be once in 15,000.
+_MANY_TIMES, _OFTEN = 4, 6
+_FEW_TIMES = 3  # from then on its refusals do not slow the others
 _THROTTLED_ADVICE = "It is told that its calls are too frequent: fetch this instance less often."
 # What nginx writes with its status 400.
 _PLAIN_AT_TLS = b"plain HTTP request was sent to HTTPS port"
@@ -102,14 +106,15 @@ class Answers(Generic[ContactT]):
             self._gate.call_served()
             return progress.after_reply(verdict, reply_bytes=len(text), now=monotonic())
         error = _problem(body, text, verdict)
-        if body.status in _OUTAGES and self._is_outage(progress, error, sent_at):
+        status = body.status
+        if status in _OUTAGES and self._is_outage(progress, error, sent_at, status):
             return self._while_away(progress)
         if isinstance(verdict, Throttled):
             self._gate.call_answered()
             return self._after_throttled(progress, error, sent_at)
-        if error.transient and self._is_for_load(body.status):
+        if error.transient and self._is_for_load(status):
             return self._after_load(progress, error, sent_at)
-        if body.status not in _OUTAGES:
+        if status not in _OUTAGES:
             self._gate.call_answered()
             self._gate.call_served()
         return progress.after_error(error, now=monotonic())
@@ -140,12 +145,14 @@ class Answers(Generic[ContactT]):
         progress: InstanceProgress[ContactT],
         error: WxContactsError,
         sent_at: float,
+        status: int | None = None,
     ) -> bool:
         return self._gate.call_failed(
             progress.w_id,
             error,
             sent_at=sent_at,
             first=not progress.is_failing,
+            may_be_load=status == _UNAVAILABLE,
         )
 
     def _while_away(self, progress: InstanceProgress[ContactT]) -> Failed | None:
@@ -154,9 +161,8 @@ class Answers(Generic[ContactT]):
         return progress.give_up(self._gate.gone_error(), now=monotonic())
 
     def _is_for_load(self, status: int) -> bool:
-        # One that has never been answered otherwise may be a proxy's, for want of a gateway.
-        between_answers = status == _UNAVAILABLE and self._gate.has_answered
-        return status == _TOO_MANY_REQUESTS or between_answers
+        busy = status == _UNAVAILABLE and self._gate.may_be_busy
+        return status == _TOO_MANY_REQUESTS or busy
 
     def _after_throttled(
         self,
@@ -192,16 +198,19 @@ class Answers(Generic[ContactT]):
         nor does it wait for ever.
         """
         now = monotonic()
-        is_alone = progress.is_refused_alone(self._gate.tally)
+        tally = self._gate.tally
         self._gate.call_refused(
             progress.w_id,
             error,
             sent_at=sent_at,
             under_way=self._under_way(),
             retry_after=retry_after_of(error),
-            is_news=not is_alone,
+            is_news=not progress.is_refused_alone(tally, often=_FEW_TIMES),
         )
-        waited_alone = is_alone and progress.refused_for(now) >= self._outage_timeout
+        waited_alone = (
+            progress.refused_for(now) >= self._outage_timeout
+            and progress.is_refused_alone(tally, times=_MANY_TIMES, often=_OFTEN)
+        )
         return progress.after_refusal(
             error,
             now=now,

@@ -12,6 +12,8 @@ FAILURES_IN_A_ROW = 5
 # So that a gateway that comes back is noticed soon, and one that is away sees few calls.
 _SHORTEST_BETWEEN_PROBES, _LONGEST_BETWEEN_PROBES = 0.2, 5.0
 
+_LONGER_THAN_A_BURST = 0.2  # seconds
+
 
 class Circuit(Enum):
     """What the breaker lets through."""
@@ -58,6 +60,11 @@ class CircuitBreaker:
         """Whether the last call that counts failed."""
         return bool(self._failed_instances)
 
+    @property
+    def several_failing(self) -> bool:
+        """Whether several instances have failed in a row."""
+        return len(self._failed_instances) > 1
+
     def answered(self, now: float) -> float | None:
         """Take note of an answer, of any kind.
 
@@ -80,6 +87,7 @@ class CircuitBreaker:
         now: float,
         jitter: float,
         by_proxy: bool = False,
+        may_be_load: bool = False,
     ) -> bool:
         """Take note of a failed call.
 
@@ -89,6 +97,8 @@ class CircuitBreaker:
             now: The time.
             jitter: A random number in [0, 1).
             by_proxy: Whether a proxy answered in the gateway's place.
+            may_be_load: Whether the answer may as well mean that the gateway is busy. Then it is
+                an outage only if nothing else has been answered for a while.
 
         Returns:
             Whether this begins an outage.
@@ -107,6 +117,8 @@ class CircuitBreaker:
         if self._failures < FAILURES_IN_A_ROW:
             return False
         if (by_proxy or not self.has_answered) and len(self._failed_instances) == 1:
+            return False
+        if may_be_load and now - self._failing_since < _LONGER_THAN_A_BURST:
             return False
         self._open(now, jitter)
         return True

@@ -211,10 +211,12 @@ def _status_advice(status: int) -> str:  # noqa: PLR0911  # one a cause
             return "Check the credentials in the Gateway's headers."
         case 404 | 405:
             return "Check base_url: POST {base_url}/getAllContact must exist."
-        case 429 | 503:
+        case 429:
+            return "Give the Gateway a lower max_rate or max_concurrency."
+        case 503:
             return (
-                "Give the Gateway a max_rate that it and the proxies in front of it allow, "
-                "or a lower max_concurrency."
+                "Check the gateway and the proxies in front of it, or give the Gateway a lower "
+                "max_rate or max_concurrency."
             )
         case _ if status >= _SERVER_ERROR:
             return "Check the gateway and the proxies in front of it."

@@ -64,7 +64,11 @@ class GatewayGate:
         self._on_open = on_open
         self._on_gone = on_gone
         self._breaker = CircuitBreaker(outage_timeout=outage_timeout, retry=retry)
-        self._pace = Pace(slots=slots, first_delay=retry.initial_delay)
+        self._pace = Pace(
+            slots=slots,
+            first_delay=retry.initial_delay,
+            longest_delay=retry.max_delay,
+        )
         # The instance whose call is the probe; None unless the circuit is half open.
         self._probe: str | None = None
         self._paused_until = 0.0
@@ -93,9 +97,9 @@ class GatewayGate:
         return Tally(self._served, self._refused)
 
     @property
-    def has_answered(self) -> bool:
-        """Whether the gateway has ever answered."""
-        return self._breaker.has_answered
+    def may_be_busy(self) -> bool:
+        """Whether an answer that may mean load does: one that nothing else is known of is not."""
+        return self._breaker.has_answered or self._breaker.several_failing
 
     def lets_call(self, under_way: int) -> bool:
         """Tell whether one may call now beside the calls under way, be it as the probe."""
@@ -173,6 +177,7 @@ class GatewayGate:
         *,
         sent_at: float,
         first: bool,
+        may_be_load: bool = False,
     ) -> bool:
         """Take note that there was no answer, or a proxy's in the gateway's place.
 
@@ -184,6 +189,7 @@ class GatewayGate:
             error: What became of the call.
             sent_at: When it was sent, in seconds of `time.perf_counter`.
             first: Whether it is the instance's first failure in a row.
+            may_be_load: Whether it may as well be a refusal for load.
 
         Returns:
             Whether that is the gateway's outage rather than the instance's failure.
@@ -202,6 +208,7 @@ class GatewayGate:
             now=perf_counter(),
             jitter=random.random(),  # noqa: S311  # spreads the load, guards no secret
             by_proxy=by_proxy,
+            may_be_load=may_be_load,
         )
         if self._breaker.circuit is Circuit.CLOSED:
             return False
@@ -345,18 +352,20 @@ class GatewayGate:
         if self.gone:
             self._on_gone()
         self._on_open()
-        self._set_timer()
+        # As of before that: what came due meanwhile has not been looked at.
+        self._set_timer(now)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _set_timer(self) -> None:
+    def _set_timer(self, since: float | None = None) -> None:
+        """Look again at the next moment after the present one, or after `since`."""
         self._cancel_timer()
         if self._closed:
             return
-        now = perf_counter()
+        now = perf_counter() if since is None else since
         to_come = [moment for moment in self._moments() if moment > now]
         if to_come:
             loop = asyncio.get_running_loop()

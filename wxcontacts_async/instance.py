@@ -25,10 +25,6 @@ from wxcontacts_async.pace import Tally
 from wxcontacts_async.wire import Initializing, Ready, Refused
 
 
-# How many others are served for each that is refused, where it is not for the gateway's load.
-_MANY_TIMES = 4
-
-
 @dataclass(frozen=True, slots=True)
 class Instance:
     """One logged-in WeChat instance, and the gateway that it is on.
@@ -201,16 +197,18 @@ class InstanceProgress(Generic[ContactT]):
             return self._failed(error, now)
         return self._wait(delay, now, error)
 
-    def is_refused_alone(self, tally: Tally) -> bool:
-        """Tell whether it is refused again and again while the gateway serves the others.
+    def is_refused_alone(self, tally: Tally, *, times: int = 1, often: int = 1) -> bool:
+        """Tell whether it is refused again and again while the gateway serves others.
 
         Arguments:
             tally: How many calls the gateway has served and refused before its last one.
+            times: How many others have been served for each that was refused, at least.
+            often: How often it has been refused in a row, at least.
 
         """
         served = tally.served - self._tally.served
         refused = tally.refused - self._tally.refused - (self._refusals - 1)
-        return bool(self._refusals) and served >= _MANY_TIMES * max(refused, 1)
+        return self._refusals >= often and served >= times * max(refused, 1)
 
     def refused_for(self, now: float) -> float:
         """Return for how many seconds it has got nothing but refusals."""

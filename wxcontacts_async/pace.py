@@ -2,8 +2,9 @@
 
 Calls under way and calls a second each have a limit that is cut when the gateway refuses, and
 grows again as CUBIC's congestion window does (RFC 9438, https://www.rfc-editor.org/rfc/rfc9438),
-after a slow start (RFC 5681, 3.1). Calls are spread evenly, as limiters that count them in short
-intervals refuse a burst however few calls there were before it.
+after a slow start (RFC 5681, 3.1). A refusal now and then is no reason for a cut, as in BBR
+(https://datatracker.ietf.org/doc/draft-ietf-ccwg-bbr/, BBR.LossThresh). Calls are spread evenly,
+as limiters that count them in short intervals refuse a burst however few there were before it.
 """
 
 from collections import deque
@@ -13,11 +14,11 @@ from typing import NamedTuple
 _KEPT = 0.7  # beta of CUBIC: what a cut leaves
 _KEPT_OF_UNKNOWN = 0.5  # as in TCP, while it is not known what the gateway bears
 _GROWTH = 0.4  # C of CUBIC
-# CUBIC's fast convergence, at every cut: grow back to a little less than was too much.
-_PLATEAU = (1 + _KEPT) / 2
 # How many times a pause a limit takes to grow back, so that the gateway does not mostly pause.
 _PAUSES_TO_GROW = 5
-_SLOWEST = 0.2  # calls a second: as seldom as an outage is probed
+_KEPT_AFTER_PAUSE = 0.8  # since the gateway has recovered by then
+_NOW_AND_THEN = 0.02  # share of the calls of a second
+_LONGEST_GAP = 5.0  # seconds between two calls: as seldom as an outage is probed
 _LOWEST_CONCURRENCY = 1.0
 _CALLS_A_SLOT = 100  # a second; a limit above that is none
 _REMEMBERED = 64
@@ -55,6 +56,11 @@ class CubicLimit:
         self._grows_since: float | None = None
         self._is_known = False
 
+    @property
+    def was_served(self) -> bool:
+        """Whether a call has been served since the last cut."""
+        return self._grows_since is not None
+
     def start_slowly(self) -> None:
         """Begin with the least there is, and grow with each call that is served."""
         self._value = min(self._value, self._lowest)
@@ -75,9 +81,13 @@ class CubicLimit:
             self._value = max(used * _KEPT_OF_UNKNOWN, at_least, self._lowest)
             self._plateau = None
         else:
-            was_served = self._grows_since is not None
-            self._value = max(used * (_KEPT if was_served else _KEPT_OF_UNKNOWN), self._lowest)
-            self._plateau = max(used * _PLATEAU, self._value)
+            # Slow start ends well above what was too much.
+            kept = _KEPT_AFTER_PAUSE if pause and self._plateau is not None else _KEPT
+            self._value = max(
+                used * (kept if self.was_served else _KEPT_OF_UNKNOWN), self._lowest
+            )
+            # CUBIC's fast convergence, at every cut: back to a little less than was too much.
+            self._plateau = max(used * (1 + kept) / 2, self._value)
             by_cubic = ((self._plateau - self._value) / _GROWTH) ** (1 / 3)
             self._seconds_to_plateau = max(by_cubic, _PAUSES_TO_GROW * pause)
         self._grows_since = None
@@ -110,18 +120,24 @@ class Pace:
     Arguments:
         slots: How many calls may be under way at most.
         first_delay: Seconds from the first refusal to the next call, at most, where little is
-            known of the gateway.
+            known of the gateway. It doubles while none is served.
+        longest_delay: Seconds between two calls at most, or 5 where that is less.
 
     """
 
-    def __init__(self, *, slots: int, first_delay: float) -> None:
-        self._slots = slots
+    def __init__(self, *, slots: int, first_delay: float, longest_delay: float) -> None:
         self._first_rate = 1 / max(first_delay, 1 / _CALLS_A_SLOT)
-        self._rate = CubicLimit(lowest=_SLOWEST, lifted_at=slots * _CALLS_A_SLOT)
+        self._rate = CubicLimit(
+            lowest=1 / min(max(longest_delay, 1 / _CALLS_A_SLOT), _LONGEST_GAP),
+            lifted_at=slots * _CALLS_A_SLOT,
+        )
         self._concurrency = CubicLimit(lowest=_LOWEST_CONCURRENCY, lifted_at=slots)
         self._sent: deque[float] = deque(maxlen=_REMEMBERED)
+        self._refused: deque[float] = deque(maxlen=_REMEMBERED)
         self._cut_at = -inf
         self._next_at = -inf
+        # Whether a call has had to wait for its turn since the last cut.
+        self._holds_back = False
 
     @property
     def is_limited(self) -> bool:
@@ -132,7 +148,10 @@ class Pace:
         """Tell whether one more call may be begun beside those that are under way."""
         if self._concurrency.is_set and under_way >= ceil(self._concurrency.at(now)):
             return False
-        return not self._rate.is_set or now >= self._next_at
+        if not self._rate.is_set or now >= self._next_at:
+            return True
+        self._holds_back = True
+        return False
 
     @property
     def next_at(self) -> float:
@@ -171,25 +190,33 @@ class Pace:
             pause: Seconds for which the gateway is not called at all.
 
         """
-        if sent_at <= self._cut_at:
+        self._refused.append(now)
+        is_rare = _a_second(self._refused, now) < _NOW_AND_THEN * _a_second(self._sent, now)
+        if sent_at <= self._cut_at or is_rare:
             return
-        measured = self._sent_lately(now)
-        allowed = self._rate.at(now)
-        used = allowed if allowed <= 2 * measured else measured
-        self._rate.cut(used, at_least=self._first_rate, pause=pause)
+        self._rate.cut(self._used(now), at_least=self._first_rate, pause=pause)
         self._concurrency.cut(
             min(self._concurrency.at(now), float(max(under_way, 1))),
             pause=pause,
         )
         self._cut_at = now
+        self._holds_back = False
         self._next_at = now + 1 / self._rate.at(now)
 
     def paused(self) -> None:
         """Take note that the gateway was not called for a while: calls do not all go at once."""
         self._concurrency.start_slowly()
 
-    def _sent_lately(self, now: float) -> float:
-        """Return how many calls a second have been sent, in the last second or less."""
-        if len(self._sent) == _REMEMBERED and now - self._sent[0] < 1:
-            return _REMEMBERED / max(now - self._sent[0], 1e-3)
-        return max(1.0, sum(now - sent_at < 1 for sent_at in self._sent))
+    def _used(self, now: float) -> float:
+        """Return how many calls a second were too many."""
+        if self._rate.is_set and (self._holds_back or not self._rate.was_served):
+            return self._rate.at(now)
+        # What was allowed has not been tried.
+        return min(self._rate.at(now), _a_second(self._sent, now))
+
+
+def _a_second(times: deque[float], now: float) -> float:
+    """Return how often something was a second, by the last second or by the last times."""
+    if len(times) == _REMEMBERED and now - times[0] < 1:
+        return _REMEMBERED / max(now - times[0], 1e-3)
+    return max(1.0, sum(now - time < 1 for time in times))
