@@ -229,19 +229,24 @@ def _problem(body: ReplyBody, text: bytes, verdict: Verdict) -> WxContactsError:
             status=body.status,
             retry_after=body.retry_after,
         )
+    elif body.status == _BAD_REQUEST and (tls_error := _tls_error(text)):
+        return tls_error
     else:
         error = GatewayHTTPError(body.status, retry_after=body.retry_after)
-        if body.status == _BAD_REQUEST:
-            _explain(error, text)
     if error.transient and (body.retry_after or 0.0) > _LONGEST_RETRY_AFTER:
         error.transient = False
         error.advice = f"The gateway asks to come back in {body.retry_after:.0f} s; do so then."
     return error
 
 
-def _explain(error: WxContactsError, text: bytes) -> None:
-    """Say what a server means that speaks of TLS in the body of its answer."""
+def _tls_error(text: bytes) -> GatewayConnectionError | None:
+    """Return what a server means that speaks of TLS in the body of its answer."""
     if _PLAIN_AT_TLS in text:
-        error.what, error.advice = f"{error.what}: {SPEAKS_TLS}", SPEAKS_TLS_ADVICE
+        what, advice = SPEAKS_TLS, SPEAKS_TLS_ADVICE
     elif any(said in text for said in _NO_CERTIFICATE):
-        error.what, error.advice = f"{error.what}: {WANTS_CERTIFICATE}", CERTIFICATE_ADVICE
+        what, advice = WANTS_CERTIFICATE, CERTIFICATE_ADVICE
+    else:
+        return None
+    return GatewayConnectionError(
+        f"HTTP status {_BAD_REQUEST}: {what}", advice=advice, transient=False
+    )

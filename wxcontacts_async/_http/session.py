@@ -24,6 +24,7 @@ _BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionErr
 # as long as a packet takes there and back.
 _AT_ONCE = 0.05
 _PROXY_ADVICE = " The environment names a proxy; Gateway(proxy='environment') goes by it."
+_TLS_ADVICE = " If TLS is spoken there, it must begin with https://."
 
 
 class GatewaySession:
@@ -47,6 +48,7 @@ class GatewaySession:
         self._kept = self._session()
         # For a call that is sent again: on a new connection, whatever is kept.
         self._new: aiohttp.ClientSession | None = None
+        self._has_replied = False
 
     def _session(self, *, force_close: bool = False) -> aiohttp.ClientSession:
         gateway = self._gateway
@@ -110,6 +112,7 @@ class GatewaySession:
                 allow_redirects=False,
                 proxy=self._proxy,
             ) as response:
+                self._has_replied = True
                 if not _OK <= response.status < _REDIRECTION:
                     return await _problem(response)
                 pieces = await self._read(response)
@@ -143,6 +146,10 @@ class GatewaySession:
         )
         if not ours.reached and self._proxy is None and named_by_environment(self._url):
             ours.advice += _PROXY_ADVICE
+        closed = isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError)
+        if closed and not self._has_replied and self._url.scheme == "http":
+            # Servers close a connection on which they get no TLS, and say nothing.
+            ours.advice += _TLS_ADVICE
         return ours
 
     async def close(self) -> None:
