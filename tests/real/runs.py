@@ -24,7 +24,7 @@ from wxcontacts_async import (
     WxContactsError,
 )
 
-INTERVAL = 0.3
+INTERVAL = 0.2
 # Runs of seconds go on one event loop each: what they look for is no matter of the loop.
 on_asyncio = pytest.mark.parametrize(
     "anyio_backend",
@@ -47,7 +47,7 @@ def open_pool(
     url: str,
     *,
     initialization: InitializationWait = InitializationWait(INTERVAL),  # noqa: B008  # frozen
-    retry: RetryPolicy = RetryPolicy(initial_delay=0.1, max_delay=1.0),  # noqa: B008  # frozen
+    retry: RetryPolicy = RetryPolicy(initial_delay=0.05, max_delay=0.5),  # noqa: B008  # frozen
     observers: Iterable[Observer] = (),
     **settings: Any,  # noqa: ANN401  # of a Gateway
 ) -> SessionPool:

@@ -23,7 +23,7 @@ Proxy = Callable[[int], ReverseProxy]
 
 
 @proxies
-@pytest.mark.parametrize("status", [200, 404, 500, 503])
+@pytest.mark.parametrize("status", [200, 500, 503])
 async def test_an_initializing_instance_is_waited_for_whatever_the_status(
     status: int,
     proxy: Proxy,
