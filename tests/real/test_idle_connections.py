@@ -5,6 +5,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 
+from tests.real.certificates import Certificates
 from tests.real.node import NodeGateway, NodeInstance
 from tests.real.reverse_proxies import HAProxy, Nginx
 from tests.real.runs import (
@@ -51,28 +52,34 @@ async def test_connections_that_node_closes_early_cost_no_call() -> None:
         check_manners(node)
 
 
+def impatient_nginx(upstream: int, certificates: Certificates) -> Nginx:  # noqa: ARG001
+    return Nginx(upstream, in_http=[f"keepalive_timeout {KEPT * 1000:.0f}ms;"])
+
+
+def impatient_nginx_over_tls(upstream: int, certificates: Certificates) -> Nginx:
+    timeout = f"keepalive_timeout {KEPT * 1000:.0f}ms;"
+    return Nginx(upstream, in_http=[timeout], certificate=certificates.server)
+
+
+def impatient_haproxy(upstream: int, certificates: Certificates) -> HAProxy:  # noqa: ARG001
+    return HAProxy(upstream, in_frontend=[f"timeout http-keep-alive {KEPT * 1000:.0f}ms"])
+
+
 @pytest.mark.parametrize(
     "impatient",
-    [
-        pytest.param(
-            lambda port: Nginx(port, in_http=[f"keepalive_timeout {KEPT * 1000:.0f}ms;"]),
-            id="nginx",
-        ),
-        pytest.param(
-            lambda port: HAProxy(
-                port,
-                in_frontend=[f"timeout http-keep-alive {KEPT * 1000:.0f}ms"],
-            ),
-            id="haproxy",
-        ),
-    ],
+    [impatient_nginx, impatient_nginx_over_tls, impatient_haproxy],
 )
 async def test_connections_that_a_proxy_closes_early_cost_no_call(
-    impatient: Callable[[int], Nginx | HAProxy],
+    impatient: Callable[[int, Certificates], Nginx | HAProxy],
+    certificates: Certificates,
 ) -> None:
     counting = Counting()
-    with NodeGateway() as node, impatient(node.port) as front:
-        async with open_pool(front.url, observers=[counting]) as pool:
+    with NodeGateway() as node, impatient(node.port, certificates) as front:
+        async with open_pool(
+            front.url,
+            observers=[counting],
+            ssl=certificates.trusting(),
+        ) as pool:
             await fetch_as_connections_close(pool, node)
         calls = front.calls()
         assert counting.calls == len(calls) == len(node.calls()) == CONNECTIONS * ROUNDS

@@ -106,7 +106,7 @@ async def test_a_proxy_that_is_stopped_and_started_costs_no_instance(
 
             async def stop_once(outcomes: int) -> None:
                 if outcomes == len(INSTANCES) // 4:
-                    await run_sync(front.kill)
+                    await run_sync(front.stop)
                     tasks.start_soon(start_again)
 
             await reading.read(pool, INSTANCES, then=stop_once)
