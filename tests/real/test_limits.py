@@ -105,7 +105,9 @@ async def test_a_limit_on_the_rate_costs_no_instance_and_few_calls(
     with NodeGateway(instances=INITIALIZING) as node, limited(node.port) as front:
         reading = await fetch_through(front, seen)
         check(reading, node, front, times_ideal=2)
-    assert not seen.events
+        statuses = {call.status for call in front.calls()}
+    # As many 503 in a row as a first burst meets could be an outage; 429 never is one.
+    assert 503 in statuses or not seen.events
 
 
 @pytest.mark.slow
