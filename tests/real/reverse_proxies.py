@@ -34,10 +34,16 @@ class ReverseProxy(ServerProcess):
     """What stands in front of a gateway."""
 
     url: str
+    _in_order: signal.Signals  # ends it once it has answered, and logged, what is under way
+
+    def calls(self) -> list[ProxiedCall]:
+        """Stop it, as it logs a call after the answer, and return every call that it answered."""
+        self.stop(self._in_order)
+        return self._logged()
 
     @abstractmethod
-    def calls(self) -> list[ProxiedCall]:
-        """Return every call that it answered, in the order in which it did."""
+    def _logged(self) -> list[ProxiedCall]:
+        """Return the calls in its log, in the order in which they were answered."""
 
     @property
     def refused(self) -> int:
@@ -94,6 +100,8 @@ class Nginx(ReverseProxy):
 
     """
 
+    _in_order = signal.SIGQUIT
+
     def __init__(
         self,
         upstream: int,
@@ -128,7 +136,7 @@ class Nginx(ReverseProxy):
         """Let other workers take over, as `nginx -s reload` does."""
         self.send_signal(signal.SIGHUP)
 
-    def calls(self) -> list[ProxiedCall]:
+    def _logged(self) -> list[ProxiedCall]:
         log = self.folder / "access.log"
         return [
             ProxiedCall(float(at) - float(took), float(at), *map(int, numbers))
@@ -183,6 +191,8 @@ class HAProxy(ReverseProxy):
 
     """
 
+    _in_order = signal.SIGUSR1
+
     def __init__(
         self,
         upstream: int,
@@ -211,7 +221,7 @@ class HAProxy(ReverseProxy):
         configuration.write_text(self._configuration)
         return [self._haproxy, "-db", "-f", configuration]
 
-    def calls(self) -> list[ProxiedCall]:
+    def _logged(self) -> list[ProxiedCall]:
         found = []
         for line in self.output.splitlines():
             if line.startswith("call "):

@@ -14,12 +14,12 @@ async def check_through(front: ReverseProxy, node: NodeGateway) -> None:
     async with open_pool(front.url) as pool:
         report = await Reading().read(pool, INSTANCES)
     check_all_fetched(report, node, INSTANCES)
-    assert calls_of(report) == len(front.calls()) == len(INSTANCES)
     async with (
         aiohttp.ClientSession() as session,
         session.post(f"{front.url}/getAllContact", json={"wId": INSTANCES[0]}) as response,
     ):
         assert response.headers["Content-Encoding"] == "gzip", "it was not compressed at all"
+    assert calls_of(report) == len(INSTANCES) == len(front.calls()) - 1
 
 
 async def test_what_nginx_compresses_arrives_whole() -> None:
