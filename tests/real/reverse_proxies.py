@@ -158,7 +158,6 @@ _HAPROXY = """\
 global
     log stdout format raw local0 info
     maxconn 2000
-    ssl-server-verify none
 defaults
     mode http
     log global

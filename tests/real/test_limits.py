@@ -134,7 +134,7 @@ async def test_a_pause_that_is_asked_for_is_made_once_and_by_all() -> None:
 
 async def test_few_connections_that_a_proxy_allows_are_lived_with() -> None:
     """HAProxy has others wait for a connection to the gateway, and refuses those that wait long."""
-    instances = w_ids(120)
+    instances = w_ids(240)
     with (
         NodeGateway(instance=NodeInstance(latency=0.02)) as node,
         HAProxy(node.port, server_words="maxconn 4", in_backend=["timeout queue 50ms"]) as haproxy,
@@ -151,7 +151,7 @@ async def test_few_connections_that_a_proxy_allows_are_lived_with() -> None:
 
 
 async def test_few_calls_at_once_that_nginx_allows_are_lived_with() -> None:
-    instances = w_ids(120)
+    instances = w_ids(240)
     with (
         NodeGateway(instance=NodeInstance(latency=0.02)) as node,
         Nginx(
