@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic
 
 import msgspec
@@ -32,6 +33,7 @@ from wxcontacts_async import (
     SessionPool,
     WxContactsError,
 )
+from wxcontacts_async.store import ChangeKind, ContactStore, Synced
 
 _MINUTES, _INSTANCES = 2.0, 5_000
 _FETCHERS = 8
@@ -45,7 +47,7 @@ class SoakPlan(msgspec.Struct, frozen=True):
 
     seconds: float
     instances: int = _INSTANCES
-    contacts: int = 20
+    contacts: int = 30  # so that 20 of them are friends, too few of whom is noticed
     seed: int = 0
     killed_after: tuple[float, float] = (17.0, 23.0)
     away_for: tuple[float, float] = (3.0, 5.0)
@@ -75,19 +77,24 @@ class Soak:
             await self._keeper.up.wait()
             port = int(self._keeper.url.rpartition(":")[2])
             before = asyncio.all_tasks()
-            async with self._pool() as pool:
-                with move_on_after(self._plan.seconds):
-                    await self._strain(pool)
-                await self._keeper.up.wait()  # what is left behind would go with the gateway
-                figures.memory_at_start = figures.memory_at_start or _memory()
-                figures.memory_at_end = _memory()
+            with TemporaryDirectory(prefix="wxcontacts-") as folder:
+                async with (
+                    ContactStore(f"sqlite:///{folder}/soak.db") as store,
+                    self._pool() as pool,
+                ):
+                    with move_on_after(self._plan.seconds):
+                        await self._strain(pool, store)
+                    await self._keeper.up.wait()  # what is left behind would go with the gateway
+                    figures.memory_at_start = figures.memory_at_start or _memory()
+                    figures.memory_at_end = _memory()
+                    figures.deleted = await self._deleted(store)
             await wait_all_tasks_blocked()
             figures.tasks_left = len(asyncio.all_tasks() - before)
             figures.sockets_left = _sockets_to(port)
             tasks.cancel_scope.cancel()
         figures.minutes = (monotonic() - began) / 60
         figures.restarts = self._keeper.restarts
-        figures.faults.update({str(kind): met for kind, met in self._keeper.faults.items()})
+        figures.faults.update(self._keeper.faults)
         return figures
 
     def _pool(self) -> SessionPool:
@@ -105,17 +112,18 @@ class Soak:
             observers=[self._observe],
         )
 
-    async def _strain(self, pool: SessionPool) -> None:
+    async def _strain(self, pool: SessionPool, store: ContactStore) -> None:
         """Use the pool in every way at once, until cancelled."""
         async with create_task_group() as tasks:
-            tasks.start_soon(self._pass_over_all, pool)
+            tasks.start_soon(self._pass_over_all, pool, store)
             tasks.start_soon(self._leave_streams, pool)
             for _ in range(_FETCHERS):
                 tasks.start_soon(self._fetch_at_random, pool)
 
-    async def _pass_over_all(self, pool: SessionPool) -> None:
+    async def _pass_over_all(self, pool: SessionPool, store: ContactStore) -> None:
         while True:
             await self._stream(pool, self._w_ids)
+            await self._sync(pool, store)
             self.figures.memory_at_start = self.figures.memory_at_start or _memory()
 
     async def _leave_streams(self, pool: SessionPool) -> None:
@@ -137,9 +145,36 @@ class Soak:
         except get_cancelled_exc_class():
             self.figures.streams_cancelled += 1
             raise
+        self._check_given(given, w_ids)
+
+    async def _sync(self, pool: SessionPool, store: ContactStore) -> None:
+        """Bring the database in step with all instances."""
+        given: Counter[str] = Counter()
+        async with store.sync(pool, self._w_ids) as results:
+            async for result in results:
+                given[result.w_id] += 1
+                if isinstance(result, Synced):
+                    self.figures.synced += 1
+                    self.figures.suspicious += result.suspicion is not None
+                    self._received(result.w_id, result.contacts)
+                else:
+                    self._failed(result.error)
+        self._check_given(given, self._w_ids)
+
+    def _check_given(self, given: Counter[str], w_ids: Sequence[str]) -> None:
+        """Take note of a stream that ran to its end."""
         self.figures.streams += 1
         self.figures.not_once += sum(given[w_id] != 1 for w_id in w_ids)
         self.figures.not_once += len(given.keys() - set(w_ids))
+
+    async def _deleted(self, store: ContactStore) -> int:
+        """Count who was removed from the database, of those who are there all the time."""
+        deleted = 0
+        async for change in store.changes():
+            if change.change is ChangeKind.REMOVED:
+                truth = self._truth.of(self._number[change.w_id])
+                deleted += change.user_name in truth
+        return deleted
 
     async def _fetch_at_random(self, pool: SessionPool) -> None:
         while True:

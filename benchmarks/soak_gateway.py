@@ -11,21 +11,22 @@ from contextlib import suppress
 
 import msgspec
 
+from benchmarks.soak_thinning import ThinningPopulation, thins
 from wxcontacts_async.emulator import (
     EmulatedInstance,
     Fault,
     FaultKind,
     GatewayEmulator,
-    Population,
     Refusal,
 )
 
 _COUNTED_EVERY = 0.3
+_THINNED = "thinned"
 _INITIALIZES_EVERY, _REFUSED_EVERY = 10, 100
 
 # Each instance has one of these of its own and none of the others, so that the client knows what
-# may be wrong with its contacts, and with how many of them.
-_CONTACT_DAMAGES = [kind for kind in FaultKind if kind.strikes_contacts]
+# may be wrong with its contacts, and with how many of them. What thins a reply is none of these.
+_CONTACT_DAMAGES = [kind for kind in FaultKind if kind.strikes_contacts and kind.value != _THINNED]
 DAMAGED_AT_ONCE = 1
 _DAMAGED_SHARE = 0.05
 
@@ -52,6 +53,8 @@ _PASSING = (
     FaultKind.STATUS_502,
     FaultKind.STATUS_503,
     FaultKind.STATUS_504,
+    FaultKind.INITIALIZING_500,
+    FaultKind.THROTTLED,
 )
 # Each of them is an instance's failure, so they are rare.
 _FINAL = (
@@ -61,6 +64,7 @@ _FINAL = (
     FaultKind.STATUS_403,
     FaultKind.STATUS_404,
     FaultKind.STATUS_405,
+    FaultKind.REFUSED_404,
 )
 # Each of them takes a slot for a whole request_timeout, or a large reply's worth of work.
 _COSTLY = (
@@ -72,7 +76,14 @@ _COSTLY = (
     FaultKind.GZIP_BOMB,
     FaultKind.TINY_CHUNKS,
 )
+# As a proxy has it whose gateway is away: for all instances, so each has them before its own.
+_OUTAGES = (
+    Fault(FaultKind.STATUS_502, after=10, during=1.5, every=20),
+    Fault(FaultKind.STATUS_503, after=14, during=1.5, every=20),
+)
 FAULTS = (
+    Fault(FaultKind.RATE_LIMIT, per_second=200, after=6.5, during=1.5, every=20),
+    Fault(FaultKind.RATE_LIMIT, per_second=200, retry_after=1, after=16.5, during=1, every=20),
     Fault(FaultKind.REFUSE_CONNECTIONS, after=3, during=0.3, every=9),
     Fault(FaultKind.RESET_CONNECTIONS, share=0.01),
     # The whole gateway pauses for a second then, so it says so at times only.
@@ -108,7 +119,7 @@ class Counted(msgspec.Struct, frozen=True):
 
     url: str
     calls: int
-    faults: dict[FaultKind, int]
+    faults: dict[str, int]
 
 
 def w_id_of(number: int) -> str:
@@ -121,6 +132,15 @@ def damage_of(number: int) -> FaultKind:
     return _CONTACT_DAMAGES[number % len(_CONTACT_DAMAGES)]
 
 
+def number_of(w_id: str) -> int:
+    """Return the number of an instance."""
+    return int(w_id.rpartition("-")[2])
+
+
+def _is_thinned(w_id: str) -> bool:
+    return thins(number_of(w_id))
+
+
 def _instance(number: int, contacts: int) -> EmulatedInstance:
     damage = Fault(damage_of(number), share=_DAMAGED_SHARE, contacts=DAMAGED_AT_ONCE)
     # Not of one multiple alone, else all of them would have the same kind of damage.
@@ -129,7 +149,8 @@ def _instance(number: int, contacts: int) -> EmulatedInstance:
         contacts=contacts,
         initializing_calls=int(drawn % _INITIALIZES_EVERY == 0),
         refusal=Refusal() if drawn % _REFUSED_EVERY == 1 else None,
-        faults=(damage,),
+        # Of a thin one it must be plain what is missing.
+        faults=_OUTAGES if thins(number) else (*_OUTAGES, damage),
     )
 
 
@@ -141,13 +162,16 @@ async def _serve(setup: GatewaySetup) -> None:
         faults=FAULTS,
         port=setup.port,
     )
-    emulator.population = Population(setup.seed)  # the same people in each life
+    population = ThinningPopulation(setup.seed, setup.life, _is_thinned)
+    emulator.population = population  # the same people in each life
     async with emulator:
         ended = asyncio.ensure_future(asyncio.to_thread(sys.stdin.read))
-        told: Counter[FaultKind] = Counter()
+        told: Counter[str] = Counter()
         while not ended.done():
-            faults = emulator.faults_met - told
-            told = emulator.faults_met.copy()
+            met = Counter({str(kind): times for kind, times in emulator.faults_met.items()})
+            met[_THINNED] += population.thinned
+            faults = met - told
+            told = met
             _say(Counted(emulator.url, len(emulator.calls), dict(faults)))
             emulator.calls.clear()  # else they would fill the memory
             with suppress(TimeoutError):

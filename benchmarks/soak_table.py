@@ -29,7 +29,12 @@ class SoakFigures(msgspec.Struct):
         repaired: Those of them whose text was made readable.
         lost: Those of them that are missing or otherwise than sent.
         foreign: Contacts that the instances do not have.
-        memory_at_start: Bytes resident after the first pass over all instances.
+        thinned: Contacts that answers of the gateway left out.
+        synced: How many outcomes went into the database.
+        suspicious: How many of these it did not believe to be all.
+        deleted: Contacts that were removed from the database, and are still there.
+        memory_at_start: Bytes resident after the first pass over all instances, and the first
+            one through the database.
         memory_at_end: Bytes resident at the end.
         tasks_left: Tasks that the pool left behind.
         sockets_left: Sockets to the gateway that the pool left behind.
@@ -53,6 +58,10 @@ class SoakFigures(msgspec.Struct):
     repaired: int = 0
     lost: int = 0
     foreign: int = 0
+    thinned: int = 0
+    synced: int = 0
+    suspicious: int = 0
+    deleted: int = 0
     memory_at_start: int = 0
     memory_at_end: int = 0
     tasks_left: int = 0
@@ -66,6 +75,7 @@ class SoakFigures(msgspec.Struct):
         self.repaired += comparison.repaired
         self.lost += comparison.lost
         self.foreign += comparison.foreign
+        self.thinned += comparison.thinned
 
     @property
     def unexpected(self) -> int:
@@ -75,13 +85,14 @@ class SoakFigures(msgspec.Struct):
     @property
     def received(self) -> int:
         """How many contacts were received, those with repaired text included."""
-        return self.expected - self.rejected - self.lost
+        return self.expected - self.rejected - self.lost - self.thinned
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was lost, doubled, mixed up or left behind."""
+        """Whether nothing was lost, deleted, doubled, mixed up or left behind."""
         return not (
             self.lost
+            or self.deleted
             or self.foreign
             or self.not_once
             or self.unexpected
@@ -126,9 +137,13 @@ def _rows(figures: SoakFigures) -> Iterator[tuple[str, str]]:
     yield "contacts received", f"{figures.received:,}"
     yield "of these, with damaged text made readable", f"{figures.repaired:,}"
     yield "contacts of a wrong shape, in `rejected`", f"{figures.rejected:,}"
+    yield "contacts that the gateway left out", f"{figures.thinned:,}"
     yield "**contacts lost**", f"**{figures.lost:,}**"
     yield "contacts of others", f"{figures.foreign:,}"
-    yield "memory after the first pass", f"{figures.memory_at_start / 1e6:,.0f} MB"
+    yield "outcomes that went into the database", f"{figures.synced:,}"
+    yield "of these, with fewer contacts than were believed", f"{figures.suspicious:,}"
+    yield "**contacts deleted that are still there**", f"**{figures.deleted:,}**"
+    yield "memory after the first passes", f"{figures.memory_at_start / 1e6:,.0f} MB"
     yield "memory at the end", f"{figures.memory_at_end / 1e6:,.0f} MB"
     yield "tasks left", f"{figures.tasks_left:,}"
     yield "sockets left", f"{figures.sockets_left:,}"

@@ -5,11 +5,14 @@ from functools import cache
 import msgspec
 
 from benchmarks.soak_gateway import DAMAGED_AT_ONCE, damage_of, w_id_of
+from benchmarks.soak_thinning import thinned, thins
 from wxcontacts_async import Contact, ContactSet
 from wxcontacts_async.emulator import FaultKind, Population
 
 _REPLACEMENT = "\ufffd"
 _OF_TEXT = {FaultKind.LONE_SURROGATE, FaultKind.INVALID_UTF8, FaultKind.CONTROL_CHARACTERS}
+# A field of the contact is lost, or turned into what it means.
+_OF_FIELDS = {"nested-object", "odd-values"}
 _CONTROLS = str.maketrans(dict.fromkeys((*map(chr, range(0x20)), _REPLACEMENT), ""))
 
 
@@ -23,6 +26,7 @@ class Comparison(msgspec.Struct, frozen=True):
         lost: How many of them are neither there nor rightly rejected, or are there otherwise
             than the gateway sent them.
         foreign: How many others are there, be it among the rejected.
+        thinned: How many of them the gateway left out of its answer.
 
     """
 
@@ -31,6 +35,7 @@ class Comparison(msgspec.Struct, frozen=True):
     repaired: int = 0
     lost: int = 0
     foreign: int = 0
+    thinned: int = 0
 
 
 class Truth:
@@ -59,7 +64,14 @@ class Truth:
 
     def compare(self, number: int, received: ContactSet[Contact]) -> Comparison:
         """Compare what was received for the instance of that number."""
-        return compare(received, self.of(number), damage_of(number))
+        truth = self.of(number)
+        if not thins(number):
+            return compare(received, truth, damage_of(number))
+        for left in (truth, *thinned(truth)):
+            if received.lists() == left.lists() and not received.rejected:
+                foreign = len(truth) if received.w_id != truth.w_id else 0
+                return Comparison(len(truth), foreign=foreign, thinned=len(truth) - len(left))
+        return compare(received, truth, damage_of(number))
 
 
 def compare(
@@ -111,6 +123,8 @@ def _is_repaired(found: Contact, contact: Contact, damage: FaultKind) -> bool:
                 msgspec.structs.astuple(found), msgspec.structs.astuple(contact), strict=True
             )
         )
+    if damage.value in _OF_FIELDS:
+        return found.user_name == contact.user_name
     if damage not in _OF_TEXT:
         return False
     is_now, was = found.nick_name or "", contact.nick_name or ""

@@ -79,6 +79,8 @@ _WRONG: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("emulator", "--faults", "null@5+9/3"): ("--faults", "every must be", "at least 9"),
     ("emulator", "--faults", "null=3"): ("--faults", "null takes no number"),
     ("emulator", "--faults", "status-503=0.5"): ("--faults", "retry_after must be a whole"),
+    ("emulator", "--faults", "rate-limit=0"): ("--faults", "per_second must be", "above 0"),
+    ("emulator", "--faults", "rate-limit:0.5"): ("--faults", "share must be 1", "every call"),
     ("demo", "--to", "sqlite:///{}/absent/demo.db"): ("--to", "there is no directory"),
 }
 

@@ -4,12 +4,20 @@ import json
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import aiohttp
 import anyio
 import pytest
 
-from wxcontacts_async import GatewayHTTPError, ReplyTooLargeError, RetryPolicy, SessionPool
+from wxcontacts_async import (
+    GatewayHTTPError,
+    InitializationWait,
+    InvalidArgumentError,
+    ReplyTooLargeError,
+    RetryPolicy,
+    SessionPool,
+)
 from wxcontacts_async.emulator import EmulatedInstance, Fault, FaultKind, GatewayEmulator
 from wxcontacts_async.gateway import Gateway
 
@@ -139,6 +147,64 @@ async def test_a_status_is_answered(kind: FaultKind) -> None:
             assert response.headers["Retry-After"] == "7"
         assert emulator.faults_met == {kind: 2}
         assert [call.reply for call in emulator.calls] == ["fault", "fault"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "message"),
+    [
+        (FaultKind.INITIALIZING_500, 500, "初始化中"),
+        (FaultKind.REFUSED_404, 404, "wId不存在"),
+        (FaultKind.THROTTLED, 200, "操作太频繁，请稍后再试"),
+    ],
+)
+async def test_a_reply_says_no_with_a_status_and_a_message(
+    kind: FaultKind,
+    status: int,
+    message: str,
+) -> None:
+    async with gateway(Fault(kind)) as emulator, called(emulator) as response:
+        assert response.status == status
+        assert await response.json() == {"code": "1001", "message": message, "data": None}
+        assert (emulator.calls[0].reply, emulator.calls[0].fault) == ("fault", kind)
+
+
+async def test_a_rate_limit_lets_calls_through_one_by_one_and_refuses_the_others() -> None:
+    limit = Fault(FaultKind.RATE_LIMIT, per_second=20, retry_after=3)
+    async with GatewayEmulator({"a": EmulatedInstance(contacts=1)}, faults=[limit]) as emulator:
+        statuses = []
+        began = anyio.current_time()
+        while anyio.current_time() < began + 0.5:
+            async with called(emulator) as response:
+                statuses.append(response.status)
+                if response.status == 429:
+                    assert response.headers["Retry-After"] == "3"
+        through = [call.began for call in emulator.calls if call.reply == "ready"]
+        assert emulator.faults_met == {FaultKind.RATE_LIMIT: statuses.count(429)}
+    assert statuses[:2] == [200, 429]
+    assert 2 <= len(through) == statuses.count(200) <= 11
+    assert all(after - before >= 0.049 for before, after in pairwise(through))
+
+
+async def test_a_rate_limit_is_over_when_its_time_is() -> None:
+    limit = Fault(FaultKind.RATE_LIMIT, per_second=0.001, during=0.3)
+    async with GatewayEmulator({"a": EmulatedInstance(contacts=1)}, faults=[limit]) as emulator:
+        while emulator.faults_met.total() == 0:
+            async with called(emulator):
+                pass
+        with anyio.fail_after(5):
+            while emulator.calls[-1].reply != "ready":
+                async with called(emulator):
+                    await anyio.sleep(0.02)
+
+
+def test_a_rate_limit_is_of_all_calls_of_the_gateway() -> None:
+    for wrong in ({"share": 0.5}, {"first_calls": 1}):
+        with pytest.raises(InvalidArgumentError, match="share must be 1 and first_calls None"):
+            Fault(FaultKind.RATE_LIMIT, **wrong)
+    with pytest.raises(InvalidArgumentError, match="counts the calls of all"):
+        EmulatedInstance(faults=(Fault(FaultKind.RATE_LIMIT),))
+    with pytest.raises(InvalidArgumentError, match="per_second"):
+        Fault(FaultKind.RATE_LIMIT, per_second=0)
 
 
 async def test_a_redirect_leads_to_another_host_and_a_cookie_is_set() -> None:
@@ -332,6 +398,7 @@ async def test_every_kind_of_fault_is_retried_or_ends_in_an_error_of_ours() -> N
         FaultKind.REFUSE_CONNECTIONS,
         FaultKind.RESET_CONNECTIONS,
         FaultKind.TINY_CHUNKS,
+        FaultKind.RATE_LIMIT,
     }
     kinds = [kind for kind in FaultKind if kind not in lasting]
     instances = {
@@ -341,7 +408,11 @@ async def test_every_kind_of_fault_is_retried_or_ends_in_an_error_of_ours() -> N
     async with GatewayEmulator(instances) as emulator:
         # 0.5 s is for silence, trickle and the endless ones.
         calm = Gateway(emulator.url, request_timeout=0.5, max_reply_bytes=2**20)
-        async with SessionPool(calm, retry=RetryPolicy(2, initial_delay=0)) as pool:
+        async with SessionPool(
+            calm,
+            initialization=InitializationWait(0.1),
+            retry=RetryPolicy(2, initial_delay=0),
+        ) as pool:
             report = await pool.fetch_all(instances)
         await emulator.wait_until_idle()
         assert emulator.faults_met == dict.fromkeys(kinds, 1)

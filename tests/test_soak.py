@@ -7,8 +7,10 @@ import pytest
 
 from benchmarks.soak import Soak, SoakPlan
 from benchmarks.soak_table import SoakFigures, render
+from benchmarks.soak_thinning import ThinningPopulation, thinned
 from benchmarks.soak_truth import Comparison, Truth, compare
-from wxcontacts_async import ContactKind, RejectedContact
+from tests.decoding import ready
+from wxcontacts_async import ContactKind, ContactSet, RejectedContact
 from wxcontacts_async.emulator import FaultKind
 
 TRUTH = Truth(contacts=20, seed=0).of(0)
@@ -23,8 +25,10 @@ def test_a_short_soak_with_a_restart_loses_nothing_and_leaves_nothing() -> None:
     assert figures.tasks_left == figures.sockets_left == 0
     assert figures.restarts >= 1
     assert len(figures.faults) > 10
-    assert figures.expected == 20 * figures.fetched > 0
+    assert figures.expected == 30 * figures.fetched > 0
     assert figures.streams > 0
+    assert figures.synced > 0
+    assert figures.deleted == 0
 
 
 def test_a_contact_that_is_not_there_is_lost_unless_it_is_rejected_with_its_bytes() -> None:
@@ -69,6 +73,45 @@ def test_two_damaged_contacts_are_one_too_many() -> None:
 
 def test_contacts_of_another_instance_are_noticed() -> None:
     assert compare(Truth(20, seed=0).of(1), TRUTH, FaultKind.LONE_SURROGATE).foreign > 0
+
+
+THIN, SOUND = 4, 0  # instances of which one has thin answers at times, and one has none
+
+
+@pytest.mark.parametrize("number", [SOUND, THIN])
+def test_what_a_thin_answer_lacks_is_not_lost_where_answers_are_thin_at_times(number: int) -> None:
+    whole = (truth := Truth(contacts=30, seed=0)).of(number)
+    for left in thinned(whole):
+        missing = len(whole) - len(left)
+        assert missing > 0
+        compared = truth.compare(number, left)
+        if number == THIN:
+            assert compared == Comparison(30, thinned=missing)
+        else:
+            assert compared == Comparison(30, lost=missing)
+    fewer = msgspec.structs.replace(whole, friends=whole.friends[1:])
+    assert truth.compare(number, fewer).lost == 1
+
+
+def test_thin_replies_are_what_may_be_left_of_whole_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.soak_thinning._SHARE", 0.5)
+    population = ThinningPopulation(0, life=0, is_thinned=lambda w_id: w_id == "thin")
+    for w_id in ("thin", "whole"):
+        whole = population.contact_set(w_id, 30)
+        allowed = [whole.lists(), *(left.lists() for left in thinned(whole))]
+        seen = set()
+        for _ in range(60):
+            reply = ready(population.reply(w_id, 30))
+            received = ContactSet(w_id, reply.official_accounts, reply.friends, reply.groups)
+            seen.add(allowed.index(received.lists()))
+        assert seen == (set(range(len(allowed))) if w_id == "thin" else {0})
+    assert 15 < population.thinned < 45
+
+
+def test_the_table_says_what_was_deleted() -> None:
+    figures = SoakFigures(instances=200, contacts=20, deleted=1)
+    assert not figures.passed
+    assert "| **contacts deleted that are still there** | **1** |" in render(figures)
 
 
 def test_the_table_says_what_was_lost() -> None:

@@ -72,7 +72,8 @@ def emulator(
             help=f"What goes wrong: {SYNTAX}, separated by commas. SHARE of the calls, above 0 "
             "to 1 (all); from AFTER seconds after the start, for SECONDS, EVERY so many seconds "
             "again. N is the seconds of a status's Retry-After, the bytes a second of trickle, "
-            "or how many contacts of a reply are damaged. May be given several times. "
+            "the calls a second of rate-limit, or how many contacts of a reply are damaged. "
+            "May be given several times. "
             f"KIND is one of {', '.join(FaultKind)}.",
         ),
     ] = None,

@@ -46,6 +46,8 @@ def _meaning_of_n(kind: FaultKind, text: str) -> str:
         return "retry_after"
     if kind is FaultKind.TRICKLE:
         return "bytes_per_second"
+    if kind is FaultKind.RATE_LIMIT:
+        return "per_second"
     if kind.strikes_contacts:
         return "contacts"
     raise wrong(OPTION, f"has {text!r}, but {kind} takes no number")

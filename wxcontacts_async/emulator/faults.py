@@ -90,6 +90,17 @@ class FaultKind(StrEnum):
     STATUS_502 = "status-502"
     STATUS_503 = "status-503"
     STATUS_504 = "status-504"
+    RATE_LIMIT = "rate-limit"
+    """429 for whoever comes sooner than so many calls a second allow, spread evenly, as nginx's
+    `limit_req` without a burst does; before anything else, and for all instances together."""
+
+    # The reply says no, in its own way.
+    INITIALIZING_500 = "initializing-500"
+    """初始化中, with the HTTP status 500."""
+    REFUSED_404 = "refused-404"
+    """A refusal with a message, with the HTTP status 404."""
+    THROTTLED = "throttled"
+    """A refusal that says to come back later, as WeChat has it of an account."""
 
     @property
     def status(self) -> int | None:
@@ -143,11 +154,12 @@ class Fault(msgspec.Struct, frozen=True):
         after: When it begins, in seconds from when the emulator was entered, at least 0.
         during: For how many seconds, above 0; None for ever.
         every: Once more every so many seconds, at least `during`; None never again.
-        retry_after: Whole seconds, at least 0, that a status says in a Retry-After header; None
-            says nothing.
+        retry_after: Whole seconds, at least 0, that a status, or `RATE_LIMIT`, says in a
+            Retry-After header; None says nothing.
         bytes_per_second: How fast `TRICKLE` is, above 0.
         contacts: How many contacts of a reply are struck by a kind that strikes contacts, 1 to
             40,000.
+        per_second: How many calls a second `RATE_LIMIT` lets through, above 0.
 
     Raises:
         InvalidArgumentError: An argument is out of its bounds, or means nothing for that kind.
@@ -163,6 +175,7 @@ class Fault(msgspec.Struct, frozen=True):
     retry_after: int | None = None
     bytes_per_second: float = 1.0
     contacts: int = 1
+    per_second: float = 50.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.kind, FaultKind):
@@ -176,17 +189,22 @@ class Fault(msgspec.Struct, frozen=True):
         check_number("retry_after", self.retry_after, at_least=0, whole=True, optional=True)
         check_number("bytes_per_second", self.bytes_per_second, above=0)
         check_number("contacts", self.contacts, at_least=1, at_most=_MOST_CONTACTS, whole=True)
+        check_number("per_second", self.per_second, above=0)
         if self.every is not None and self.during is None:
             msg = "every needs during, for how many seconds it goes on each time"
             raise InvalidArgumentError(msg)
-        if self.retry_after is not None and self.kind.status is None:
-            msg = f"retry_after is for the kinds status-..., not for {self.kind}"
+        answers_with_a_status = self.kind.status is not None or self.kind is FaultKind.RATE_LIMIT
+        if self.retry_after is not None and not answers_with_a_status:
+            msg = f"retry_after is for the kinds status-... and rate-limit, not for {self.kind}"
             raise InvalidArgumentError(msg)
         if self.kind is FaultKind.REFUSE_CONNECTIONS and self.share != 1:
             msg = f"share must be 1 for {self.kind}, as a port is open or closed for all"
             raise InvalidArgumentError(msg)
         if self.kind is FaultKind.REFUSE_CONNECTIONS and self.first_calls is not None:
             msg = f"first_calls must be None for {self.kind}, as those refused are not seen"
+            raise InvalidArgumentError(msg)
+        if self.kind is FaultKind.RATE_LIMIT and (self.share != 1 or self.first_calls is not None):
+            msg = f"share must be 1 and first_calls None for {self.kind}, as it counts every call"
             raise InvalidArgumentError(msg)
 
     def is_on(self, seconds: float) -> bool:
@@ -223,6 +241,9 @@ def check_faults(faults: object, *, of_instance: bool = False) -> tuple[Fault, .
         if of_instance and fault.kind.strikes_connections:
             msg = f"faults of an instance cannot be {fault.kind}, as it strikes connections"
             raise InvalidArgumentError(msg)
+        if of_instance and fault.kind is FaultKind.RATE_LIMIT:
+            msg = f"faults of an instance cannot be {fault.kind}, as it counts the calls of all"
+            raise InvalidArgumentError(msg)
     return checked
 
 
@@ -237,7 +258,10 @@ class FaultPlan:
 
     def __init__(self, faults: tuple[Fault, ...], seed: int) -> None:
         self._seed = seed
-        self._of_calls = tuple(f for f in faults if not f.kind.strikes_connections)
+        self._limits = tuple(f for f in faults if f.kind is FaultKind.RATE_LIMIT)
+        self._of_calls = tuple(
+            f for f in faults if not f.kind.strikes_connections and f not in self._limits
+        )
         self._resetting = tuple(f for f in faults if f.kind is FaultKind.RESET_CONNECTIONS)
         self.refusing = tuple(f for f in faults if f.kind is FaultKind.REFUSE_CONNECTIONS)
 
@@ -277,6 +301,10 @@ class FaultPlan:
             if fault is not None:
                 return fault
         return None
+
+    def rate_limit(self, seconds: float) -> Fault | None:
+        """Return what limits the rate of calls that come in at that time."""
+        return next((fault for fault in self._limits if fault.is_on(seconds)), None)
 
     def refuses(self, seconds: float) -> bool:
         """Tell whether the port is to be closed."""

@@ -9,6 +9,7 @@ from anyio import sleep, sleep_forever
 from anyio.lowlevel import checkpoint
 
 from wxcontacts_async.emulator.connection import Connection, http_head, http_reply
+from wxcontacts_async.emulator.failure import failure
 from wxcontacts_async.emulator.faults import Fault, FaultKind
 
 _PAUSE = 0.05
@@ -78,7 +79,8 @@ async def _write(connection: Connection, data: bytes, then: _Then) -> None:
 
 def _status(fault: Fault) -> bytes:
     headers = [] if fault.retry_after is None else [f"Retry-After: {fault.retry_after}"]
-    return http_reply(_HTML, fault.kind.status or 500, content_type="text/html", headers=headers)
+    status = 429 if fault.kind is FaultKind.RATE_LIMIT else fault.kind.status or 500
+    return http_reply(_HTML, status, content_type="text/html", headers=headers)
 
 
 # What is written in the place of a reply, and what becomes of the connection then.
@@ -95,6 +97,9 @@ _WITHOUT_REPLY: dict[FaultKind, tuple[bytes, _Then]] = {
     FaultKind.LIST: (http_reply(b'["1000","",{}]'), "go on"),
     FaultKind.DEEP_NESTING: (http_reply(b"[" * _DEPTH + b"]" * _DEPTH), "go on"),
     FaultKind.REDIRECT: (http_reply(b"", 307, headers=[_LOCATION]), "go on"),
+    FaultKind.INITIALIZING_500: (http_reply(failure("1001", "初始化中"), 500), "go on"),
+    FaultKind.REFUSED_404: (http_reply(failure("1001", "wId不存在"), 404), "go on"),
+    FaultKind.THROTTLED: (http_reply(failure("1001", "操作太频繁，请稍后再试")), "go on"),
 }
 
 

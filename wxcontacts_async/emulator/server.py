@@ -22,6 +22,7 @@ from wxcontacts_async.emulator.connection import (
     http_reply,
 )
 from wxcontacts_async.emulator.damage import damaged
+from wxcontacts_async.emulator.failure import failure
 from wxcontacts_async.emulator.faults import Fault, FaultKind, FaultPlan, check_faults
 from wxcontacts_async.emulator.misbehaviour import delivers_reply, misbehave, replaces_reply
 from wxcontacts_async.emulator.movement import Movement
@@ -61,10 +62,6 @@ class _Request(msgspec.Struct, rename={"w_id": "wId"}):
 
 
 _request_decoder = msgspec.json.Decoder(_Request)
-
-
-def _failure(code: str, message: str) -> bytes:
-    return msgspec.json.encode({"message": message, "code": code, "data": None})
 
 
 class GatewayEmulator:
@@ -160,6 +157,7 @@ class GatewayEmulator:
         # By wId: how many calls it got, and when it got the first one that it answered.
         self._asked: Counter[str] = Counter()
         self._called: dict[str, tuple[int, float]] = {}
+        self._let_through = -math.inf  # when a rate limit last let a call through
 
     @property
     def url(self) -> str:
@@ -370,6 +368,12 @@ class GatewayEmulator:
 
     async def _answer_call(self, connection: Connection, call: RecordedCall, number: int) -> None:
         """Answer the instance's call of that number, counted from 1, with a fault or without."""
+        limit = self._plan.rate_limit(self._seconds())
+        if limit is not None and not self._lets_through(limit):
+            self._met(limit, call)
+            await misbehave(connection, limit, b"")
+            call.reply = "fault"
+            return
         instance = self._instances.get(call.w_id)
         latency = instance.latency if instance else 0.0
         if latency == math.inf:
@@ -405,6 +409,13 @@ class GatewayEmulator:
         await misbehave(connection, fault, body)
         call.reply = reply if delivers_reply(fault) else "fault"
 
+    def _lets_through(self, limit: Fault) -> bool:
+        now = monotonic()
+        if now < self._let_through + 1 / limit.per_second:
+            return False
+        self._let_through = now
+        return True
+
     def _met(self, fault: Fault, call: RecordedCall) -> None:
         call.fault = fault.kind
         self.faults_met[fault.kind] += 1
@@ -416,14 +427,14 @@ class GatewayEmulator:
     ) -> tuple[Literal["ready", "initializing", "refused"], bytes]:
         if instance is None:
             unknown = Refusal()
-            return "refused", _failure(unknown.code, unknown.message)
+            return "refused", failure(unknown.code, unknown.message)
         now = monotonic()
         calls, first = self._called.get(w_id, (0, now))
         self._called[w_id] = (calls + 1, first)
         if calls < instance.initializing_calls or now < first + instance.initializing_seconds:
-            return "initializing", _failure("1001", "初始化中")
+            return "initializing", failure("1001", "初始化中")
         if instance.refusal is not None:
-            return "refused", _failure(instance.refusal.code, instance.refusal.message)
+            return "refused", failure(instance.refusal.code, instance.refusal.message)
         return "ready", self.population.reply(w_id, instance.contacts)
 
     def _tell(self) -> None:

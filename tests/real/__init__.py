@@ -1,0 +1,1 @@
+"""Tests against servers and proxies that the world runs: nginx, HAProxy and Node."""
