@@ -59,7 +59,7 @@ async def test_without_it_the_environment_s_proxy_is_advised_where_there_is_no_w
         monkeypatch.setenv("http_proxy", proxy.url)
         error = await failure(ELSEWHERE, retry=QUICKLY)
         assert proxy.requests == []
-    assert "The environment names a proxy; Gateway(proxy='environment') goes by it." in str(error)
+    assert "The environment names a proxy; Gateway(proxy=\"environment\") goes by it." in str(error)
     assert proxy.url not in str(error)
     monkeypatch.delenv("http_proxy")
     assert "proxy" not in str(await failure(ELSEWHERE))

@@ -21,15 +21,17 @@ class ConnectionTap(asyncio.Protocol):
     Attributes:
         is_reused: Whether the call that has the connection is not its first one.
         has_answered: Whether a byte has come back since that call got the connection.
+        lost_because: What ended the connection; None if it has not ended, or in order.
 
     """
 
-    __slots__ = ("_inner", "has_answered", "is_reused")
+    __slots__ = ("_inner", "has_answered", "is_reused", "lost_because")
 
     def __init__(self, inner: asyncio.Protocol) -> None:
         self._inner = inner
         self.is_reused = False
         self.has_answered = False
+        self.lost_because: Exception | None = None
 
     def data_received(self, data: bytes) -> None:
         """Take note that a byte came."""
@@ -41,7 +43,8 @@ class ConnectionTap(asyncio.Protocol):
         return self._inner.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Pass it on."""
+        """Take note of what ended it."""
+        self.lost_because = exc
         self._inner.connection_lost(exc)
 
     def pause_writing(self) -> None:

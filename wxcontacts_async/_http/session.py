@@ -1,10 +1,13 @@
 """One gateway's session, which sends one call and brings back the body of its reply."""
 
+import ssl
 from datetime import UTC, datetime
 from time import perf_counter
 
 import aiohttp
 from aiolimiter import AsyncLimiter
+from multidict import CIMultiDict
+from anyio.lowlevel import checkpoint
 from yarl import URL
 
 from wxcontacts_async._http.connector import ConnectionTap, TappingConnector
@@ -23,7 +26,7 @@ _BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionErr
 # Seconds within which a connection breaks that the gateway had closed before the call reached it:
 # as long as a packet takes there and back.
 _AT_ONCE = 0.05
-_PROXY_ADVICE = " The environment names a proxy; Gateway(proxy='environment') goes by it."
+_PROXY_ADVICE = " The environment names a proxy; Gateway(proxy=\"environment\") goes by it."
 _TLS_ADVICE = " If TLS is spoken there, it must begin with https://."
 
 
@@ -45,6 +48,10 @@ class GatewaySession:
         self._limiter = None if gateway.max_rate is None else _even_limiter(gateway.max_rate)
         # As the operating system does it: other resolvers know no name of a local network.
         self._resolver = gateway.resolver or aiohttp.ThreadedResolver()
+        headers = {**(gateway.headers or {}), "Content-Type": "application/json"}
+        if "accept" not in map(str.lower, headers):
+            headers["Accept"] = "application/json"
+        self._headers = CIMultiDict(headers)
         self._kept = self._session()
         # For a call that is sent again: on a new connection, whatever is kept.
         self._new: aiohttp.ClientSession | None = None
@@ -52,9 +59,6 @@ class GatewaySession:
 
     def _session(self, *, force_close: bool = False) -> aiohttp.ClientSession:
         gateway = self._gateway
-        headers = {**(gateway.headers or {}), "Content-Type": "application/json"}
-        if "accept" not in map(str.lower, headers):
-            headers["Accept"] = "application/json"
         return aiohttp.ClientSession(
             connector=TappingConnector(
                 ssl=gateway.ssl,
@@ -62,7 +66,6 @@ class GatewaySession:
                 force_close=force_close,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers=headers,
             timeout=aiohttp.ClientTimeout(
                 total=gateway.request_timeout,
                 connect=gateway.connect_timeout,
@@ -101,7 +104,7 @@ class GatewaySession:
                 return answer
         # Not raised within an except block: aiohttp's errors hold the request's headers, and a
         # chained exception would carry them along.
-        raise self._translated(answer.error)
+        raise self._translated(answer)
 
     async def _attempt(self, http: aiohttp.ClientSession, body: bytes) -> "ReplyBody | _NoReply":
         connector = http.connector
@@ -109,6 +112,8 @@ class GatewaySession:
             async with http.post(
                 self._url,
                 data=body,
+                # Those of a session would go to a proxy as well, with its CONNECT.
+                headers=self._headers,
                 allow_redirects=False,
                 proxy=self._proxy,
             ) as response:
@@ -118,7 +123,10 @@ class GatewaySession:
                 pieces = await self._read(response)
                 return ReplyBody(pieces, response.headers.get("Content-Type", ""))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return _NoReply(error, connector.tap_of_call())
+            tap = connector.tap_of_call()
+            if tap is not None and tap.lost_because is None:
+                await checkpoint()  # a loop closes a connection first, and says why a tick later
+            return _NoReply(error, tap)
         finally:
             connector.tap_of_call()
 
@@ -137,8 +145,8 @@ class GatewaySession:
         msg = f"the reply is larger than max_reply_bytes, {limit} bytes"
         raise ReplyTooLargeError(msg)
 
-    def _translated(self, error: Exception) -> WxContactsError:
-        gateway = self._gateway
+    def _translated(self, answer: "_NoReply") -> WxContactsError:
+        gateway, error = self._gateway, answer.reason
         ours = translated(
             error,
             connect_timeout=gateway.connect_timeout,
@@ -169,6 +177,12 @@ class _NoReply:
     def __init__(self, error: Exception, tap: ConnectionTap | None) -> None:
         self.error = error
         self._tap = tap
+
+    @property
+    def reason(self) -> Exception:
+        """What happened: the TLS alert that ended the connection, if it was one."""
+        because = None if self._tap is None else self._tap.lost_because
+        return because if isinstance(because, ssl.SSLError) else self.error
 
     def was_unread(self, seconds: float) -> bool:
         """Tell whether the gateway cannot have read it, by all signs, so long after it was sent.
