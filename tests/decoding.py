@@ -5,7 +5,7 @@ import json
 from hypothesis import strategies as st
 
 from wxcontacts_async import Contact
-from wxcontacts_async.backoff import says_initializing
+from wxcontacts_async.messages import says_initializing
 from wxcontacts_async.wire import Ready, ReplyDecoder
 
 decoder = ReplyDecoder(Contact, says_initializing)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wxcontacts_async import InitializationWait, InvalidArgumentError, RetryPolicy
-from wxcontacts_async.backoff import parse_retry_after, says_initializing
+from wxcontacts_async.backoff import parse_retry_after
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -99,17 +99,6 @@ def test_without_a_timeout_an_initializing_instance_is_waited_for_for_ever() -> 
 
 
 @pytest.mark.parametrize(
-    ("message", "initializing"),
-    [("初始化中", True), ("微信初始化中，请稍候", True), ("成功", False), ("", False)],
-)
-def test_the_text_anywhere_in_the_message_means_initializing(
-    message: str,
-    initializing: bool,  # noqa: FBT001  # a parameter of the table
-) -> None:
-    assert says_initializing("1001", message) is initializing
-
-
-@pytest.mark.parametrize(
     "value", [-1, -0.001, float("nan"), float("inf"), "5", None, True, 1e9, 10**400]
 )
 def test_a_wrong_interval_is_refused_by_name(value: float) -> None:
@@ -126,6 +115,8 @@ def test_a_wrong_timeout_is_refused_by_name(value: float) -> None:
 def test_a_predicate_that_cannot_be_called_is_refused_by_name() -> None:
     with pytest.raises(InvalidArgumentError, match="^is_initializing must be callable"):
         InitializationWait(is_initializing="初始化中")  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError, match="^is_throttled must be callable"):
+        RetryPolicy(is_throttled="频繁")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [0, -1, 2.0, "3", None, True])

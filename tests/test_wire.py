@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.raw_server import DOCUMENT_ERROR, DOCUMENT_SUCCESS
 from wxcontacts_async import Contact, ContactKind, InvalidArgumentError, ReplyDecodeError, Sex
-from wxcontacts_async.backoff import says_initializing
+from wxcontacts_async.messages import says_initializing
 from wxcontacts_async.wire import Initializing, Ready, Refused, ReplyDecoder, encode_request
 
 decoder = ReplyDecoder(Contact, says_initializing)

@@ -7,13 +7,9 @@ from email.utils import parsedate_to_datetime
 
 from wxcontacts_async.arguments import check_number
 from wxcontacts_async.errors import InvalidArgumentError
+from wxcontacts_async.messages import says_initializing, says_throttled
 
 _LONGEST_WAIT = 365 * 86_400.0
-
-
-def says_initializing(code: str, message: str) -> bool:  # noqa: ARG001  # whatever the code
-    """Tell whether a reply means "initializing": 初始化中 anywhere in its message."""
-    return "初始化中" in message
 
 
 # The settings are dataclasses rather than structs because of their keyword-only arguments.
@@ -29,7 +25,7 @@ class InitializationWait:
             InitializationTimeoutError, at least 0; None waits for ever, as the document says.
             No wait is begun that would end after it.
         is_initializing: Tells from a reply's code and message, both text, whether it means
-            "initializing".
+            "initializing"; by default 初始化中 and its like in the message do.
 
     Raises:
         InvalidArgumentError: An argument is out of its bounds.
@@ -44,9 +40,7 @@ class InitializationWait:
     def __post_init__(self) -> None:
         check_number("interval", self.interval, at_least=0, at_most=_LONGEST_WAIT)
         check_number("timeout", self.timeout, at_least=0, optional=True)
-        if not callable(self.is_initializing):
-            msg = f"is_initializing must be callable, not {self.is_initializing!r}"
-            raise InvalidArgumentError(msg)
+        _check_callable("is_initializing", self.is_initializing)
 
     def gives_up_after(self, elapsed: float) -> bool:
         """Tell whether another wait, begun `elapsed` seconds after the first, ends too late."""
@@ -67,6 +61,8 @@ class RetryPolicy:
             Each further failure doubles it.
         max_delay: Seconds, at least `initial_delay` and at most a year: the most that is ever
             waited, on top of what a Retry-After header asks for.
+        is_throttled: Tells from a refusal's code and message, both text, whether it means that
+            the instance was called too often and may be called again later.
 
     Raises:
         InvalidArgumentError: An argument is out of its bounds.
@@ -77,6 +73,7 @@ class RetryPolicy:
     _: KW_ONLY
     initial_delay: float = 0.5
     max_delay: float = 30.0
+    is_throttled: Callable[[str, str], bool] = says_throttled
 
     def __post_init__(self) -> None:
         check_number("attempts", self.attempts, at_least=1, whole=True)
@@ -87,6 +84,7 @@ class RetryPolicy:
             at_least=self.initial_delay,
             at_most=_LONGEST_WAIT,
         )
+        _check_callable("is_throttled", self.is_throttled)
 
     def delay(self, failures: int, *, jitter: float, retry_after: float | None = None) -> float:
         """Return the seconds to wait after so many failures in a row.
@@ -101,6 +99,12 @@ class RetryPolicy:
         # 2 ** 64 doublings of any delay are past any max_delay; floats overflow beyond 2 ** 1023.
         full = min(self.max_delay, self.initial_delay * 2.0 ** min(failures - 1, 64))
         return full * jitter + (retry_after or 0.0)
+
+
+def _check_callable(name: str, value: object) -> None:
+    if not callable(value):
+        msg = f"{name} must be callable, not {value!r}"
+        raise InvalidArgumentError(msg)
 
 
 def parse_retry_after(value: str | None, *, now: datetime) -> float | None:

@@ -1,0 +1,125 @@
+"""What is waited for, told from the messages of gateways as they write them."""
+
+import pytest
+
+from wxcontacts_async.messages import says_initializing, says_throttled
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "初始化中",
+        "微信初始化中，请5秒后再试",
+        "处于初始化中",
+        "账号不在线，初始化中",
+        "正在初始化",
+        "正在初始化中…",
+        "初始化未完成",
+        "初始化尚未完成",
+        "初始化还没有完成,请稍后",
+        "上次初始化中断，现在初始化中",
+        "初始化中，上次初始化中断",
+        "Initializing",
+        "initialising...",
+        "Instance is INITIALIZING, please wait",
+        "STATE_INITIALIZING",
+        "not ready: initializing",
+        "Not ready because initializing",
+        "not ready,\nstill initializing",
+        "has not finished initializing",
+    ],
+)
+def test_what_says_that_it_goes_on_is_initializing_whatever_stands_beside_it(message: str) -> None:
+    assert says_initializing("1001", message)
+    assert says_initializing("", f"错误：{message}")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "成功",
+        "失败",
+        "初始化失败",
+        "初始化完成",
+        "未初始化",
+        "初始化中断，请重新登录",
+        "正在初始化中断",
+        "初始化中止",
+        "初始化中心",
+        "初始化中心不可用",
+        "初始化中间件失败",
+        "初始化中途失败",
+        "初始化中出错",
+        "初始化中发生异常",
+        "正在初始化失败",
+        "非初始化中",
+        "并非初始化中",
+        "不是在初始化中",
+        "未在初始化中",
+        "不在初始化中",
+        "不再初始化中",
+        "不处于初始化中",
+        "没有初始化中的实例",
+        "not initializing",
+        "NOT_INITIALIZING",
+        "isn't initializing",
+        "is not currently initializing",
+        "no longer initializing",
+        "done initializing",
+        "failed while initializing",
+        "An error occurred while initializing the account",
+        "Initializing failed",
+        "initializing was interrupted",
+        "failed to initialize",
+        "initialization failed",
+    ],
+)
+def test_what_says_that_it_does_not_go_on_is_not_initializing(message: str) -> None:
+    assert not says_initializing("1001", message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "操作太频繁，请稍后再试",
+        "访问过于频繁",
+        "频繁",
+        "限流",
+        "请求过多",
+        "请求次数过多",
+        "请求过快",
+        "操作过快",
+        "系统繁忙",
+        "服务繁忙，请稍后",
+        "服务器繁忙",
+        "Too Many Requests",
+        "too many concurrent requests",
+        "Too frequent",
+        "called TOO FREQUENTLY",
+        "rate limit exceeded",
+        "Rate-Limited",
+    ],
+)
+def test_what_says_too_often_is_throttled(message: str) -> None:
+    assert says_throttled("1001", message)
+    assert not says_initializing("1001", message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "失败",
+        "成功",
+        "wId不存在",
+        "请重新登录",
+        "账号被限制",
+        "群太多",
+        "internal error",
+        "初始化中",
+    ],
+)
+def test_what_does_not_is_not_throttled(message: str) -> None:
+    assert not says_throttled("1001", message)
+    assert says_throttled("429", message)
