@@ -2,7 +2,8 @@
 
 from typing import Self
 
-_LONGEST_SHOWN = 80
+_LONGEST_SHOWN_ID = 80
+_LONGEST_SHOWN_MESSAGE = 200
 
 
 class WxContactsError(Exception):
@@ -85,7 +86,7 @@ class GatewayRefusedError(WxContactsError):
     advice = "Check that this wId is logged in at this gateway."
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"refused with code {_shown(code)} and message {_shown(message)}")
+        super().__init__(f"refused with code {shown_id(code)} and message {shown_message(message)}")
         self.args = (code, message)
         self.code = code
         self.message = message
@@ -158,13 +159,18 @@ def own_error(error: Exception) -> WxContactsError:
 
 
 def shown_id(w_id: str) -> str:
-    """Return a wId as it stands in messages: quoted, escaped and of bounded length."""
-    return _shown(w_id)
+    """Return a wId, or a code, as it stands in messages: quoted, escaped, of bounded length."""
+    return _shown(w_id, _LONGEST_SHOWN_ID)
 
 
-def _shown(text: str) -> str:
-    if len(text) > _LONGEST_SHOWN:
-        return f"{text[:_LONGEST_SHOWN]!r}... ({len(text)} characters)"
+def shown_message(message: str) -> str:
+    """Return a gateway's message as it stands in ours: quoted, on one line, of bounded length."""
+    return _shown(message, _LONGEST_SHOWN_MESSAGE)
+
+
+def _shown(text: str, at_most: int) -> str:
+    if len(text) > at_most:
+        return f"{text[:at_most]!r}... ({len(text)} characters)"
     return repr(text)
 
 

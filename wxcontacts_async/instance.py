@@ -19,9 +19,10 @@ from wxcontacts_async.errors import (
     InitializationTimeoutError,
     InvalidArgumentError,
     WxContactsError,
+    shown_message,
 )
 from wxcontacts_async.outcomes import Failed, Fetched
-from wxcontacts_async.wire import Initializing, Ready, Refused
+from wxcontacts_async.wire import Initializing, Ready, Refused, Throttled, Unready
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class InstanceProgress(Generic[ContactT]):
 
     def after_reply(
         self,
-        reply: Ready[ContactT] | Initializing | Refused,
+        reply: Ready[ContactT] | Unready,
         *,
         reply_bytes: int,
         now: float,
@@ -128,6 +129,7 @@ class InstanceProgress(Generic[ContactT]):
                     reply.friends,
                     reply.groups,
                     reply.rejected,
+                    flawed=reply.flawed,
                 )
                 return Fetched(
                     self.w_id,
@@ -138,10 +140,10 @@ class InstanceProgress(Generic[ContactT]):
                     now - self._asked_at,
                     reply_bytes,
                 )
-            case Refused():
+            case Refused() | Throttled():
                 return self._failed(GatewayRefusedError(reply.code, reply.message), now)
             case Initializing():
-                return self._after_initializing(now)
+                return self._after_initializing(reply.message, now)
 
     def after_error(
         self,
@@ -178,17 +180,16 @@ class InstanceProgress(Generic[ContactT]):
         """End without another call."""
         return self._failed(error, now)
 
-    def _after_initializing(self, now: float) -> CallAgain | Failed:
+    def _after_initializing(self, message: str, now: float) -> CallAgain | Failed:
         if self._initializing_since is None:
             self._initializing_since = now
         elapsed = now - self._initializing_since
         wait = self._initialization
         if wait.gives_up_after(elapsed):
             self.not_before = now + wait.interval
-            error = InitializationTimeoutError(
-                f"still initializing after {elapsed:.1f} s of at most {wait.timeout:g} s",
-            )
-            return self._failed(error, now)
+            what = f"still initializing after {elapsed:.1f} s of at most {wait.timeout:g} s"
+            says = f"; the gateway says {shown_message(message)}" if message else ""
+            return self._failed(InitializationTimeoutError(what + says), now)
         return self._wait(wait.interval, now, None)
 
     def _wait(self, delay: float, now: float, error: WxContactsError | None) -> CallAgain:

@@ -40,7 +40,7 @@ from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.places import Asker, Line, Place, ReceivedReply, State
 from wxcontacts_async.turnstile import DecodeTurnstile
 from wxcontacts_async.waits import UnfinishedWaits
-from wxcontacts_async.wire import Initializing, Ready, Refused
+from wxcontacts_async.wire import Initializing, Ready, Refused, Throttled, Unready
 from wxcontacts_async.workers import Workers
 
 _SHORTEST_TIMER = 0.001
@@ -49,6 +49,7 @@ _REPLY_NAMES: dict[type, Literal["ready", "initializing", "refused"]] = {
     Ready: "ready",
     Initializing: "initializing",
     Refused: "refused",
+    Throttled: "refused",
 }
 
 
@@ -83,7 +84,7 @@ class Lane(Generic[ContactT]):
         *,
         initialization: InitializationWait,
         retry: RetryPolicy,
-        decode: Callable[[bytes, str], Ready[ContactT] | Initializing | Refused],
+        decode: Callable[[bytes, str], Ready[ContactT] | Unready],
         arenas: ArenaKeeper,
         turnstile: DecodeTurnstile,
         announce: Announcer,

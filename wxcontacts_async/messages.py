@@ -6,8 +6,8 @@ the few phrases that all of them are made of.
 
 import re
 
-# What comes behind 初始化中 makes another word of it (中断 is "interrupted", 中心 "centre"), or says
-# that it went wrong.
+# What comes behind 初始化中 makes another word of it (中断 is "interrupted", 中心 "centre"), or
+# says that it went wrong.
 _ENDED = "[断斷止心途间間介转轉文央]|出错|出錯|出现|发生|失败|失敗|异常|異常|报错|错误|錯誤|遇到"
 _DENIED = "非|不是|无|[未不没沒](?:有|是)?(?:再|存在|处于|处在|在)?"
 _INITIALIZING = re.compile(

@@ -92,7 +92,9 @@ class SessionPool(Generic[ContactT]):
             raise InvalidArgumentError(msg)
         self._initialization = initialization
         self._retry = retry
-        self._decoder = ReplyDecoder(contact_type, initialization.is_initializing)
+        self._decoder = ReplyDecoder(
+            contact_type, initialization.is_initializing, retry.is_throttled
+        )
         self._announce = Announcer(observers, log=log_event, logs_routine=logs_routine)
         self._turnstile = DecodeTurnstile()
         # Empty unless the pool is open.
