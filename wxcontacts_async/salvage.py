@@ -88,7 +88,7 @@ class ContactDecoder(Generic[ContactT]):
         try:
             contact = self._contact.decode(written)
         except msgspec.ValidationError:
-            return self._by_meaning(_values.decode(written), set())
+            return self._by_meaning(_values_in(written), set())
         return _named(contact), ()
 
     def member_by_member(self, written: bytes) -> tuple[ContactT, tuple[str, ...], int]:
@@ -246,6 +246,14 @@ def _named(contact: ContactT) -> ContactT:
     if not contact.user_name.strip():
         raise BlankNameError
     return contact
+
+
+def _values_in(written: bytes) -> dict[str, Any]:
+    try:
+        return _values.decode(written)
+    except msgspec.ValidationError as error:
+        # A number of thousands of digits; to what reads it, it is no better than no JSON.
+        raise msgspec.DecodeError(str(error)) from None
 
 
 def _unwrapped(value: object) -> object:
