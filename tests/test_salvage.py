@@ -194,7 +194,8 @@ def test_further_fields_of_a_contact_type_have_their_default_for_a_value_they_ca
 def test_a_required_field_that_cannot_be_had_rejects_the_contact(value: bytes) -> None:
     raw = b'{"userName":"a","city":[],"remarkName":%b}' % value
     reply = own_reply(raw)
-    assert reply.friends == reply.flawed == ()
+    assert not reply.friends
+    assert not reply.flawed
     assert [(it.user_name, it.raw) for it in reply.rejected] == [("a", raw)]
     assert "remarkName" in reply.rejected[0].error
 

@@ -79,7 +79,8 @@ class GatewayRefusedError(WxContactsError):
 
     Attributes:
         code: The reply's `code`, as text: "1001" or "10001" in the API document.
-        message: The reply's `message` (or `msg`), as sent.
+        message: The reply's `message` (or `msg`), as sent. Both are `{...}` or `[...]` where an
+            object or a list was sent.
 
     """
 

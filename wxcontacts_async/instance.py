@@ -30,12 +30,13 @@ class Instance:
     """One logged-in WeChat instance, and the gateway that it is on.
 
     Arguments:
-        w_id: `wId` of the API document, the instance's id; not blank, sent as it is.
+        w_id: `wId` of the API document, the instance's id, sent as it is; not blank, and with no
+            white space, control characters or what takes no room in it.
         gateway: The name of one of the pool's gateways; None is the pool's only gateway.
 
     Raises:
-        InvalidArgumentError: `w_id` is blank, no text or not valid Unicode, or `gateway` is
-            neither a name nor None.
+        InvalidArgumentError: `w_id` is none of that, no text or not valid Unicode, or `gateway`
+            is neither a name nor None.
 
     """
 
