@@ -6,9 +6,10 @@ import unicodedata
 
 from wxcontacts_async.errors import InvalidArgumentError, shown_id
 
-# White space, control characters, and what takes no room: joiners, marks of direction, U+FEFF.
+# White space, control characters, and what takes no room and has no meaning in an id: U+FEFF and
+# its like, marks of direction. Not the joiners, which emoji and some scripts are made with.
 _ODD = re.compile(
-    r"[\s\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]",
+    r"[\s\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]",
 )
 
 
