@@ -17,7 +17,7 @@ pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 Populations: TypeAlias = list[dict[str, ContactSet[Contact]]]
 
-W_IDS = ("w0", "w1", "王's \N{BEAR FACE}")
+W_IDS = ("w0", "w1", "王's\N{BEAR FACE}")
 GUARDED = 20
 # Few names, so that they come, go and move.
 names = st.sampled_from([*"abcdefgh", "A", "a ", "é", "e\N{COMBINING ACUTE ACCENT}"]) | st.text(

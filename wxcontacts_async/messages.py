@@ -15,7 +15,7 @@ _INITIALIZING = re.compile(
     rf"(?:正在初始化(?!中?(?:{_ENDED}))|初始化中(?!{_ENDED})|初始化(?:还|尚|仍)?(?:未|[没沒]有?)完成)",
 )
 _BEFORE_INITIALIZING = (
-    r"(?:n't|\b(?:not|never|no longer|fail\w*|errors?|exception|(?<!not )(?:stopped|finished|done)))"
+    r"(?:n't|\b(?:not|never|no longer|fail\w*|errors?|excep\w+|(?<!not )(?:stopped|finished|done)))"
     r"(?: (?:yet|currently|still|occurred|while|when|during|in|at|is|was))*"
 )
 _INITIALIZING_IN_ENGLISH = re.compile(
