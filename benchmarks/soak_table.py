@@ -27,6 +27,7 @@ class SoakFigures(msgspec.Struct):
         expected: Contacts of the instances that were fetched.
         rejected: Those of them that could not be read.
         repaired: Those of them whose text was made readable.
+        flawed: Those of them that lack a value that could not be read.
         lost: Those of them that are missing or otherwise than sent.
         foreign: Contacts that the instances do not have.
         thinned: Contacts that answers of the gateway left out.
@@ -56,6 +57,7 @@ class SoakFigures(msgspec.Struct):
     expected: int = 0
     rejected: int = 0
     repaired: int = 0
+    flawed: int = 0
     lost: int = 0
     foreign: int = 0
     thinned: int = 0
@@ -73,6 +75,7 @@ class SoakFigures(msgspec.Struct):
         self.expected += comparison.expected
         self.rejected += comparison.rejected
         self.repaired += comparison.repaired
+        self.flawed += comparison.flawed
         self.lost += comparison.lost
         self.foreign += comparison.foreign
         self.thinned += comparison.thinned
@@ -136,6 +139,7 @@ def _rows(figures: SoakFigures) -> Iterator[tuple[str, str]]:
     yield "contacts expected", f"{figures.expected:,}"
     yield "contacts received", f"{figures.received:,}"
     yield "of these, with damaged text made readable", f"{figures.repaired:,}"
+    yield "of these, with a value lost, in `flawed`", f"{figures.flawed:,}"
     yield "contacts of a wrong shape, in `rejected`", f"{figures.rejected:,}"
     yield "contacts that the gateway left out", f"{figures.thinned:,}"
     yield "**contacts lost**", f"**{figures.lost:,}**"

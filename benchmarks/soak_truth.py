@@ -23,6 +23,7 @@ class Comparison(msgspec.Struct, frozen=True):
         expected: How many contacts the instance has.
         rejected: How many of them could not be read and are in `rejected`, as they should be.
         repaired: How many of them have the text that the gateway damaged made readable.
+        flawed: How many of them lack values that could not be read, and are told so.
         lost: How many of them are neither there nor rightly rejected, or are there otherwise
             than the gateway sent them.
         foreign: How many others are there, be it among the rejected.
@@ -33,6 +34,7 @@ class Comparison(msgspec.Struct, frozen=True):
     expected: int
     rejected: int = 0
     repaired: int = 0
+    flawed: int = 0
     lost: int = 0
     foreign: int = 0
     thinned: int = 0
@@ -81,9 +83,10 @@ def compare(
 ) -> Comparison:
     """Compare a contact set with the truth, of which one kind of damage may have struck some."""
     expected = len(truth)
-    if received.lists() == truth.lists() and not received.rejected:
+    if received.lists() == truth.lists() and not received.rejected and not received.flawed:
         return Comparison(expected, foreign=expected if received.w_id != truth.w_id else 0)
-    missing, changed, lost = 0, 0, 0
+    missing, changed, flawed, lost = 0, 0, 0, 0
+    values_lost = {one.user_name: one.fields for one in received.flawed}
     for kind, contact in truth.items():
         found = received.get(contact.user_name)
         if found is None:
@@ -91,17 +94,22 @@ def compare(
             lost += not _stands_rejected(contact, received)
         elif received.kind_of(contact.user_name) is not kind:
             lost += 1
+        elif contact.user_name in values_lost:
+            flawed += _is_flawed(found, contact, values_lost[contact.user_name])
+            lost += not _is_flawed(found, contact, values_lost[contact.user_name])
         elif found != contact:
             changed += _is_repaired(found, contact, damage)
             lost += not _is_repaired(found, contact, damage)
     # One that was sound must not be rejected, however plainly.
     rejected = min(missing, DAMAGED_AT_ONCE) if damage.rejects_contacts else 0
     repaired = min(changed, DAMAGED_AT_ONCE)
+    rightly_flawed = min(flawed, DAMAGED_AT_ONCE) if damage.flaws_contacts else 0
     return Comparison(
         expected,
         rejected=rejected,
         repaired=repaired,
-        lost=lost + (missing - rejected) + (changed - repaired),
+        flawed=rightly_flawed,
+        lost=lost + (missing - rejected) + (changed - repaired) + (flawed - rightly_flawed),
         foreign=sum(contact.user_name not in truth for contact in received)
         + max(0, len(received.rejected) - missing)
         + (received.w_id != truth.w_id),
@@ -112,6 +120,13 @@ def _stands_rejected(contact: Contact, received: ContactSet[Contact]) -> bool:
     """Tell whether a contact is among the rejected, by its name or by its avatar."""
     marks = [mark.encode() for mark in (contact.user_name, contact.small_head) if mark]
     return any(mark in rejected.raw for rejected in received.rejected for mark in marks)
+
+
+def _is_flawed(found: Contact, contact: Contact, fields: tuple[str, ...]) -> bool:
+    """Tell whether a contact lacks no more than the values that are told as lost."""
+    default = Contact(contact.user_name)
+    lost = {name: getattr(default, name) for name in fields}
+    return bool(lost) and found == msgspec.structs.replace(contact, **lost)
 
 
 def _is_repaired(found: Contact, contact: Contact, damage: FaultKind) -> bool:

@@ -179,6 +179,34 @@ def test_a_contact_that_cannot_be_decoded_is_counted_and_kept_as_it_came(tmp_pat
     assert rejected == {"wId": "one", "kind": "friend", "raw": damaged}
 
 
+def test_a_contact_with_a_value_lost_is_written_counted_and_kept_as_it_came(
+    tmp_path: Path,
+) -> None:
+    failures = tmp_path / "failures.jsonl"
+    flawed = '{"userName":"b","nickName":{"string":"王"},"city":NaN,"sex":true}'
+    reply = '{"code":"1000","data":{"friend":[{"userName":"a"},%s,{"userName":" "}]}}' % flawed  # noqa: UP031
+    with recording(reply.encode()) as server:
+        ended = run("fetch", "one", "--gateway", server.url, "--failures", str(failures))
+
+    assert ended.code == 0
+    written = {one["userName"]: one for one in map(json.loads, ended.output.splitlines())}
+    assert written.keys() == {"a", "b"}
+    assert (written["b"]["nickName"], written["b"]["city"], written["b"]["sex"]) == ("王", None, 0)
+    assert "contacts with a value lost" in ended.messages
+    assert "1 contacts have a value that could not be decoded" in ended.messages
+    assert "1 contacts could not be decoded and are left out" in ended.messages
+    assert "王" not in ended.messages
+    blank, lost = map(json.loads, failures.read_text().splitlines())
+    assert blank["raw"] == '{"userName":" "}'
+    assert lost == {
+        "wId": "one",
+        "kind": "friend",
+        "userName": "b",
+        "fields": ["sex", "city"],
+        "raw": flawed,
+    }
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is simulated by Linux")
 def test_a_full_disk_is_said_and_what_is_missing(url: str) -> None:
     ended = run("fetch", *_W_IDS, "--gateway", url, "--output", "/dev/full")

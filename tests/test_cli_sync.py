@@ -142,7 +142,8 @@ def test_a_suspicious_instance_is_counted_and_explained(tmp_path: Path) -> None:
 
 
 def test_what_fails_and_what_cannot_be_decoded_is_in_the_failures(tmp_path: Path) -> None:
-    reply = b'{"code":"1000","data":{"friend":[{"userName":"a"},{"userName":[1]}]}}'
+    flawed = b'{"userName":"a","city":NaN}'
+    reply = b'{"code":"1000","data":{"friend":[%b,{"userName":[1]}]}}' % flawed
     with recording(reply) as server:
         ended = run(
             *("sync", "one", "--gateway", server.url, "--failures", "failures.jsonl"),
@@ -151,7 +152,9 @@ def test_what_fails_and_what_cannot_be_decoded_is_in_the_failures(tmp_path: Path
 
     assert ended.code == 0
     assert _rows(ended)["contacts rejected"] == "1"
-    assert json.loads((tmp_path / "failures.jsonl").read_text())["raw"] == '{"userName":[1]}'
+    assert _rows(ended)["contacts with a value lost"] == "1"
+    lines = (tmp_path / "failures.jsonl").read_text().splitlines()
+    assert [json.loads(line)["raw"] for line in lines] == ['{"userName":[1]}', flawed.decode()]
 
 
 def test_a_database_that_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> None:

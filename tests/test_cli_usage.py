@@ -29,6 +29,12 @@ _WRONG: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("fetch", "--from", "{}"): ("--from", "Is a directory"),
     ("fetch", "--from", "{}/latin1"): ("--from", "must be UTF-8, which line 2 is not"),
     ("fetch", "--from", "{}/comments"): ("--from", "a wId a line"),
+    ("fetch", "--from", "{}/columns"): (
+        "--from",
+        "columns', line 3: a wId must",
+        "white space (U+0020)",
+    ),
+    ("fetch", "a\u200b"): ("W_ID", "an invisible character (U+200B) at character 2 of 2"),
     ("fetch", "--from", "-"): ("--from", "a wId a line"),
     ("fetch", "x", "--header", "hidden"): ("--header", "'Name: value'"),
     ("fetch", "x", "--header", "Bearer hidden: x"): ("--header", "'Name: value'"),
@@ -90,6 +96,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("usage")
     (folder / "latin1").write_bytes(b"one\ncaf\xe9\n")
     (folder / "comments").write_text("# none\n\n")
+    (folder / "columns").write_text("one  # its name\n\ntwo name\n")
     (folder / "w_ids").write_text("one\n")
     return folder
 

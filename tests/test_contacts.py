@@ -122,6 +122,7 @@ def test_a_contact_set_encodes_with_the_documents_key_names() -> None:
         "group": (),
         "rejected": ({"kind": "group", "raw": "e30=", "error": "no userName"},),
         "fetchedAt": "2026-03-01T00:00:00Z",
+        "flawed": (),
     }
 
 

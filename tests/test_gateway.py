@@ -82,8 +82,8 @@ async def test_the_request_is_exactly_the_documents(suffix: str, path: str) -> N
     [
         '"quoted"',
         '","wId":"another',
-        "new\nline\r\n\r\nPOST / HTTP/1.1",
-        "\x00\x1f\x7f\x85\u2028\u202e",
+        "%0d%0a\\r\\n{}//HTTP/1.1",
+        "\ue000\u200d\ufffd",
         "微信🌸",
         "x" * 10_000,
         "a/b?c#d\\",

@@ -131,13 +131,17 @@ async def test_a_lone_surrogate_in_a_w_id_is_refused_where_it_is_given() -> None
 
 
 async def test_a_w_id_of_any_length_and_kind_is_short_and_plain_in_an_error() -> None:
-    w_id = "\x1b[2J\r\n\u202e" + "微" * 10_000
+    w_id = "'\"\\\ue000" + "微" * 10_000
     async with RawServer(replying(http_reply(b"", status="404 No"))) as server:
         with pytest.raises(WxContactsError) as raised:
             await fetch(server.url, w_id=w_id)
     assert len(str(raised.value)) < 500
     assert str(raised.value).isprintable()
     assert raised.value.w_id == w_id
+    with pytest.raises(InvalidArgumentError) as refused:
+        await fetch("http://127.0.0.1:9", w_id="\x1b[2J\r\n\u202e" + w_id)
+    assert len(str(refused.value)) < 500
+    assert str(refused.value).isprintable()
 
 
 async def test_a_reply_of_just_max_reply_bytes_is_read() -> None:

@@ -123,3 +123,10 @@ def test_what_says_too_often_is_throttled(message: str) -> None:
 def test_what_does_not_is_not_throttled(message: str) -> None:
     assert not says_throttled("1001", message)
     assert says_throttled("429", message)
+
+
+@pytest.mark.parametrize("piece", ["初始化中断", "not initializing ", "too ", "请求", "\n", "不"])
+def test_what_is_too_long_for_a_message_is_read_in_a_moment(piece: str) -> None:
+    # Read whole, this takes some seconds.
+    assert not says_initializing("1001", piece * 10_000_000)
+    assert not says_throttled("1001", piece * 10_000_000)

@@ -67,7 +67,7 @@ async def test_the_source_is_read_no_further_than_max_pending() -> None:
 
 async def test_an_outcome_that_was_read_is_not_kept_while_the_next_call_is_under_way() -> None:
     instances = {
-        "read and gone": EmulatedInstance(contacts=5),
+        "read-and-gone": EmulatedInstance(contacts=5),
         "silent": EmulatedInstance(latency=math.inf),
     }
     async with (
@@ -79,7 +79,7 @@ async def test_an_outcome_that_was_read_is_not_kept_while_the_next_call_is_under
         assert isinstance(outcome, Fetched)
         del outcome
         await emulator.wait_for_calls(2)
-        assert "read and gone" not in [
+        assert "read-and-gone" not in [
             found.w_id for found in gc.get_objects() if isinstance(found, ContactSet)
         ]
 

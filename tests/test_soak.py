@@ -10,7 +10,7 @@ from benchmarks.soak_table import SoakFigures, render
 from benchmarks.soak_thinning import ThinningPopulation, thinned
 from benchmarks.soak_truth import Comparison, Truth, compare
 from tests.decoding import ready
-from wxcontacts_async import ContactKind, ContactSet, RejectedContact
+from wxcontacts_async import ContactKind, ContactSet, FlawedContact, RejectedContact
 from wxcontacts_async.emulator import FaultKind
 
 TRUTH = Truth(contacts=20, seed=0).of(0)
@@ -60,6 +60,22 @@ def test_text_may_differ_by_what_cannot_be_read_and_no_more(
     received = msgspec.structs.replace(TRUTH, friends=(changed, *OTHER_FRIENDS))
     assert compare(received, TRUTH, FaultKind.LONE_SURROGATE) == expected
     assert compare(received, TRUTH, FaultKind.NOT_AN_OBJECT) == Comparison(20, lost=1)
+
+
+def test_a_value_may_be_lost_where_it_is_told_and_no_other() -> None:
+    without = msgspec.structs.replace(FRIEND, nick_name=None)
+    received = msgspec.structs.replace(
+        TRUTH,
+        friends=(without, *OTHER_FRIENDS),
+        flawed=(FlawedContact(ContactKind.FRIEND, FRIEND.user_name, ("nick_name",), b"{}"),),
+    )
+    assert compare(received, TRUTH, FaultKind.NESTED_OBJECT) == Comparison(20, flawed=1)
+    assert compare(received, TRUTH, FaultKind.LONE_SURROGATE) == Comparison(20, lost=1)
+    silent = msgspec.structs.replace(received, flawed=())
+    assert compare(silent, TRUTH, FaultKind.NESTED_OBJECT) == Comparison(20, lost=1)
+    other = msgspec.structs.replace(without, big_head="http://other")
+    wrong = msgspec.structs.replace(received, friends=(other, *OTHER_FRIENDS))
+    assert compare(wrong, TRUTH, FaultKind.NESTED_OBJECT) == Comparison(20, lost=1)
 
 
 def test_two_damaged_contacts_are_one_too_many() -> None:

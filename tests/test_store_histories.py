@@ -17,7 +17,7 @@ pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 Populations: TypeAlias = list[dict[str, ContactSet[Contact]]]
 
-W_IDS = ("w0", "w1", "王's \N{BEAR FACE}")
+W_IDS = ("w0", "w1", "王's\N{BEAR FACE}")
 GUARDED = 20
 # Few names, so that they come, go and move.
 names = st.sampled_from([*"abcdefgh", "A", "a ", "é", "e\N{COMBINING ACUTE ACCENT}"]) | st.text(
@@ -39,8 +39,7 @@ lists = st.lists(contacts, max_size=6).map(tuple)
 rejected = st.builds(
     RejectedContact,
     st.sampled_from(ContactKind),
-    st.just(b'{"userName":null}')
-    | names.map(lambda name: msgspec.json.encode({"userName": name, "city": []})),
+    st.sampled_from([b'{"userName":null}', b'{"userName":" "}', b'{"userName":7}']),
     st.just(""),
 )
 # So many that the guard heeds them, of which any may be missing.

@@ -11,12 +11,20 @@ from hypothesis import strategies as st
 from tests.raw_server import DOCUMENT_ERROR, DOCUMENT_SUCCESS
 from wxcontacts_async import Contact, ContactKind, InvalidArgumentError, ReplyDecodeError, Sex
 from wxcontacts_async.messages import says_initializing
-from wxcontacts_async.wire import Initializing, Ready, Refused, ReplyDecoder, encode_request
+from wxcontacts_async.wire import (
+    Initializing,
+    Ready,
+    Refused,
+    ReplyDecoder,
+    Throttled,
+    Unready,
+    encode_request,
+)
 
 decoder = ReplyDecoder(Contact, says_initializing)
 
 
-def decode(reply: object) -> Ready[Contact] | Initializing | Refused:
+def decode(reply: object) -> Ready[Contact] | Unready:
     return decoder.decode(json.dumps(reply, ensure_ascii=False).encode())
 
 
@@ -80,12 +88,12 @@ def test_the_text_in_either_message_means_initializing_whatever_the_code(
     key: str,
     code: object,
 ) -> None:
-    assert decode({"code": code, key: "微信初始化中", "data": None}) == Initializing()
+    assert decode({"code": code, key: "微信初始化中", "data": None}) == Initializing("微信初始化中")
 
 
 def test_the_predicate_for_initializing_can_be_replaced() -> None:
     own = ReplyDecoder(Contact, lambda code, message: code == "1002" and message == "loading")
-    assert own.decode(b'{"code":1002,"msg":"loading"}') == Initializing()
+    assert own.decode(b'{"code":1002,"msg":"loading"}') == Initializing("loading")
     assert own.decode('{"code":1001,"msg":"初始化中"}'.encode()) == Refused("1001", "初始化中")
 
 
@@ -125,7 +133,7 @@ def test_an_empty_list_or_data_may_have_space_in_it(brackets: bytes, space: byte
 
 
 def test_either_message_may_say_that_it_is_initializing() -> None:
-    assert decode({"code": 1001, "message": "失败", "msg": "初始化中"}) == Initializing()
+    assert decode({"code": 1001, "message": "失败", "msg": "初始化中"}) == Initializing("初始化中")
 
 
 def test_a_contact_type_that_raises_rejects_that_contact_alone() -> None:
@@ -144,8 +152,8 @@ def test_a_contact_type_that_raises_rejects_that_contact_alone() -> None:
 
 
 def test_the_reason_of_a_rejection_hides_a_value_that_is_not_listed() -> None:
-    class Labelled(Contact, frozen=True):
-        label: Literal["a", "b"] = "a"
+    class Labelled(Contact, frozen=True, kw_only=True):
+        label: Literal["a", "b"]
 
     labelled = ReplyDecoder(Labelled, says_initializing)
     body = json.dumps(success(friend=[{"userName": "x", "label": "my-secret"}])).encode()
@@ -179,10 +187,11 @@ WRONG_CONTACTS: list[object] = [
     {},
     {"userName": None},
     {"userName": 7},
-    {"userName": "x", "nickName": {"nested": 1}},
-    {"userName": "x", "city": ["list"]},
-    {"userName": "x", "sex": "男"},
-    {"userName": "x", "sex": {}},
+    {"userName": ""},
+    {"userName": " \t\u3000"},
+    {"userName": {"nested": "x"}},
+    {"userName": {"string": " "}},
+    {"userName": ["x"], "nickName": ["list"]},
     None,
     "text",
     7,
@@ -219,8 +228,11 @@ def test_a_wrong_contact_is_rejected_with_its_bytes_and_harms_no_other(
 
 
 def test_the_reason_of_a_rejection_names_the_field_and_not_its_value() -> None:
-    reply = ready(success(friend=[{"userName": "wxid_a", "nickName": {"张三": "secret"}}]))
-    assert reply.rejected[0].error == "Expected `str | null`, got `object` - at `$.nickName`"
+    reply = ready(success(friend=[{"userName": {"张三": "secret"}}, {"userName": "\n"}]))
+    assert [rejected.error for rejected in reply.rejected] == [
+        "Expected `str`, got `object` - at `$.userName`",
+        "userName is blank",
+    ]
 
 
 def test_a_list_of_another_shape_is_rejected_as_a_whole() -> None:
@@ -343,7 +355,7 @@ def test_any_bytes_are_a_reply_or_an_error_of_ours(body: bytes) -> None:
         reply = decoder.decode(body)
     except ReplyDecodeError:
         return
-    assert isinstance(reply, Ready | Initializing | Refused)
+    assert isinstance(reply, Ready | Initializing | Throttled | Refused)
 
 
 @given(st.lists(contactish, max_size=6))
@@ -358,3 +370,4 @@ def test_every_contact_is_either_decoded_or_rejected_with_its_bytes(members: lis
             continue
         contact = next(remaining)
         assert contact.user_name == member["userName"]
+        assert contact.user_name.strip()

@@ -39,7 +39,7 @@ def test_a_reply_with_more_to_look_at_than_contacts_have_is_refused(
 @pytest.mark.parametrize("damage", [b"\t", b"\\ud83d", b"\\ude00", b"\\x", b"\xff"])
 def test_so_much_is_repaired_and_no_more(damage: bytes) -> None:
     assert with_sound_strings(b'"%b"' % (damage * MOST_REPAIRS))
-    most = ready(reply_of(*[b'{"userName":"%b"}' % (damage * 3)] * (MOST_REPAIRS // 3)))
+    most = ready(reply_of(*[b'{"userName":"a%b"}' % (damage * 3)] * (MOST_REPAIRS // 3)))
     assert len(most.friends) == MOST_REPAIRS // 3
     # More than a piece, within which what cannot be read is not counted.
     with pytest.raises(TooManyRepairsError, match="more than 300000 damaged characters"):

@@ -13,7 +13,7 @@ from tests.one_call import fetch
 from tests.raw_server import RawServer, http_reply, replying
 from wxcontacts_async import Contact, ContactKind, RejectedContact, ReplyDecodeError
 from wxcontacts_async.outline import MOST_CONTACTS
-from wxcontacts_async.wire import Initializing, Ready, Refused
+from wxcontacts_async.wire import Initializing, Ready, Refused, Throttled
 
 GBK = "application/json;charset=GBK"
 NAMED = '{"code":1000,"message":"成功","data":{"friend":[{"userName":"wxid_a","nickName":"%s"}]}}'
@@ -70,7 +70,7 @@ def test_damaged_text_beside_the_contacts_costs_nothing() -> None:
     body = b'{"code":1000,"msg":"\\ud83d\xff\t","\\udc00":1,"data":{"friend":[{"userName":"a"}]}}'
     assert ready(body) == Ready((), (Contact("a"),), ())
     assert decoder.decode(b'{"code":"1001","message":"\\ud83d\t"}') == Refused("1001", "\ufffd")
-    assert decoder.decode('{"code":"1001","msg":"\t初始化中"}'.encode()) == Initializing()
+    assert decoder.decode('{"code":"1001","msg":"\t初始化中"}'.encode()) == Initializing("初始化中")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
@@ -133,12 +133,13 @@ DEEP = 100_000
 @pytest.mark.parametrize(
     "wrong",
     [
-        b'{"userName":"x","deep":' + b"[" * DEEP + b"]" * DEEP + b"}",
-        b'{"userName":"x","deep":' + b'{"a":' * DEEP + b"1" + b"}" * DEEP + b"}",
         b'{"userName":"x","deep":' + b"[" * DEEP + b"}",
         b'{"userName":"x","deep":' + b"]" * DEEP + b"}",
         b'{"userName":"x" "city":"y"}',
-        b'{"userName":"x","city":NaN}',
+        b'{"userName":NaN}',
+        b'{"userName":None,"city":"y"}',
+        b'{"nickName":Infinity}',
+        b'{"userName":" ","city":NaN}',
         b'{"userName":"x","nickName":"one"quote"}',
         b'{"userName":"x","nickName":"no quote}',
         b'{"userName":"x","nickName":"half a backslash\\"}',
@@ -146,7 +147,7 @@ DEEP = 100_000
         b"{]}",
         b"nul",
     ],
-    ids=range(12),
+    ids=range(13),
 )
 @pytest.mark.parametrize("place", [0, 4, 9])
 def test_damage_that_is_not_text_costs_that_contact_alone(wrong: bytes, place: int) -> None:
@@ -160,14 +161,38 @@ def test_damage_that_is_not_text_costs_that_contact_alone(wrong: bytes, place: i
     assert rejected.error
 
 
+@pytest.mark.parametrize(
+    "deep",
+    [b"[" * DEEP + b"]" * DEEP, b'{"a":' * DEEP + b"1" + b"}" * DEEP],
+    ids=["lists", "objects"],
+)
+def test_what_is_nested_too_deeply_costs_its_value_and_nothing_where_no_field_has_it(
+    deep: bytes,
+) -> None:
+    others = [written(person(i)) for i in range(9)]
+    contact = b'{"userName":"x","deep":%b,"city":%b,"country":"y"}' % (deep, deep)
+    reply = ready(reply_of(*others[:4], contact, *others[4:]))
+    assert reply.friends[4] == Contact("x", country="y")
+    assert len(reply.friends) == 10
+    assert [(one.user_name, one.fields) for one in reply.flawed] == [("x", ("city",))]
+
+
 def test_the_user_name_of_a_rejected_contact_is_read_through_the_damage_beside_it() -> None:
     for raw in (
         b'{"city":"\t\xff","userName":"wxid_a"}',
         b'{"userName":"wxid_a","deep":' + b"[" * DEEP + b"]" * DEEP + b"}",
         rb'{"userName":"wxid_a","city":"\ud83d"}',
+        b'{"userName":{"string":"wxid_a"},"city":NaN}',
     ):
         assert RejectedContact(ContactKind.FRIEND, raw, "").user_name == "wxid_a"
-    for raw in (b"", b"null", b'{"userName":7}', b'{"userName":"a', b"[" * DEEP):
+    for raw in (
+        b"",
+        b"null",
+        b'{"userName":7}',
+        b'{"userName":" "}',
+        b'{"userName":"a',
+        b"[" * DEEP,
+    ):
         assert RejectedContact(ContactKind.FRIEND, raw, "").user_name is None
 
 
@@ -288,7 +313,7 @@ def test_any_mutation_of_a_reply_is_a_reply_or_an_error_of_ours(body: bytes, lab
     except ReplyDecodeError as error:
         assert "wxid_" not in str(error)  # noqa: PT017
         return
-    assert isinstance(reply, Ready | Initializing | Refused)
+    assert isinstance(reply, Ready | Initializing | Throttled | Refused)
     if isinstance(reply, Ready):
         assert all(entry.raw in body for entry in reply.rejected if not body.count(b"\0"))
 

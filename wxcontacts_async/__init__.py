@@ -16,6 +16,7 @@ from wxcontacts_async.contacts import (
     ContactDelta,
     ContactKind,
     ContactSet,
+    FlawedContact,
     RejectedContact,
     Sex,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "Failed",
     "FetchReport",
     "Fetched",
+    "FlawedContact",
     "Gateway",
     "GatewayConnectionError",
     "GatewayDown",

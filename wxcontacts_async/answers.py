@@ -23,12 +23,10 @@ from wxcontacts_async.errors import (
 from wxcontacts_async.gate import GatewayGate
 from wxcontacts_async.instance import CallAgain, InstanceProgress, retry_after_of
 from wxcontacts_async.outcomes import Failed, Fetched
-from wxcontacts_async.wire import Initializing, Ready, Refused, Throttled
+from wxcontacts_async.wire import Initializing, Ready, Refused, Throttled, Unready
 
 # What follows for the instance; None is to wait until its gateway is back.
 Step: TypeAlias = CallAgain | Fetched[ContactT] | Failed | None
-Reply: TypeAlias = Ready[ContactT] | Initializing | Throttled | Refused
-Verdict: TypeAlias = Initializing | Throttled | Refused | None
 
 _LONGEST_RETRY_AFTER = 3600.0
 _BAD_REQUEST, _TOO_MANY_REQUESTS, _UNAVAILABLE = 400, 429, 503
@@ -62,7 +60,7 @@ class Answers(Generic[ContactT]):
         *,
         outage_timeout: float,
         under_way: Callable[[], int],
-        verdict: Callable[[bytes, str], Verdict],
+        verdict: Callable[[bytes, str], Unready | None],
     ) -> None:
         self._gate = gate
         self._outage_timeout = outage_timeout
@@ -72,7 +70,7 @@ class Answers(Generic[ContactT]):
     def after_reply(
         self,
         progress: InstanceProgress[ContactT],
-        reply: Reply[ContactT],
+        reply: Ready[ContactT] | Unready,
         *,
         sent_at: float,
         reply_bytes: int,
@@ -219,7 +217,7 @@ class Answers(Generic[ContactT]):
         )
 
 
-def _problem(body: ReplyBody, text: bytes, verdict: Verdict) -> WxContactsError:
+def _problem(body: ReplyBody, text: bytes, verdict: Unready | None) -> WxContactsError:
     """Make the error of an answer that is no success."""
     error: GatewayHTTPError | GatewayRefusedError
     if isinstance(verdict, Refused | Throttled):

@@ -1,8 +1,16 @@
 """Checks of arguments, so that a wrong one fails where it is given."""
 
 import math
+import re
+import unicodedata
 
-from wxcontacts_async.errors import InvalidArgumentError
+from wxcontacts_async.errors import InvalidArgumentError, shown_id
+
+# White space, control characters, and what takes no room and has no meaning in an id: U+FEFF and
+# its like, marks of direction. Not the joiners, which emoji and some scripts are made with.
+_ODD = re.compile(
+    r"[\s\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]",
+)
 
 
 def check_number(
@@ -36,15 +44,45 @@ def check_number(
 
 
 def check_w_id(w_id: object) -> None:
-    """Raise InvalidArgumentError unless `w_id` is valid Unicode text and not blank."""
+    """Raise InvalidArgumentError unless `w_id` is text that can be an id.
+
+    It must be valid Unicode, not blank, and without white space, control characters and what
+    takes no room, such as a byte order mark: a gateway would take it for another wId.
+    """
     if not isinstance(w_id, str):
         msg = f"w_id must be a str, not {type(w_id).__name__}"
         raise InvalidArgumentError(msg)
+    if w_id.isprintable() and w_id and " " not in w_id:
+        return  # nearly all are; streams check 100,000 of them
     if not w_id.strip():
-        msg = f"w_id must not be blank, as {w_id!r} is"
+        msg = f"w_id must not be blank, as {shown_id(w_id)} is"
         raise InvalidArgumentError(msg)
+    if odd := _ODD.search(w_id):
+        what = f"{_kind_of(odd[0])} at character {odd.start() + 1} of {len(w_id)}"
+        msg = f"w_id must not have {what}, as {shown_id(w_id)} has"
+        raise InvalidArgumentError(msg, advice=_advice(w_id))
     try:
         w_id.encode()
     except UnicodeEncodeError:
         msg = f"w_id must be valid Unicode, which {w_id[:80]!a} is not"
         raise InvalidArgumentError(msg) from None
+
+
+def _kind_of(character: str) -> str:
+    if character in "\r\n":
+        return "a line end"
+    if character.isspace():
+        return f"white space (U+{ord(character):04X})"
+    if character == "\ufeff":
+        return "a byte order mark (U+FEFF)"
+    if unicodedata.category(character) == "Cc":
+        return f"a control character (U+{ord(character):04X})"
+    return f"an invisible character (U+{ord(character):04X})"
+
+
+def _advice(w_id: str) -> str:
+    if w_id != w_id.strip():
+        return "Strip it first: `line.strip()` if it is a line of a file."
+    if w_id.startswith("\ufeff"):
+        return "Read the file that it is from with encoding='utf-8-sig'."
+    return ""

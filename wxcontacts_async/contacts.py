@@ -4,7 +4,7 @@ from collections.abc import Iterator, ValuesView
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from functools import cached_property
-from typing import Generic, Self, overload
+from typing import Any, Generic, Self, overload
 
 import msgspec
 
@@ -57,7 +57,7 @@ class Contact(msgspec.Struct, frozen=True, gc=False, rename="camel"):
         nick_name: `nickName`, the name shown.
         big_head: `bigHead`, URL of the avatar.
         small_head: `smallHead`, URL of the avatar's thumbnail.
-        sex: `sex`; `Sex.UNKNOWN` where null or absent.
+        sex: `sex`; `Sex.UNKNOWN` where null or absent, or where it means nothing.
         signature: `signature`, the contact's motto.
         country: `country`.
         province: `province`.
@@ -93,14 +93,16 @@ class RejectedContact(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def user_name(self) -> str | None:
-        """Its `userName`, where that at least can be read."""
+        """Its `userName`, where that at least can be read and is not blank."""
         written = member(self.raw, "userName")
         if written is None:
             return None
         try:
-            return _user_name.decode(with_sound_strings(written))
+            read = _user_name.decode(with_sound_strings(written))
         except (msgspec.DecodeError, TooManyRepairsError):
             return None
+        name = unwrapped(read) if isinstance(read, dict) else read
+        return name if isinstance(name, str) and name.strip() else None
 
     def __repr__(self) -> str:
         return (
@@ -109,7 +111,45 @@ class RejectedContact(msgspec.Struct, frozen=True, gc=False):
         )
 
 
-_user_name = msgspec.json.Decoder(str)
+_user_name = msgspec.json.Decoder(str | dict[str, str | None])
+
+
+class FlawedContact(msgspec.Struct, frozen=True, gc=False):
+    """A contact that is there, but for values that its fields cannot hold.
+
+    Attributes:
+        kind: The list it stands in.
+        user_name: Which contact it is.
+        fields: The fields that have their default instead, by their names in `Contact`.
+        raw: Its bytes, exactly as received (in UTF-8, if the reply was in UTF-16 or UTF-32).
+
+    """
+
+    kind: ContactKind
+    user_name: str
+    fields: tuple[str, ...]
+    raw: bytes
+
+    def __repr__(self) -> str:
+        return (
+            f"FlawedContact(kind={self.kind.value!r}, fields={self.fields!r}, "
+            f"raw=<{len(self.raw)} bytes>)"
+        )
+
+
+def unwrapped(value: dict[str, Any]) -> object:
+    """Return the text in an object such as `{"string": "..."}`, else the object itself.
+
+    Gateways that print the protobuf of WeChat have text so.
+    """
+    if len(value) == 1:
+        for key in _WRAPPERS:
+            if key in value:
+                return value[key]
+    return value
+
+
+_WRAPPERS = ("string", "str")
 
 
 class ContactDelta(msgspec.Struct, Generic[ContactT], frozen=True, gc=False):
@@ -162,6 +202,7 @@ class ContactSet(
         groups: The reply's `group` list.
         rejected: What could not be decoded, with its bytes.
         fetched_at: When the reply was decoded, aware, in UTC.
+        flawed: Which of the contacts lack a value that could not be decoded, with their bytes.
 
     """
 
@@ -171,6 +212,7 @@ class ContactSet(
     groups: tuple[ContactT, ...] = ()
     rejected: tuple[RejectedContact, ...] = ()
     fetched_at: datetime = msgspec.field(default_factory=_now)
+    flawed: tuple[FlawedContact, ...] = ()
 
     def lists(self) -> tuple[tuple[ContactKind, tuple[ContactT, ...]], ...]:
         """Return the three tuples as received, each with its kind, in the order of precedence."""
@@ -249,10 +291,11 @@ class ContactSet(
         )
 
     def __repr__(self) -> str:
+        flawed = f", {len(self.flawed)} flawed" if self.flawed else ""
         return (
             f"ContactSet(w_id={self.w_id!r}, {len(self.official_accounts)} official accounts, "
             f"{len(self.friends)} friends, {len(self.groups)} groups, "
-            f"{len(self.rejected)} rejected)"
+            f"{len(self.rejected)} rejected{flawed})"
         )
 
 

@@ -2,7 +2,8 @@
 
 from typing import Self
 
-_LONGEST_SHOWN = 80
+_LONGEST_SHOWN_ID = 80
+_LONGEST_SHOWN_MESSAGE = 200
 
 
 class WxContactsError(Exception):
@@ -81,7 +82,8 @@ class GatewayRefusedError(WxContactsError):
 
     Attributes:
         code: The reply's `code`, as text: "1001" or "10001" in the API document.
-        message: The reply's `message` (or `msg`), as sent.
+        message: The reply's `message` (or `msg`), as sent. Both are `{...}` or `[...]` where an
+            object or a list was sent.
         status: The HTTP status that it came with, if that was no success; else None.
         retry_after: Seconds that the gateway asked to wait (its Retry-After header), or None.
 
@@ -97,7 +99,7 @@ class GatewayRefusedError(WxContactsError):
         status: int | None = None,
         retry_after: float | None = None,
     ) -> None:
-        refused = f"refused with code {_shown(code)} and message {_shown(message)}"
+        refused = f"refused with code {shown_id(code)} and message {shown_message(message)}"
         super().__init__(refused if status is None else f"HTTP status {status}, {refused}")
         self.args = (code, message)
         self.code = code
@@ -176,13 +178,18 @@ def own_error(error: Exception) -> WxContactsError:
 
 
 def shown_id(w_id: str) -> str:
-    """Return a wId as it stands in messages: quoted, escaped and of bounded length."""
-    return _shown(w_id)
+    """Return a wId, or a code, as it stands in messages: quoted, escaped, of bounded length."""
+    return _shown(w_id, _LONGEST_SHOWN_ID)
 
 
-def _shown(text: str) -> str:
-    if len(text) > _LONGEST_SHOWN:
-        return f"{text[:_LONGEST_SHOWN]!r}... ({len(text)} characters)"
+def shown_message(message: str) -> str:
+    """Return a gateway's message as it stands in ours: quoted, on one line, of bounded length."""
+    return _shown(message, _LONGEST_SHOWN_MESSAGE)
+
+
+def _shown(text: str, at_most: int) -> str:
+    if len(text) > at_most:
+        return f"{text[:at_most]!r}... ({len(text)} characters)"
     return repr(text)
 
 

@@ -19,6 +19,7 @@ from wxcontacts_async.errors import (
     InitializationTimeoutError,
     InvalidArgumentError,
     WxContactsError,
+    shown_message,
 )
 from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.pace import Tally
@@ -30,12 +31,13 @@ class Instance:
     """One logged-in WeChat instance, and the gateway that it is on.
 
     Arguments:
-        w_id: `wId` of the API document, the instance's id; not blank, sent as it is.
+        w_id: `wId` of the API document, the instance's id, sent as it is; not blank, and with no
+            white space, control characters or what takes no room in it.
         gateway: The name of one of the pool's gateways; None is the pool's only gateway.
 
     Raises:
-        InvalidArgumentError: `w_id` is blank, no text or not valid Unicode, or `gateway` is
-            neither a name nor None.
+        InvalidArgumentError: `w_id` is none of that, no text or not valid Unicode, or `gateway`
+            is neither a name nor None.
 
     """
 
@@ -137,6 +139,7 @@ class InstanceProgress(Generic[ContactT]):
                     reply.friends,
                     reply.groups,
                     reply.rejected,
+                    flawed=reply.flawed,
                 )
                 return Fetched(
                     self.w_id,
@@ -150,7 +153,7 @@ class InstanceProgress(Generic[ContactT]):
             case Refused():
                 return self._failed(GatewayRefusedError(reply.code, reply.message), now)
             case Initializing():
-                return self._after_initializing(now)
+                return self._after_initializing(reply.message, now)
 
     def after_error(
         self,
@@ -223,17 +226,16 @@ class InstanceProgress(Generic[ContactT]):
         """End without another call."""
         return self._failed(error, now)
 
-    def _after_initializing(self, now: float) -> CallAgain | Failed:
+    def _after_initializing(self, message: str, now: float) -> CallAgain | Failed:
         if self._initializing_since is None:
             self._initializing_since = now
         elapsed = now - self._initializing_since
         wait = self._initialization
         if wait.gives_up_after(elapsed):
             self.not_before = now + wait.interval
-            error = InitializationTimeoutError(
-                f"still initializing after {elapsed:.1f} s of at most {wait.timeout:g} s",
-            )
-            return self._failed(error, now)
+            what = f"still initializing after {elapsed:.1f} s of at most {wait.timeout:g} s"
+            says = f"; the gateway says {shown_message(message)}" if message else ""
+            return self._failed(InitializationTimeoutError(what + says), now)
         return self._wait(wait.interval, now, None)
 
     def _wait(self, delay: float, now: float, error: WxContactsError | None) -> CallAgain:

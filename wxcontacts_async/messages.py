@@ -6,8 +6,8 @@ the few phrases that all of them are made of.
 
 import re
 
-# What comes behind 初始化中 makes another word of it (中断 is "interrupted", 中心 "centre"), or says
-# that it went wrong.
+# What comes behind 初始化中 makes another word of it (中断 is "interrupted", 中心 "centre"), or
+# says that it went wrong.
 _ENDED = "[断斷止心途间間介转轉文央]|出错|出錯|出现|发生|失败|失敗|异常|異常|报错|错误|錯誤|遇到"
 _DENIED = "非|不是|无|[未不没沒](?:有|是)?(?:再|存在|处于|处在|在)?"
 _INITIALIZING = re.compile(
@@ -15,7 +15,7 @@ _INITIALIZING = re.compile(
     rf"(?:正在初始化(?!中?(?:{_ENDED}))|初始化中(?!{_ENDED})|初始化(?:还|尚|仍)?(?:未|[没沒]有?)完成)",
 )
 _BEFORE_INITIALIZING = (
-    r"(?:n't|\b(?:not|never|no longer|fail\w*|errors?|(?<!not )(?:stopped|finished|done)))"
+    r"(?:n't|\b(?:not|never|no longer|fail\w*|errors?|excep\w+|(?<!not )(?:stopped|finished|done)))"
     r"(?: (?:yet|currently|still|occurred|while|when|during|in|at|is|was))*"
 )
 _INITIALIZING_IN_ENGLISH = re.compile(
@@ -30,6 +30,7 @@ _THROTTLED = re.compile(
     r"|(?:system|server|service)(?: is)?(?: too)? busy",
 )
 _TOO_MANY_REQUESTS = "429"
+_LONGEST_READ = 10_000  # characters; what is longer is no message, and takes its time
 
 
 def says_initializing(code: str, message: str) -> bool:  # noqa: ARG001  # whatever the code
@@ -38,6 +39,7 @@ def says_initializing(code: str, message: str) -> bool:  # noqa: ARG001  # whate
     It does if its message has 初始化中, 正在初始化, 初始化未完成 or "initializing" somewhere, be it
     beside other things. 初始化中断 (interrupted), 非初始化中 (not) and their like do not count.
     """
+    message = message[:_LONGEST_READ]
     if "初始化" in message and any(not found[1] for found in _INITIALIZING.finditer(message)):
         return True
     english = message.lower()
@@ -53,4 +55,4 @@ def says_throttled(code: str, message: str) -> bool:
     It does if its code is 429, or if its message has 频繁, 限流, 请求过多, 系统繁忙, "too many
     requests", "too frequent", "rate limit" or their like.
     """
-    return code == _TOO_MANY_REQUESTS or bool(_THROTTLED.search(message.lower()))
+    return code == _TOO_MANY_REQUESTS or bool(_THROTTLED.search(message[:_LONGEST_READ].lower()))

@@ -20,6 +20,7 @@ string there. So:
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -39,6 +40,22 @@ _UP_TO_BRACKET = re.compile(
     rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+([\[\]{}])',
     re.DOTALL,
 )
+# An object as contacts are, with little nested in it; two matches read all of its members.
+_NESTED_ONCE = rb'\[(?:[^"\[\]{}]++|%b)*+\]|\{(?:[^"\[\]{}]++|%b)*+\}' % (
+    _STRING.pattern,
+    _STRING.pattern,
+)
+_FLAT_MEMBER = rb'"([^"\\]*+)"\s*+:\s*+(%b|%b|%b)' % (
+    _STRING.pattern,
+    _WORD.pattern,
+    _NESTED_ONCE,
+)
+_FLAT_MEMBERS = re.compile(
+    rb"\{\s*+%b\s*+(?:,\s*+%b\s*+)*+\}\s*+" % (_FLAT_MEMBER, _FLAT_MEMBER),
+    re.DOTALL,
+)
+_MEMBER = re.compile(_FLAT_MEMBER, re.DOTALL)
+_FEW_COLONS = 1000
 # Between the strings of sound JSON there is a comma or a colon. A key here holds none of both, so
 # that its quotes are no end of a string and beginning of the next.
 _KEY = rb'"[^"\\,:\[\]{}]*+"\s*+:'
@@ -50,6 +67,7 @@ _KNOWN_LIST_ENDS = re.compile(
     rb'\](?=\s*+(?:,\s*+"(?:public|friend|group)"\s*+:\s*+(?:\[|null)'
     rb'|\}\s*+(?:\}\s*+\Z|,\s*+"(?:code|message|msg)"\s*+:)))',
 )
+_NOWHERE = re.compile(rb"(?!)")
 _NO_OBJECTS = re.compile(rb'[^"{}\[\]]*+(?:\[[^"{}\[\]]*+\][^"{}\[\]]*+)*+')
 _LONGEST_SPACE = 64
 # All three bound the time that a reply takes which is not sound: members and contacts take some
@@ -76,12 +94,14 @@ class Outline(msgspec.Struct, gc=False):
         fields: The members of the object, by their key.
         lists: The contacts of each list of `data`, by its key; None if `data` is no object.
         no_lists: Those members of `data` with a list's key that are no list.
+        other_keys: The keys of all other members of `data`.
 
     """
 
     fields: dict[str, Span]
     lists: dict[str, list[Span]] | None
     no_lists: dict[str, Span]
+    other_keys: list[str]
 
 
 def outline(text: bytes) -> Outline:
@@ -92,12 +112,13 @@ def outline(text: bytes) -> Outline:
         TooManyPartsError: It has too many parts to look at them one by one.
 
     """
-    found = Outline({}, None, {})
+    found = Outline({}, None, {}, [])
     _check_number_of_brackets(text)
     reader = _Reader(text)
 
     def read_list(key: str, at: int) -> int:
         if found.lists is None or key not in LISTS:
+            found.other_keys.append(key)
             return reader.end_of_value(at)
         found.lists.pop(key, None)
         found.no_lists.pop(key, None)
@@ -112,10 +133,10 @@ def outline(text: bytes) -> Outline:
         if key != "data":
             end = reader.end_of_value(at)
         elif text[at : at + 1] == b"{":
-            found.lists, found.no_lists = {}, {}
+            found.lists, found.no_lists, found.other_keys = {}, {}, []
             end = reader.members(at, read_list)
         else:
-            found.lists = None
+            found.lists, found.other_keys = None, []
             end = reader.end_of_value(at)
         found.fields[key] = (at, end)
         return end
@@ -126,22 +147,46 @@ def outline(text: bytes) -> Outline:
     return found
 
 
+def members(text: bytes) -> dict[str, bytes]:
+    """Return the members of an object by their key, each value as it stands there.
+
+    Raises:
+        OutlineError: The text does not begin with one whole object.
+        TooManyPartsError: It has too many members to look at them one by one.
+
+    """
+    if text.count(b":") <= _FEW_COLONS and _FLAT_MEMBERS.fullmatch(text):
+        return {key.decode(errors="replace"): value for key, value in _MEMBER.findall(text)}
+    found: dict[str, bytes] = {}
+    _read_members(text, found)
+    return found
+
+
+def first_members(text: bytes) -> dict[str, bytes]:
+    """Return those members of an object that stand before it is cut off or cannot be read."""
+    found: dict[str, bytes] = {}
+    with suppress(OutlineError, TooManyPartsError):
+        _read_members(text, found, is_contact=False)
+    return found
+
+
 def member(text: bytes, key: str) -> bytes | None:
     """Return the value of one member of an object, as it stands there; None if it has none."""
-    found: list[bytes] = []
-    reader = _Reader(text)
+    try:
+        return members(text).get(key)
+    except (OutlineError, TooManyPartsError):
+        return None
+
+
+def _read_members(text: bytes, found: dict[str, bytes], *, is_contact: bool = True) -> None:
+    reader = _Reader(text, is_contact=is_contact)
 
     def read(name: str, at: int) -> int:
         end = reader.end_of_value(at)
-        if name == key:
-            found.append(text[at:end])
+        found[name] = text[at:end]
         return end
 
-    try:
-        reader.members(reader.past_space(0), read)
-    except (OutlineError, TooManyPartsError):
-        return None
-    return found[-1] if found else None
+    reader.members(reader.past_space(0), read)
 
 
 def check_number_of_contacts(number: int) -> None:
@@ -183,14 +228,15 @@ class _Reader:
     which something is nested is taken for one that is not whole.
     """
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, *, is_contact: bool = False) -> None:
         self._text = text
         self._members = 0
         self._contacts = 0
         self._brackets_in_vain = 0
         self._objects = _Seams(_OBJECT_BEGINS, text)
         self._list_ends = _Seams(_LIST_ENDS, text)
-        self._known_list_ends = _Seams(_KNOWN_LIST_ENDS, text)
+        # What is nested at the end of a contact would look like the end of a reply.
+        self._known_list_ends = _Seams(_NOWHERE if is_contact else _KNOWN_LIST_ENDS, text)
 
     def past_space(self, at: int) -> int:
         space = _SPACE.match(self._text, at)

@@ -1,6 +1,6 @@
 """Takes a reply apart into its fields and its contacts, each contact still as it was received."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -11,6 +11,7 @@ from wxcontacts_async.outline import (
     OutlineError,
     Span,
     check_number_of_contacts,
+    first_members,
     outline,
 )
 from wxcontacts_async.repair import UTF_8, with_sound_strings, without_gb_characters
@@ -34,6 +35,7 @@ class Parts(msgspec.Struct, frozen=True, gc=False):
         msg: Its `msg`, likewise.
         lists: The contacts of each list by its key; a single value if it is no list. None if
             `data` is there and is no object.
+        strange_keys: The keys of `data`, if it has some and none of them is that of a list.
 
     """
 
@@ -41,6 +43,7 @@ class Parts(msgspec.Struct, frozen=True, gc=False):
     message: object
     msg: object
     lists: dict[str, Sequence[RawJSON] | RawJSON] | None
+    strange_keys: tuple[str, ...] = ()
 
 
 class _Envelope(msgspec.Struct, gc=False):
@@ -74,8 +77,31 @@ def take_apart(body: bytes, encoding: str) -> Parts | None:
     return None
 
 
+def strange_keys(body: bytes) -> tuple[str, ...]:
+    """Return the keys of the `data` of sound JSON, if it has some and none is that of a list."""
+    data = _envelope.decode(body).data
+    return () if _is_void(data) else _strange(_lists.decode(data))
+
+
+def first_fields(text: bytes) -> dict[str, object]:
+    """Return code, message and msg of a reply that may be cut off, as far as they can be read."""
+    found = first_members(text)
+    return {key: _read(found[key]) for key in ("code", "message", "msg") if key in found}
+
+
+def _read(written: bytes, encoding: str = UTF_8) -> object:
+    with suppress(*NOT_JSON):
+        return _value.decode(with_sound_strings(written, encoding))
+    return None
+
+
+def _strange(keys: Collection[str]) -> tuple[str, ...]:
+    return () if LISTS.intersection(keys) else tuple(keys)
+
+
 def _take_json_apart(body: bytes) -> Parts:
     envelope = _envelope.decode(body)
+    keys: tuple[str, ...] = ()
     lists: dict[str, Sequence[RawJSON] | RawJSON] | None = {}
     if not _is_void(envelope.data):
         try:
@@ -83,6 +109,7 @@ def _take_json_apart(body: bytes) -> Parts:
         except msgspec.ValidationError:
             lists = None
         else:
+            keys = _strange(values)
             lists = {
                 key: _contacts(raw)
                 for key, raw in values.items()
@@ -91,7 +118,7 @@ def _take_json_apart(body: bytes) -> Parts:
             check_number_of_contacts(
                 sum(len(raw) for raw in lists.values() if isinstance(raw, list)),
             )
-    return Parts(envelope.code, envelope.message, envelope.msg, lists)
+    return Parts(envelope.code, envelope.message, envelope.msg, lists, keys)
 
 
 def _contacts(raw: msgspec.Raw) -> list[msgspec.Raw] | msgspec.Raw:
@@ -108,11 +135,6 @@ def _take_damaged_apart(body: bytes, encoding: str) -> Parts:
         begin, end = span
         return body[begin:end]
 
-    def field(key: str) -> object:
-        with suppress(*NOT_JSON):
-            return _value.decode(with_sound_strings(at(found.fields[key]), encoding))
-        return None
-
     lists: dict[str, Sequence[RawJSON] | RawJSON] | None = None
     if found.lists is not None:
         lists = {key: [at(span) for span in spans] for key, spans in found.lists.items()}
@@ -122,9 +144,11 @@ def _take_damaged_apart(body: bytes, encoding: str) -> Parts:
     elif "data" not in found.fields or _is_void(at(found.fields["data"])):
         lists = {}
     code, message, msg = (
-        field(key) if key in found.fields else None for key in ("code", "message", "msg")
+        _read(at(found.fields[key]), encoding) if key in found.fields else None
+        for key in ("code", "message", "msg")
     )
-    return Parts(code, message, msg, lists)
+    known = [*(found.lists or ()), *found.no_lists]
+    return Parts(code, message, msg, lists, _strange([*known, *found.other_keys]))
 
 
 def _is_void(raw: RawJSON) -> bool:

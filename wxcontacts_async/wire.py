@@ -1,22 +1,23 @@
-"""Bytes to replies: encode a request, decode and classify a reply, salvage a damaged one.
+"""Bytes to replies: encode a request, decode and classify a reply.
 
-A sound reply is decoded in one pass. Only one that this pass refuses is looked at again, contact
-by contact, so that what is wrong with one contact costs no other, and damaged text is repaired.
+A sound reply is decoded in one pass. Only one that this pass refuses is looked at again: its text
+is repaired, and it is taken apart, so that what is wrong with one contact costs no other.
 """
 
 import re
 from asyncio import CancelledError
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Generic, TypeVar
 
 import msgspec
 
 from wxcontacts_async._typing import ContactT
-from wxcontacts_async.contacts import ContactKind, RejectedContact
+from wxcontacts_async.contacts import Contact, ContactKind, FlawedContact, RejectedContact
 from wxcontacts_async.errors import InvalidArgumentError, ReplyDecodeError, WxContactsError
 from wxcontacts_async.messages import says_throttled
 from wxcontacts_async.outline import TooManyPartsError
-from wxcontacts_async.parts import RawJSON, take_apart
+from wxcontacts_async.parts import first_fields, strange_keys, take_apart
 from wxcontacts_async.repair import (
     GB18030,
     UTF_8,
@@ -26,6 +27,7 @@ from wxcontacts_async.repair import (
     with_sound_strings,
     without_bom,
 )
+from wxcontacts_async.salvage import ContactDecoder, Salvage
 
 SUCCESS_CODE = "1000"
 
@@ -33,7 +35,10 @@ _Data = TypeVar("_Data")
 _Item = TypeVar("_Item")
 _LONGEST_SHOWN_BODY = 60
 _PERHAPS_CONTACTS = re.compile(rb'"\s*[:,]|userName|wxid_|gh_|@chatroom')
-_QUOTED_VALUE = re.compile(r"'.*'", re.DOTALL)
+_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_LIKE_AN_ID = re.compile(r"^(?:wxid|gh)_|@|[0-9]{5}")
+_MOST_KEYS_SHOWN = 5
+_LONGEST_KEY_SHOWN = 40
 
 
 class Ready(msgspec.Struct, Generic[ContactT], frozen=True, gc=False):
@@ -43,14 +48,17 @@ class Ready(msgspec.Struct, Generic[ContactT], frozen=True, gc=False):
     friends: tuple[ContactT, ...]
     groups: tuple[ContactT, ...]
     rejected: tuple[RejectedContact, ...] = ()
+    flawed: tuple[FlawedContact, ...] = ()
 
 
 class Initializing(msgspec.Struct, frozen=True, gc=False):
-    """The reply that says: come back later."""
+    """The reply that says: come back later, with the gateway's message."""
+
+    message: str = ""
 
 
 class Throttled(msgspec.Struct, frozen=True, gc=False):
-    """The reply that says that calls are too frequent."""
+    """The reply that says that the instance was called too often, with its code and message."""
 
     code: str
     message: str
@@ -83,16 +91,13 @@ class _Request(msgspec.Struct, gc=False, rename={"w_id": "wId"}):
 
 
 _encoder = msgspec.json.Encoder()
-_loose_contact = msgspec.json.Decoder(dict[str, Any])
+# What a reply is that has no contacts.
+Unready = Initializing | Throttled | Refused
 
 
 def encode_request(w_id: str) -> bytes:
     """Encode the request's body: `{"wId": ...}`."""
     return _encoder.encode(_Request(w_id))
-
-
-class _NoObjectError(ValueError):
-    """What stands in a list of contacts is no object, so there is nothing to decode."""
 
 
 class ReplyDecoder(Generic[ContactT]):
@@ -101,6 +106,8 @@ class ReplyDecoder(Generic[ContactT]):
     Arguments:
         contact_type: `Contact` or a subclass of it.
         is_initializing: Tells from a reply's code and message whether it means "initializing".
+        is_throttled: Tells from them whether a refusal means that the instance was called too
+            often.
 
     Raises:
         InvalidArgumentError: `contact_type` has a field that cannot be decoded.
@@ -113,13 +120,11 @@ class ReplyDecoder(Generic[ContactT]):
         is_initializing: Callable[[str, str], bool],
         is_throttled: Callable[[str, str], bool] = says_throttled,
     ) -> None:
-        self._is_throttled = is_throttled
-        self._contact_type = contact_type
-        self._is_initializing = is_initializing
-        self._text_fields = _optional_text_fields(contact_type)
+        self._is_initializing = _guarded("is_initializing", is_initializing)
+        self._is_throttled = _guarded("is_throttled", is_throttled)
         try:
+            self._contact = ContactDecoder(contact_type)
             # Lax, since the document's table has "1" where its sample has 1.
-            self._contact = msgspec.json.Decoder(contact_type, strict=False)
             self._reply = msgspec.json.Decoder(
                 _Envelope[_Lists[contact_type]],  # type: ignore[valid-type]  # made at run time
                 strict=False,
@@ -128,9 +133,7 @@ class ReplyDecoder(Generic[ContactT]):
             msg = f"contact_type {contact_type.__name__} cannot be decoded: {error}"
             raise InvalidArgumentError(msg) from error
 
-    def decode(
-        self, body: bytes, content_type: str = ""
-    ) -> Ready[ContactT] | Initializing | Refused:
+    def decode(self, body: bytes, content_type: str = "") -> Ready[ContactT] | Unready:
         """Decode and classify one reply.
 
         Arguments:
@@ -145,65 +148,80 @@ class ReplyDecoder(Generic[ContactT]):
         try:
             reply = self._reply.decode(body)
         except Exception as error:  # noqa: BLE001  # contact_type may raise what it likes
-            return self._decode_damaged(body, content_type, error)
-        return self._sorted(reply, body)
+            sound_text = isinstance(error, msgspec.ValidationError)
+        else:
+            if result := self._result(reply, body):
+                return result
+            sound_text = True
+        return self._decode_damaged(body, content_type, sound_text=sound_text)
 
-    def _sorted(
+    def verdict(self, body: bytes, content_type: str = "") -> Unready | None:
+        """Tell what the body of an answer says that is none of success by its HTTP status.
+
+        Arguments:
+            body: As received, or its beginning; it may be anything.
+            content_type: Its Content-Type.
+
+        Returns:
+            None if it is no reply, or one that says success.
+
+        Raises:
+            WxContactsError: A predicate has raised something.
+
+        """
+        try:
+            fields = first_fields(without_bom(body, encoding_of(body, content_type)))
+        except TooManyRepairsError:
+            return None
+        if not fields:
+            return None
+        return self._classify(fields.get("code"), fields.get("message"), fields.get("msg"))
+
+    def _result(
         self,
         reply: "_Envelope[_Lists[ContactT]]",
         body: bytes,
-    ) -> Ready[ContactT] | Initializing | Refused:
-        verdict = self._classify(reply.code, reply.message, reply.msg, body)
+    ) -> Ready[ContactT] | Unready | None:
+        """Return what a decoded reply says; None if a contact of it has a blank id."""
+        verdict = self._classify(reply.code, reply.message, reply.msg)
         if verdict is not None:
             return verdict
+        _check_code(reply.code, body)
         lists = reply.data
         if lists is None:
             return Ready((), (), ())
-        return Ready(lists.public or (), lists.friend or (), lists.group or ())
-
-    def _classify(
-        self,
-        code: object,
-        message: object,
-        msg: object,
-        body: bytes,
-    ) -> Initializing | Refused | None:
-        """Tell what a reply is by its code and message; None is success."""
-        code, message, msg = _as_written(code), _as_written(message), _as_written(msg)
-        if self._says_initializing(code, message or msg) or (
-            message and msg and self._says_initializing(code, msg)
-        ):
-            return Initializing()
-        if code == SUCCESS_CODE:
+        public, friend, group = lists.public, lists.friend, lists.group
+        if public is friend is group is None:
+            _check_keys(strange_keys(body))
+        official_accounts, friends, groups = public or (), friend or (), group or ()
+        if _has_a_blank_name(official_accounts, friends, groups):
             return None
-        if not code:
-            raise _no_reply(body, "a JSON object without a code")
-        if self._is_throttled(code, message or msg):
-            return Throttled(code, message or msg)
-        return Refused(code, message or msg)
+        return Ready(official_accounts, friends, groups)
 
-    def verdict(self, body, content_type=""):
-        try:
-            env = msgspec.json.decode(body, type=_Envelope[Any], strict=False)
-            v = self._classify(env.code, env.message, env.msg, body)
-            return v
-        except Exception:
+    def _classify(self, code: object, message: object, msg: object) -> Unready | None:
+        """Tell what a reply is by its code and message; None is success, or no code at all."""
+        written, first, second = _in_full(code), _in_full(message), _in_full(msg)
+        if not first:
+            message, first, second = msg, second, ""
+        if self._is_initializing(written, first):
+            return Initializing(_shown(message))
+        if second and self._is_initializing(written, second):
+            return Initializing(_shown(msg))
+        if not written or written == SUCCESS_CODE:
             return None
-
-    def _says_initializing(self, code: str, message: str) -> bool:
-        try:
-            return self._is_initializing(code, message)
-        except (Exception, CancelledError) as error:
-            # It is not ours and awaits nothing; so whatever it raises is a bug in it.
-            what = f"is_initializing raised {type(error).__name__}"
-            raise WxContactsError(what, advice="See the cause.") from error
+        if self._is_throttled(written, first):
+            return Throttled(_shown(code), _shown(message))
+        if second and self._is_throttled(written, second):
+            return Throttled(_shown(code), _shown(msg))
+        return Refused(_shown(code), _shown(message))
 
     def _decode_damaged(
         self,
         body: bytes,
         content_type: str,
-        error: Exception,
-    ) -> Ready[ContactT] | Initializing | Refused:
+        *,
+        sound_text: bool,
+    ) -> Ready[ContactT] | Unready:
         """Look again at a reply that is not as expected, keeping all that can be kept."""
         encoding = encoding_of(body, content_type)
         try:
@@ -211,107 +229,59 @@ class ReplyDecoder(Generic[ContactT]):
                 body = without_bom(body, encoding)
             check_repairable(body)
             text = without_bom(body, encoding) if encoding == GB18030 else body
-            if encoding != UTF_8 and (reply := self._decoded(text)):
-                return self._sorted(reply, text)
-            if encoding != UTF_8 or not isinstance(error, msgspec.ValidationError):
+            if encoding != UTF_8 and (result := self._decoded(text)):
+                return result
+            if encoding != UTF_8 or not sound_text:
                 # Mostly it is the text that is wrong and nothing else, so one pass may do again.
                 text = with_sound_strings(text)
-                if reply := self._decoded(text):
-                    return self._sorted(reply, text)
+                if result := self._decoded(text):
+                    return result
             return self._salvage(body, encoding if encoding == GB18030 else UTF_8)
         except (TooManyPartsError, TooManyRepairsError) as too_many:
             raise _no_reply(body, f"a damaged one of {too_many}") from None
 
-    def _decoded(self, text: bytes) -> "_Envelope[_Lists[ContactT]] | None":
+    def _decoded(self, text: bytes) -> Ready[ContactT] | Unready | None:
         try:
-            return self._reply.decode(text)
+            reply = self._reply.decode(text)
         except Exception:  # noqa: BLE001  # contact_type may raise what it likes
             return None
+        return self._result(reply, text)
 
-    def _salvage(self, body: bytes, encoding: str) -> Ready[ContactT] | Initializing | Refused:
+    def _salvage(self, body: bytes, encoding: str) -> Ready[ContactT] | Unready:
         """Decode a reply contact by contact."""
         parts = take_apart(body, encoding)
         if parts is None:
             raise _no_reply(body)
-        verdict = self._classify(parts.code, parts.message, parts.msg, body)
+        verdict = self._classify(parts.code, parts.message, parts.msg)
         if verdict is not None:
             return verdict
+        _check_code(parts.code, body)
         if parts.lists is None:
             raise _no_reply(body, "a success whose data is no JSON object")
-        rejected: list[RejectedContact] = []
+        _check_keys(parts.strange_keys)
+        salvage = Salvage(self._contact, encoding)
         official_accounts, friends, groups = (
-            self._salvage_list(kind, parts.lists.get(kind, ()), encoding, rejected)
-            for kind in ContactKind
+            salvage.contacts_in(parts.lists.get(kind, ()), kind) for kind in ContactKind
         )
-        return Ready(official_accounts, friends, groups, tuple(rejected))
+        rejected, flawed = tuple(salvage.rejected), tuple(salvage.flawed)
+        return Ready(official_accounts, friends, groups, rejected, flawed)
 
-    def _salvage_list(
-        self,
-        kind: ContactKind,
-        raw_contacts: Sequence[RawJSON] | RawJSON,
-        encoding: str,
-        rejected: list[RejectedContact],
-    ) -> tuple[ContactT, ...]:
-        """Decode one list contact by contact; what cannot be decoded goes into `rejected`."""
-        if isinstance(raw_contacts, RawJSON):
-            rejected.append(RejectedContact(kind, bytes(raw_contacts), "not a list"))
-            return ()
-        contacts: list[ContactT] = []
-        for raw in raw_contacts:
-            try:
-                contacts.append(self._contact_in(raw, encoding))
-            except Exception as error:  # noqa: BLE001  # contact_type may raise what it likes
-                rejected.append(RejectedContact(kind, bytes(raw), _reason(error)))
-        return tuple(contacts)
 
-    def _contact_in(self, raw: RawJSON, encoding: str) -> ContactT:
-        """Decode one contact: as it is, else with its text repaired."""
-        written = bytes(raw)
-        if not written.startswith(b"{"):
-            raise _NoObjectError
-        if encoding == UTF_8:
-            try:
-                return self._by_its_meaning(written)
-            except Exception:
-                sound = with_sound_strings(written)
-                if sound == written:
-                    raise
-        else:
-            sound = with_sound_strings(written, encoding)
-        return self._by_its_meaning(sound)
+def _guarded(name: str, predicate: Callable[[str, str], bool]) -> Callable[[str, str], bool]:
+    """Return a predicate of which whatever it raises is an error of ours."""
 
-    def _by_its_meaning(self, raw: bytes) -> ContactT:
-        """Decode one contact as it should be, else by what it means."""
+    def says(code: str, message: str) -> bool:
         try:
-            return self._contact.decode(raw)
-        except msgspec.ValidationError:
-            return self._coerced(raw)
+            return predicate(code, message)
+        except (Exception, CancelledError) as error:
+            # It is not ours and awaits nothing; so whatever it raises is a bug in it.
+            what = f"{name} raised {type(error).__name__}"
+            raise WxContactsError(what, advice="See the cause.") from error
 
-    def _coerced(self, raw: bytes) -> ContactT:
-        """Decode a contact whose values are plain in meaning but not of the document's type."""
-        fields = _loose_contact.decode(raw)
-        sex = fields.get("sex")
-        if sex is None or sex == "":
-            fields.pop("sex", None)
-        elif isinstance(sex, float) and sex.is_integer():
-            fields["sex"] = int(sex)
-        for name in self._text_fields:
-            value = fields.get(name)
-            if isinstance(value, int | float):
-                fields[name] = _encoder.encode(value).decode()
-        return msgspec.convert(fields, self._contact_type, strict=False)
+    return says
 
 
-def _optional_text_fields(contact_type: type[ContactT]) -> tuple[str, ...]:
-    """Return the wire names of the fields that hold text or null."""
-    return tuple(
-        field.encode_name
-        for field in msgspec.structs.fields(contact_type)
-        if field.type == str | None
-    )
-
-
-def _as_written(value: object) -> str:
+def _in_full(value: object) -> str:
     """Return a code or a message as text, however it was written: 1000, "1000", 1000.0."""
     if isinstance(value, str):
         return value.strip()
@@ -322,17 +292,48 @@ def _as_written(value: object) -> str:
     return _encoder.encode(value).decode()
 
 
-def _reason(error: Exception) -> str:
-    """Say what was wrong with a contact, without its values."""
-    if isinstance(error, msgspec.DecodeError):
-        return _QUOTED_VALUE.sub("...", str(error))
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    if isinstance(error, _NoObjectError):
-        return "not an object"
-    if isinstance(error, TooManyRepairsError):
-        return str(error)
-    return type(error).__name__
+def _shown(value: object) -> str:
+    """Return a code or a message as it may be shown: not what stands in an object or a list."""
+    match value:
+        case dict():
+            return "{...}"
+        case list():
+            return "[...]"
+        case _:
+            return _in_full(value)
+
+
+def _has_a_blank_name(*lists: Iterable[Contact]) -> bool:
+    # Each name is looked at, some 25 ns a contact, which is the least of all ways in Python;
+    # msgspec checks text for white space by a pattern alone, in ten times that.
+    for contacts in lists:
+        for contact in contacts:
+            if not contact.user_name.strip():
+                return True
+    return False
+
+
+def _check_code(code: object, body: bytes) -> None:
+    if code != SUCCESS_CODE and not _in_full(code):
+        raise _no_reply(body, "a JSON object without a code")
+
+
+def _check_keys(strange_keys: Sequence[str]) -> None:
+    """Raise ReplyDecodeError if there are contacts by other keys than those of the document."""
+    if strange_keys:
+        what = f"a success whose data has no public, friend or group but {_named(strange_keys)}"
+        error = _no_reply(b"", what)
+        error.transient = False  # it will be the same each time
+        raise error
+
+
+def _named(keys: Sequence[str]) -> str:
+    """Name some keys; only count those that may be of contacts, as ids may be keys, too."""
+    named = [] if any(map(_LIKE_AN_ID.search, keys)) else filter(_FIELD_NAME.fullmatch, keys)
+    shown = [key[:_LONGEST_KEY_SHOWN] for key in islice(named, _MOST_KEYS_SHOWN)]
+    if others := len(keys) - len(shown):
+        shown.append(f"{others} other{'s' if others > 1 else ''}")
+    return ", ".join(shown)
 
 
 def _no_reply(body: bytes, looks_like: str = "") -> ReplyDecodeError:

@@ -11,8 +11,8 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from benchmarks.contenders import FetchAll, OnFetched
-from wxcontacts_async.messages import says_initializing
 from wxcontacts_async.contacts import Contact
+from wxcontacts_async.messages import says_initializing
 from wxcontacts_async.wire import Ready, ReplyDecoder, encode_request
 
 _LENGTH = b"Content-Length: "

@@ -35,6 +35,7 @@ class FetchCounts:
         examples: The first instance that failed with each kind of error.
         contacts: How many contacts are written, by kind.
         rejected: How many contacts could not be decoded.
+        flawed: How many contacts lack a value that could not be decoded.
         waited: Seconds that the ended instances waited, one by one.
         down: The gateways that do not answer at present.
 
@@ -47,6 +48,7 @@ class FetchCounts:
         self.examples: dict[str, Failed] = {}
         self.contacts: Counter[ContactKind] = Counter()
         self.rejected = 0
+        self.flawed = 0
         self.waited = 0.0
         self.down: set[str] = set()
         # Those that wait right now: why, and until when at least.
@@ -80,6 +82,7 @@ class FetchCounts:
         self.fetched += 1
         self.contacts.update(kind for kind, _ in contacts.items())
         self.rejected += len(contacts.rejected)
+        self.flawed += len(contacts.flawed)
 
     def add_failed(self, outcome: Failed) -> None:
         """Count an instance that failed."""

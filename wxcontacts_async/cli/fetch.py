@@ -16,8 +16,8 @@ from wxcontacts_async.cli.counts import FetchCounts
 from wxcontacts_async.cli.output import (
     LineFile,
     contact_lines,
+    decoding_lines,
     failure_lines,
-    rejected_lines,
 )
 from wxcontacts_async.cli.progress import show_progress
 from wxcontacts_async.cli.running import End, run_to_end
@@ -32,7 +32,7 @@ class FetchJob:
         gateway: Where they are.
         initialization: How initializing ones are waited for.
         contacts_file: Where contacts go.
-        failures_file: Where failed instances and rejected contacts go, if anywhere.
+        failures_file: Where failed instances, and rejected and flawed contacts go, if anywhere.
         on_contacts: Called with each contact set that was written.
 
     """
@@ -100,12 +100,12 @@ async def _fetch(job: FetchJob, counts: FetchCounts) -> None:
     ):
         async for outcome in outcomes:
             match outcome:
-                case Fetched(w_id=w_id, contacts=contacts):
+                case Fetched(contacts=contacts):
                     await job.contacts_file.write(contact_lines(contacts))
                     counts.add_fetched(outcome)
                     job.on_contacts(contacts)
-                    if contacts.rejected and job.failures_file is not None:
-                        await job.failures_file.write(rejected_lines(w_id, contacts.rejected))
+                    if job.failures_file is not None and (contacts.rejected or contacts.flawed):
+                        await job.failures_file.write(decoding_lines(contacts))
                 case Failed():
                     counts.add_failed(outcome)
                     if job.failures_file is not None:

@@ -50,7 +50,7 @@ Failures = Annotated[
     typer.Option(
         metavar="FILE|-",
         help="Write a JSON line for each failed instance, and for each contact that could "
-        "not be decoded, as it came, to FILE, overwriting it.",
+        "not be decoded, or not all of it, as it came, to FILE, overwriting it.",
         show_default="not written",
     ),
 ]

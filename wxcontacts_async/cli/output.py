@@ -5,7 +5,7 @@ import os
 import select
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import FileIO
 from math import inf
 from pathlib import Path
@@ -14,7 +14,7 @@ import msgspec
 from anyio import CancelScope, current_time, to_thread
 from anyio.lowlevel import checkpoint
 
-from wxcontacts_async import ContactKind, ContactSet, Failed, RejectedContact
+from wxcontacts_async import ContactKind, ContactSet, Failed, FlawedContact, RejectedContact
 from wxcontacts_async.cli.usage import wrong
 
 STANDARD = "-"  # standard input or output, where a file is meant
@@ -47,12 +47,22 @@ def failure_lines(failed: Failed) -> Iterator[bytes]:
     yield b"\n"
 
 
-def rejected_lines(w_id: str, rejected: Iterable[RejectedContact]) -> Iterator[bytes]:
-    """Make one line for each contact that could not be decoded, as it came."""
-    for contact in rejected:
-        raw = contact.raw.decode(errors="replace")
-        yield _encode({"wId": w_id, "kind": contact.kind, "error": contact.error, "raw": raw})
-        yield b"\n"
+def decoding_lines(contacts: ContactSet) -> Iterator[bytes]:
+    """Make one line for each contact that could not be decoded, or not all of it, as it came."""
+    for rejected in contacts.rejected:
+        yield _line_of(contacts, rejected, {"error": rejected.error})
+    for flawed in contacts.flawed:
+        what = {"userName": flawed.user_name, "fields": flawed.fields}
+        yield _line_of(contacts, flawed, what)
+
+
+def _line_of(
+    contacts: ContactSet,
+    contact: RejectedContact | FlawedContact,
+    what: Mapping[str, object],
+) -> bytes:
+    raw = contact.raw.decode(errors="replace")
+    return _encode({"wId": contacts.w_id, "kind": contact.kind, **what, "raw": raw}) + b"\n"
 
 
 class CommandError(Exception):

@@ -39,8 +39,7 @@ def show_numbers(
     for kind in ContactKind:
         table.add_row(f"contacts, {kind}", f"{counts.contacts[kind]:,}")
     table.add_row("contacts in all", f"{counts.contacts.total():,}")
-    if counts.rejected:
-        table.add_row("contacts rejected", f"{counts.rejected:,}", style="yellow")
+    add_decoding_rows(counts, table)
     table.add_row("contacts a second", f"{counts.contacts_a_second:,.0f}")
     table.add_section()
     for row in more:
@@ -55,6 +54,14 @@ def add_failed_rows(counts: FetchCounts, table: Table) -> None:
         table.add_row(f"  {kind}", f"{number:,}", style="red")
     if counts.missing:
         table.add_row("instances missing", f"{counts.missing:,}", style="yellow")
+
+
+def add_decoding_rows(counts: FetchCounts, table: Table) -> None:
+    """Add how many contacts could not be decoded, or not all of them, if any."""
+    if counts.rejected:
+        table.add_row("contacts rejected", f"{counts.rejected:,}", style="yellow")
+    if counts.flawed:
+        table.add_row("contacts with a value lost", f"{counts.flawed:,}", style="yellow")
 
 
 def said(failed: Failed) -> str:
@@ -76,7 +83,11 @@ def say_failures(counts: FetchCounts, console: HumanConsole, *, failures: str | 
         console.say(f"{number:,} x {kind}, such as {said(counts.examples[kind])}")
     if counts.rejected:
         console.say(f"{counts.rejected:,} contacts could not be decoded and are left out.")
-    if counts.failed or counts.rejected:
+    if counts.flawed:
+        console.say(
+            f"{counts.flawed:,} contacts have a value that could not be decoded and is left out.",
+        )
+    if counts.failed or counts.rejected or counts.flawed:
         console.say(
             "Give --failures FILE to keep each of them."
             if failures is None

@@ -11,8 +11,8 @@ from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.counts import FetchCounts
 from wxcontacts_async.cli.database import GivenDatabase
 from wxcontacts_async.cli.fetch import FetchEnd, run_counted
-from wxcontacts_async.cli.output import LineFile, failure_lines, rejected_lines
-from wxcontacts_async.cli.summary import add_failed_rows
+from wxcontacts_async.cli.output import LineFile, decoding_lines, failure_lines
+from wxcontacts_async.cli.summary import add_decoding_rows, add_failed_rows
 from wxcontacts_async.errors import shown_id
 from wxcontacts_async.store import ContactStore, DeltaCounts, Synced
 
@@ -27,7 +27,7 @@ class SyncJob:
         database: What is brought in step.
         initialization: How initializing ones are waited for.
         stale_after: How long after its last sync an instance is synced again; None: always.
-        failures_file: Where failed instances and rejected contacts go, if anywhere.
+        failures_file: Where failed instances, and rejected and flawed contacts go, if anywhere.
 
     """
 
@@ -102,7 +102,7 @@ async def _sync(job: SyncJob, counts: SyncCounts) -> None:
                     lines = failure_lines(result)
                 else:
                     counts.add_synced(result)
-                    lines = rejected_lines(result.w_id, result.contacts.rejected)
+                    lines = decoding_lines(result.contacts)
                 if job.failures_file is not None:
                     await job.failures_file.write(lines)
 
@@ -139,8 +139,7 @@ def show_sync(counts: SyncCounts, console: HumanConsole) -> None:
     table.add_row("contacts added", f"{counts.delta_counts.added:,}")
     table.add_row("contacts removed", f"{counts.delta_counts.removed:,}")
     table.add_row("contacts changed", f"{counts.delta_counts.changed:,}")
-    if counts.rejected:
-        table.add_row("contacts rejected", f"{counts.rejected:,}", style="yellow")
+    add_decoding_rows(counts, table)
     table.add_section()
     table.add_row("time", f"{counts.seconds:,.1f} s")
     console.print(table)

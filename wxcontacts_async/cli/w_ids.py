@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from wxcontacts_async import InvalidArgumentError
 from wxcontacts_async.arguments import check_w_id
 from wxcontacts_async.cli.output import STANDARD
 from wxcontacts_async.cli.usage import naming_options, wrong
@@ -90,8 +91,17 @@ def _w_ids_in(source: str) -> list[str]:
         line = content.count(b"\n", 0, error.start) + 1
         raise wrong("--from", f"{name} must be UTF-8, which line {line} is not") from None
     # Not splitlines, to which a dozen other characters would be line ends.
-    lines = (_COMMENT.sub("", line).strip() for line in text.split("\n"))
-    return [line for line in lines if line]
+    lines = enumerate((_COMMENT.sub("", line).strip() for line in text.split("\n")), 1)
+    return [_checked(line, f"{name}, line {number}") for number, line in lines if line]
+
+
+def _checked(w_id: str, where: str) -> str:
+    try:
+        check_w_id(w_id)
+    except InvalidArgumentError as error:
+        what = error.what.removeprefix("w_id ")
+        raise wrong("--from", f"{where}: a wId {what}") from None
+    return w_id
 
 
 def _content(source: str) -> bytes:

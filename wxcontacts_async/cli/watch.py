@@ -104,6 +104,11 @@ class Watch:
                 f"wId {shown_id(synced.w_id)}: {len(contacts.rejected):,} contacts could not be "
                 "decoded; the database has them as they were.",
             )
+        if contacts.flawed:
+            self._say(
+                f"wId {shown_id(synced.w_id)}: {len(contacts.flawed):,} contacts have a value that "
+                "could not be decoded and is left out.",
+            )
         if delta:
             self.changes += delta.added + delta.removed + delta.changed
             at = contacts.fetched_at

@@ -68,6 +68,7 @@ class FaultKind(StrEnum):
     USER_NAME_MISSING = "user-name-missing"
     USER_NAME_NULL = "user-name-null"
     USER_NAME_NUMBER = "user-name-number"
+    USER_NAME_BLANK = "user-name-blank"
     NESTED_OBJECT = "nested-object"
     """An object stands where the nickname belongs."""
     NOT_AN_OBJECT = "not-an-object"
@@ -75,6 +76,13 @@ class FaultKind(StrEnum):
     """A contact stands twice in its list, and again among the groups."""
     LOOSE_TYPES = "loose-types"
     """The code is 1000.0; of a contact, the sex is text and missing text is an empty string."""
+    ODD_VALUES = "odd-values"
+    """Of a contact, the nickname is printed as protobuf, the sex is 男, 女 or 未知, the signature
+    a list, the country `false` and the city NaN, so that no parser of JSON takes the reply."""
+
+    # The reply is sound, but not all of it.
+    THINNED = "thinned"
+    """It lacks one of its lists, or half of each, or all contacts; which of these is drawn."""
 
     # HTTP says something else.
     REDIRECT = "redirect"
@@ -118,9 +126,19 @@ class FaultKind(StrEnum):
         return self in _OF_CONTACTS
 
     @property
+    def needs_contacts(self) -> bool:
+        """Whether it is met by replies with contacts only."""
+        return self.strikes_contacts or self is FaultKind.THINNED
+
+    @property
     def rejects_contacts(self) -> bool:
         """Whether the contacts that it strikes cannot be read."""
         return self in _OF_SHAPE
+
+    @property
+    def flaws_contacts(self) -> bool:
+        """Whether the contacts that it strikes can be read, but not all of their values."""
+        return self in _OF_VALUES
 
 
 _OF_CONNECTIONS = {FaultKind.REFUSE_CONNECTIONS, FaultKind.RESET_CONNECTIONS}
@@ -128,23 +146,29 @@ _OF_SHAPE = {
     FaultKind.USER_NAME_MISSING,
     FaultKind.USER_NAME_NULL,
     FaultKind.USER_NAME_NUMBER,
-    FaultKind.NESTED_OBJECT,
+    FaultKind.USER_NAME_BLANK,
     FaultKind.NOT_AN_OBJECT,
 }
-_OF_CONTACTS = _OF_SHAPE | {
-    FaultKind.LONE_SURROGATE,
-    FaultKind.INVALID_UTF8,
-    FaultKind.CONTROL_CHARACTERS,
-    FaultKind.REPEATED_CONTACT,
-    FaultKind.LOOSE_TYPES,
-}
+_OF_VALUES = {FaultKind.NESTED_OBJECT, FaultKind.ODD_VALUES}
+_OF_CONTACTS = (
+    _OF_SHAPE
+    | _OF_VALUES
+    | {
+        FaultKind.LONE_SURROGATE,
+        FaultKind.INVALID_UTF8,
+        FaultKind.CONTROL_CHARACTERS,
+        FaultKind.REPEATED_CONTACT,
+        FaultKind.LOOSE_TYPES,
+    }
+)
 
 
 class Fault(msgspec.Struct, frozen=True):
     """One fault, whom it strikes and when; every call at all times unless told otherwise.
 
     Arguments:
-        kind: What goes wrong. A kind that strikes contacts is met by replies with contacts only.
+        kind: What goes wrong. A kind that strikes contacts, or `THINNED`, is met by replies with
+            contacts only.
         share: Share of the calls that it strikes, above 0 to 1; of the connections for
             `RESET_CONNECTIONS`. Which ones depends on the emulator's seed alone: for the same
             seed it is the same calls of each instance, however many come at once. Shares of

@@ -44,8 +44,8 @@ class RecordedCall(msgspec.Struct):
         reply: What it was answered; "gone" if its connection went first, "fault" if it was
             answered with a fault and has no reply in the end.
         fault: The fault that it met.
-        damaged: The user_names of the contacts in the reply that a fault damaged; all others
-            are as `contact_set` had them when it was answered.
+        damaged: The user_names of the contacts that a fault damaged in the reply or left out of
+            it; all others are as `contact_set` had them when it was answered.
 
     """
 
@@ -393,7 +393,7 @@ class GatewayEmulator:
             call.reply = "fault"
             return
         reply, body = self._reply_to(call.w_id, instance)
-        if fault is not None and fault.kind.strikes_contacts:
+        if fault is not None and fault.kind.needs_contacts:
             if reply == "ready":
                 rng = random.Random(f"damage {self._seed} {number} {call.w_id}")  # noqa: S311
                 harm = damaged(fault.kind, body, contacts=fault.contacts, rng=rng)

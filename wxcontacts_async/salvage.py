@@ -1,0 +1,299 @@
+"""Decodes the contacts of a reply one by one, each by what it means.
+
+A value that its field cannot hold costs that value: the field has its default, and the contact
+is told as flawed. What has no readable id, or is no whole object, is rejected with its bytes.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Generic
+
+import msgspec
+
+from wxcontacts_async._typing import ContactT
+from wxcontacts_async.contacts import (
+    ContactKind,
+    FlawedContact,
+    RejectedContact,
+    Sex,
+    unwrapped,
+)
+from wxcontacts_async.outline import OutlineError, TooManyPartsError, members
+from wxcontacts_async.parts import NOT_JSON, RawJSON
+from wxcontacts_async.repair import UTF_8, TooManyRepairsError, with_sound_strings
+
+_QUOTED_VALUE = re.compile(r"'.*'", re.DOTALL)
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.0*)?")
+_SEX_WORDS = {
+    "": Sex.UNKNOWN,
+    "未知": Sex.UNKNOWN,
+    "unknown": Sex.UNKNOWN,
+    "男": Sex.MALE,
+    "male": Sex.MALE,
+    "m": Sex.MALE,
+    "女": Sex.FEMALE,
+    "female": Sex.FEMALE,
+    "f": Sex.FEMALE,
+}
+# Reading a contact that is no JSON takes about a microsecond a member, so this is some seconds:
+# enough for one such value in each contact of the largest account known, of 150,000.
+_MOST_MEMBERS = 2_000_000
+_value = msgspec.json.Decoder()
+_values = msgspec.json.Decoder(dict[str, Any])
+_encoder = msgspec.json.Encoder()
+
+
+class BlankNameError(ValueError):
+    """The contact has an id of nothing but white space, which is none."""
+
+
+class _NoObjectError(ValueError):
+    """What stands in a list of contacts is no object, so there is nothing to decode."""
+
+
+class ContactDecoder(Generic[ContactT]):
+    """Decodes single contacts of one type.
+
+    Arguments:
+        contact_type: `Contact` or a subclass of it.
+
+    Raises:
+        TypeError: `contact_type` has a field that cannot be decoded.
+
+    """
+
+    def __init__(self, contact_type: type[ContactT]) -> None:
+        self._contact_type = contact_type
+        # Lax, since the document's table has "1" where its sample has 1.
+        self._contact = msgspec.json.Decoder(contact_type, strict=False)
+        fields = msgspec.structs.fields(contact_type)
+        self._fields = {field.encode_name: field for field in fields}
+        self._optional_text = [
+            f.encode_name
+            for f in fields
+            if f.type == str | None or (f.type is str and not f.required)
+        ]
+        self._required_text = [f.encode_name for f in fields if f.type is str and f.required]
+        self._others = [f for f in fields if f.type != str | None and not f.required]
+        self._sex = next(f.encode_name for f in fields if f.name == "sex")
+
+    def decode(self, written: bytes) -> tuple[ContactT, tuple[str, ...]]:
+        """Decode one contact; return it, and the names of the fields whose value is lost.
+
+        Raises:
+            BlankNameError: Its id is blank.
+            Exception: It cannot be decoded; `contact_type` may raise what it likes.
+
+        """
+        try:
+            contact = self._contact.decode(written)
+        except msgspec.ValidationError:
+            return self._by_meaning(_values_in(written), set())
+        return _named(contact), ()
+
+    def member_by_member(self, written: bytes) -> tuple[ContactT, tuple[str, ...], int]:
+        """Decode a contact in which not all is JSON; return how many members it has, too.
+
+        Raises:
+            OutlineError: It is no whole object.
+
+        """
+        found = members(written)
+        values: dict[str, Any] = {}
+        lost: set[str] = set()
+        for key, field in self._fields.items():
+            if key in found:
+                try:
+                    values[key] = _value.decode(found[key])
+                except NOT_JSON:
+                    lost.add(field.name)
+        return *self._by_meaning(values, lost), len(found)
+
+    def _by_meaning(
+        self,
+        values: dict[str, Any],
+        lost: set[str],
+    ) -> tuple[ContactT, tuple[str, ...]]:
+        """Make a contact of its values by their keys; `lost` has the fields that have none."""
+        for key in self._required_text:
+            if key in values:
+                values[key] = _unwrapped(values[key])
+        for key in self._optional_text:
+            value = values.get(key)
+            if value is not None and type(value) is not str:
+                self._read_text(key, values, lost)
+        self._read_sex(values, lost)
+        try:
+            contact = msgspec.convert(values, self._contact_type, strict=False)
+        except msgspec.ValidationError:
+            self._lose_the_unfit(values, lost)
+            contact = msgspec.convert(values, self._contact_type, strict=False)
+        return _named(contact), self._in_order(lost)
+
+    def _read_text(self, key: str, values: dict[str, Any], lost: set[str]) -> None:
+        value = _unwrapped(values[key])
+        if type(value) is int or type(value) is float:  # and not bool
+            value = _encoder.encode(value).decode()
+        if value is None or type(value) is str:
+            values[key] = value
+        else:
+            self._lose(key, values, lost)
+
+    def _read_sex(self, values: dict[str, Any], lost: set[str]) -> None:
+        value = values.get(self._sex)
+        sex = _sex_in(_unwrapped(value))
+        if value is None:
+            values.pop(self._sex, None)
+        elif sex is None:
+            self._lose(self._sex, values, lost)
+        else:
+            values[self._sex] = sex
+
+    def _lose_the_unfit(self, values: dict[str, Any], lost: set[str]) -> None:
+        """Leave out what those fields cannot hold that have a default and are not looked at yet."""
+        for field in self._others:
+            key = field.encode_name
+            if key not in values:
+                continue
+            if values[key] is None and not _fits(None, field.type):
+                del values[key]  # a null says no more than its absence
+            elif not _fits(values[key], field.type):
+                self._lose(key, values, lost)
+
+    def _lose(self, key: str, values: dict[str, Any], lost: set[str]) -> None:
+        del values[key]
+        lost.add(self._fields[key].name)
+
+    def _in_order(self, lost: set[str]) -> tuple[str, ...]:
+        return tuple(f.name for f in self._fields.values() if f.name in lost) if lost else ()
+
+
+class Salvage(Generic[ContactT]):
+    """What is salvaged of one reply.
+
+    Arguments:
+        decoder: Decodes its contacts.
+        encoding: The reply's.
+
+    Attributes:
+        rejected: What could not be decoded, with its bytes.
+        flawed: Which contacts lack a value that could not be decoded.
+
+    """
+
+    def __init__(self, decoder: ContactDecoder[ContactT], encoding: str) -> None:
+        self.rejected: list[RejectedContact] = []
+        self.flawed: list[FlawedContact] = []
+        self._decoder = decoder
+        self._encoding = encoding
+        self._members = 0
+
+    def contacts_in(
+        self,
+        raw_contacts: Sequence[RawJSON] | RawJSON,
+        kind: ContactKind,
+    ) -> tuple[ContactT, ...]:
+        """Decode one list contact by contact."""
+        if isinstance(raw_contacts, RawJSON):
+            self.rejected.append(RejectedContact(kind, bytes(raw_contacts), "not a list"))
+            return ()
+        contacts: list[ContactT] = []
+        for raw in raw_contacts:
+            try:
+                contact, lost = self._contact_in(bytes(raw))
+            except Exception as error:  # noqa: BLE001  # contact_type may raise what it likes
+                self.rejected.append(RejectedContact(kind, bytes(raw), _reason(error)))
+                continue
+            contacts.append(contact)
+            if lost:
+                self.flawed.append(FlawedContact(kind, contact.user_name, lost, bytes(raw)))
+        return tuple(contacts)
+
+    def _contact_in(self, written: bytes) -> tuple[ContactT, tuple[str, ...]]:
+        """Decode one contact: as it is, else with its text repaired, else value by value."""
+        if not written.startswith(b"{"):
+            raise _NoObjectError
+        if self._encoding == UTF_8:
+            try:
+                return self._decoder.decode(written)
+            except msgspec.ValidationError:
+                raise
+            except NOT_JSON as error:
+                no_json: Exception = error
+        sound = with_sound_strings(written, self._encoding)
+        if sound != written or self._encoding != UTF_8:
+            try:
+                return self._decoder.decode(sound)
+            except msgspec.ValidationError:
+                raise
+            except NOT_JSON as error:
+                no_json = error
+        try:
+            return self._member_by_member(sound)
+        except OutlineError:
+            raise no_json from None
+
+    def _member_by_member(self, sound: bytes) -> tuple[ContactT, tuple[str, ...]]:
+        if self._members > _MOST_MEMBERS:
+            what = f"no JSON, as are more than {_MOST_MEMBERS} members before it"
+            raise TooManyPartsError(what)
+        contact, lost, number = self._decoder.member_by_member(sound)
+        self._members += number
+        return contact, lost
+
+
+def _named(contact: ContactT) -> ContactT:
+    if not contact.user_name.strip():
+        raise BlankNameError
+    return contact
+
+
+def _values_in(written: bytes) -> dict[str, Any]:
+    try:
+        return _values.decode(written)
+    except msgspec.ValidationError as error:
+        # A number of thousands of digits; to what reads it, it is no better than no JSON.
+        raise msgspec.DecodeError(str(error)) from None
+
+
+def _unwrapped(value: object) -> object:
+    return unwrapped(value) if type(value) is dict else value
+
+
+def _fits(value: object, field_type: object) -> bool:
+    try:
+        msgspec.convert(value, field_type, strict=False)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _sex_in(value: object) -> int | None:
+    """Return the number that a value of `sex` means; None if it means none."""
+    if value is None:
+        return Sex.UNKNOWN
+    if type(value) is int:  # and not bool
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if not isinstance(value, str):
+        return None
+    word = value.strip().lower()
+    if _WHOLE_NUMBER.fullmatch(word):
+        return int(word.partition(".")[0])
+    return _SEX_WORDS.get(word)
+
+
+def _reason(error: Exception) -> str:
+    """Say what was wrong with a contact, without its values."""
+    if isinstance(error, msgspec.DecodeError):
+        return _QUOTED_VALUE.sub("...", str(error))
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, _NoObjectError):
+        return "not an object"
+    if isinstance(error, BlankNameError):
+        return "userName is blank"
+    if isinstance(error, TooManyRepairsError | TooManyPartsError):
+        return str(error)
+    return type(error).__name__
