@@ -77,7 +77,7 @@ async def test_a_suspicious_set_that_is_merged_twice_is_no_next_sync(database_ur
         batch = await merged(session, half, NOON - timedelta(hours=1))
         assert not any(settled.delta_counts for settled in batch.settled.values())
     assert session.rows("SELECT count(*) FROM contacts") == [(40,)]
-    batch = await merged(session, half, NOON)
+    batch = await merged(session, half, NOON + timedelta(hours=23))
     assert batch.settled[W_ID].delta_counts == DeltaCounts(removed=30)
     session.close()
 

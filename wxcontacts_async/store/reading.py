@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -22,6 +23,10 @@ from wxcontacts_async.store.staging import read_time, storable, written_time
 _CHANGES_A_PAGE = 1_000
 _INSTANCES_A_PAGE = 1_000
 
+SUSPICION = (
+    "suspected_stored, suspected_missing, CAST(suspected_since AS TEXT), "
+    "suspected_kinds, suspected_digest"
+)
 _COLUMNS = ", ".join(("w_id", "user_name", *VALUES))
 
 
@@ -171,7 +176,7 @@ def instances_after(session: Session, w_id: str) -> list[StoredInstance]:
     """Return the next instances by wId; none at the end."""
     rows = session.rows(
         "SELECT w_id, gateway, outcome, CAST(tried_at AS TEXT), CAST(synced_at AS TEXT), "
-        "contacts, calls, suspected_stored, suspected_missing FROM instances "
+        f"contacts, calls, {SUSPICION} FROM instances "
         f"WHERE w_id > $1 ORDER BY w_id LIMIT {_INSTANCES_A_PAGE}",
         w_id,
     )
@@ -186,10 +191,8 @@ def _instance(  # noqa: PLR0917  # a row's columns
     synced_at: str | None,
     contacts: int | None,
     calls: int,
-    stored: int | None,
-    missing: int | None,
+    *suspected: Any,  # noqa: ANN401  # the columns of SUSPICION
 ) -> StoredInstance:
-    suspicion = None if stored is None or missing is None else Suspicion(stored, missing)
     return StoredInstance(
         w_id,
         gateway,
@@ -198,5 +201,21 @@ def _instance(  # noqa: PLR0917  # a row's columns
         None if synced_at is None else read_time(synced_at),
         contacts,
         calls,
-        suspicion,
+        read_suspicion(*suspected),
     )
+
+
+def read_suspicion(
+    stored: int | None,
+    missing: int | None,
+    since: str | None,
+    kinds: str | None,
+    digest: str | None,
+) -> Suspicion | None:
+    """Return what the columns of SUSPICION say."""
+    if stored is None or missing is None:
+        return None
+    if digest is not None:  # of an older version, which does not know the other columns
+        return Suspicion(stored, missing)
+    of_kinds = tuple(map(ContactKind, kinds.split(","))) if kinds else ()
+    return Suspicion(stored, missing, None if since is None else read_time(since), of_kinds)

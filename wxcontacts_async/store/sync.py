@@ -49,10 +49,18 @@ class SyncStream:
     that is being written is written to its end, whether anybody reads that or not.
     """
 
-    def __init__(self, outcomes: OutcomeStream[Any], database: Database, max_shrink: float) -> None:
+    def __init__(
+        self,
+        outcomes: OutcomeStream[Any],
+        database: Database,
+        max_shrink: float,
+        *,
+        confirm_after: float = 86_400.0,
+    ) -> None:
         self._outcomes = outcomes
         self._database = database
         self._max_shrink = max_shrink
+        self._confirm_after = confirm_after
         self._tasks: TaskGroup | None = None
         self._gathering = CancelScope()
         self._is_open = False
@@ -213,7 +221,9 @@ class SyncStream:
         )
         try:
             if batch.outcomes:
-                await self._database.run(lambda session: merge(session, batch, self._max_shrink))
+                await self._database.run(
+                    lambda session: merge(session, batch, self._max_shrink, self._confirm_after),
+                )
         except (StoreConnectionError, StoreBusyError):
             raise
         except Exception as error:
@@ -253,6 +263,7 @@ def _result(batch: Batch, outcome: Fetched[Any] | Failed, came_at: float) -> Syn
         outcome.calls,
         outcome.waited,
         settled.suspicion,
+        settled.held_back,
     )
 
 
