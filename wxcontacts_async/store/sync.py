@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
+import msgspec
 from anyio import CancelScope, Event, create_task_group, current_time
 from anyio.abc import TaskGroup
 
@@ -162,7 +163,10 @@ class SyncStream:
         if isinstance(outcome, Failed):
             return outcome, None
         try:
-            return outcome, await fingerprinted(outcome.contacts, self._database.dialect)
+            contacts = await fingerprinted(outcome.contacts, self._database.dialect)
+            if contacts.received is not outcome.contacts:
+                outcome = msgspec.structs.replace(outcome, contacts=contacts.received)
+            return outcome, contacts  # noqa: TRY300
         except Exception as error:  # noqa: BLE001  # a contact type may hold what has no encoding
             return _failed(outcome, own_error(error)), None
 
