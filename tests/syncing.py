@@ -1,12 +1,14 @@
 """A gateway whose contacts a test gives, a pool and a store: what syncs are tested with."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
+from anyio.to_thread import run_sync
 
 from tests.one_call import ONCE
 from wxcontacts_async import Contact, ContactSet, Failed, Fetched, SessionPool
@@ -179,9 +181,10 @@ class Timeline:
         return instance.suspicion
 
 
-@contextmanager
-def timeline(url: str, **rules: float) -> Iterator[Timeline]:
-    it = Timeline(url, **rules)
+@asynccontextmanager
+async def timeline(url: str, **rules: float) -> AsyncIterator[Timeline]:
+    # In a thread, as it may be the first one to load the driver.
+    it = await run_sync(partial(Timeline, url, **rules))
     try:
         yield it
     finally:

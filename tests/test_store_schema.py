@@ -191,7 +191,7 @@ async def test_what_an_older_version_merges_meanwhile_ends_the_time_of_who_is_he
 ) -> None:
     """A process that has the tables open since before goes on writing as it did."""
     half = ContactSet(W_ID, friends=FULL.friends[25:])
-    with timeline(database_url) as it:
+    async with timeline(database_url) as it:
         await it.answered(0, FULL)
         await it.answered(1, half)
         at = written_time(NOON + timedelta(hours=20))

@@ -99,7 +99,7 @@ async def test_who_has_been_missing_long_enough_is_removed(database_url: str) ->
 
 
 async def test_the_time_is_counted_from_answer_to_answer(database_url: str) -> None:
-    with timeline(database_url) as it:
+    async with timeline(database_url) as it:
         await it.answered(0, ALL)
         assert (await it.answered(1, FEWER)).delta_counts == DeltaCounts(added=1, changed=1)
         for hours in (2, 23, 24.9):
@@ -112,7 +112,7 @@ async def test_the_time_is_counted_from_answer_to_answer(database_url: str) -> N
 
 
 async def test_each_contact_has_a_time_of_its_own(database_url: str) -> None:
-    with timeline(database_url) as it:
+    async with timeline(database_url) as it:
         await it.answered(0, ALL)
         await it.answered(1, without(ALL, range(100, 130)))
         settled = await it.answered(13, without(ALL, range(100, 135)))
@@ -134,7 +134,7 @@ async def test_a_whole_list_starts_the_time_anew(database_url: str) -> None:
         assert (await it.synced(ALL)).delta_counts == DeltaCounts(removed=1, changed=1)
         assert (await instances(it.store))[W_ID].suspicion is None
         assert (await it.synced(HALF)).suspicion is not None
-    with timeline(f"{database_url}") as it2:
+    async with timeline(f"{database_url}") as it2:
         it2.session.execute("DELETE FROM instances")
         it2.session.execute("DELETE FROM contacts")
         for hours, answer in ((0, ALL), (1, FEWER), (20, ALL), (30, FEWER), (53, FEWER)):
@@ -144,7 +144,7 @@ async def test_a_whole_list_starts_the_time_anew(database_url: str) -> None:
 
 
 async def test_one_who_is_there_again_starts_anew_alone(database_url: str) -> None:
-    with timeline(database_url) as it:
+    async with timeline(database_url) as it:
         await it.answered(0, ALL)
         await it.answered(1, without(ALL, range(100, 130)))
         await it.answered(20, without(ALL, range(101, 130)))
@@ -154,7 +154,7 @@ async def test_one_who_is_there_again_starts_anew_alone(database_url: str) -> No
 
 
 async def test_halves_in_turn_remove_nobody(database_url: str) -> None:
-    with timeline(database_url, max_shrink=0.4, confirm_after=3600) as it:
+    async with timeline(database_url, max_shrink=0.4, confirm_after=3600) as it:
         await it.answered(0, ALL)
         for hours in range(1, 20):
             half = range(100, 120) if hours % 2 else range(120, 140)
@@ -164,7 +164,7 @@ async def test_halves_in_turn_remove_nobody(database_url: str) -> None:
 
 
 async def test_who_is_held_stays_so_though_later_answers_lack_few(database_url: str) -> None:
-    with timeline(database_url) as it:
+    async with timeline(database_url) as it:
         await it.answered(0, ALL)
         await it.answered(1, without(ALL, range(100, 130)))
         settled = await it.answered(2, without(ALL, [100, 101, 139]))
@@ -178,7 +178,7 @@ async def test_who_is_held_stays_so_though_later_answers_lack_few(database_url: 
 
 
 async def test_a_time_that_lies_ahead_starts_anew(database_url: str) -> None:
-    with timeline(database_url) as it:
+    async with timeline(database_url) as it:
         await it.answered(0, ALL)
         await it.answered(100, FEWER)  # the clock was wrong
         settled = await it.answered(1, FEWER)
@@ -265,7 +265,7 @@ async def test_a_kind_that_has_gone_whole_is_suspicious(
 
 
 async def test_an_answer_with_nobody_is_never_believed(database_url: str) -> None:
-    with timeline(database_url, confirm_after=0) as it:
+    async with timeline(database_url, confirm_after=0) as it:
         await it.answered(0, friends(1, 2, 3))
         for hours in (1, 2, 24 * 365):
             settled = await it.answered(hours, NONE)
@@ -278,7 +278,7 @@ async def test_an_answer_with_nobody_is_never_believed(database_url: str) -> Non
 
 
 async def test_after_an_answer_with_nobody_time_starts_with_the_next(database_url: str) -> None:
-    with timeline(database_url) as it:
+    async with timeline(database_url) as it:
         await it.answered(0, ALL)
         await it.answered(1, NONE)
         # Far less than half, but the gateway has just shown that it is not to be believed.
@@ -290,7 +290,7 @@ async def test_after_an_answer_with_nobody_time_starts_with_the_next(database_ur
 
 
 async def test_an_answer_with_nobody_neither_starts_nor_ends_a_time(database_url: str) -> None:
-    with timeline(database_url) as it:
+    async with timeline(database_url) as it:
         await it.answered(0, ALL)
         await it.answered(1, FEWER)
         settled = await it.answered(25, NONE)  # they are due, but that says nothing
@@ -379,7 +379,7 @@ async def test_where_a_name_could_not_be_read_the_time_of_its_kind_starts_anew(
     database_url: str,
 ) -> None:
     nameless = RejectedContact(FRIEND, b"null", "")
-    with timeline(database_url) as it:
+    async with timeline(database_url) as it:
         await it.answered(0, ALL)
         await it.answered(1, FEWER)
         settled = await it.answered(
@@ -394,7 +394,7 @@ async def test_where_a_name_could_not_be_read_the_time_of_its_kind_starts_anew(
 
 async def test_a_blank_name_is_none(database_url: str) -> None:
     blank = RejectedContact(FRIEND, b'{"userName":" "}', "")
-    with timeline(database_url) as it:
+    async with timeline(database_url) as it:
         await it.answered(0, friends(1, 2, 3))
         settled = await it.answered(1, ContactSet(W_ID, rejected=(blank,)))
         assert settled.held_back == 3
