@@ -62,10 +62,12 @@ class _Rules:
         self.suspicion: Suspicion | None = None
         self.last: datetime | None = None
 
+    def is_newer(self, at: datetime) -> bool:
+        """Tell whether an answer is newer than the last one, or a clock has gone back."""
+        return self.last is None or not at <= self.last < at + timedelta(minutes=5)
+
     def answer(self, at: datetime, given: Given) -> None:
-        """Take an answer over, unless it is older than the last one by less than clocks differ."""
-        if self.last is not None and at <= self.last < at + timedelta(minutes=5):
-            return
+        """Take an answer over."""
         self.last = at
         stored = set(self.there)
         unclear = {name for name in stored - given.there if ALL[name] in given.nameless}
@@ -143,7 +145,9 @@ _theres = st.one_of(
 _nameless = st.just(frozenset[ContactKind]()) | st.frozensets(st.sampled_from(ContactKind))
 _hours = st.sampled_from([0.001, 1, 11, 12, 23, 24, 50, -0.001, -30])
 _steps = st.lists(
-    st.builds(Given, _hours, _theres, _nameless | st.just(frozenset[ContactKind]()))
+    st.builds(Given, st.sampled_from([1, 12, 24]), st.just(frozenset(_names[:30])))
+    | st.builds(Given, st.just(1), st.just(frozenset()))
+    | st.builds(Given, _hours, _theres, _nameless | st.just(frozenset[ContactKind]()))
     | st.builds(Given, _hours, _theres)
     | st.just("accept"),
     min_size=2,
@@ -165,14 +169,14 @@ async def _follow(it: Timeline, rules: _Rules, steps: list[Given | str]) -> None
             continue
         at += timedelta(hours=step.hours)
         settled = await it.answered((at - NOON) / timedelta(hours=1), step.contacts())
-        before, was_at = set(rules.there), rules.last
-        rules.answer(at, step)
-        assert it.names == rules.there
-        assert it.suspicion == rules.suspicion
-        if rules.last is not was_at:
+        before = set(rules.there)
+        if rules.is_newer(at):
+            rules.answer(at, step)
             assert settled.suspicion == rules.suspicion
             assert settled.delta_counts.removed == len(before - rules.there)
             assert step.there <= it.names
+        assert it.names == rules.there
+        assert it.suspicion == rules.suspicion
         if rules.suspicion is not None:
             assert it.suspicion is not None
             first = min(rules.since.values(), default=None)
@@ -208,6 +212,47 @@ async def _follow_at(url: str, rules: _Rules, steps: list[Given | str]) -> None:
     seconds = rules.confirm_after.total_seconds()
     async with timeline(url, max_shrink=rules.max_shrink, confirm_after=seconds) as it:
         await _follow(it, fresh, steps)
+
+
+@settings(max_examples=500, deadline=None, derandomize=True, database=None)
+@given(_rules, _steps)
+def test_the_guard_lets_go_only_whom_the_rules_let_go(
+    rules: _Rules,
+    steps: list[Given | str],
+) -> None:
+    rules = _Rules(rules.max_shrink, rules.confirm_after)
+    guard = Guard(rules.max_shrink, rules.confirm_after)
+    there, at, memory, suspicion = set[str](), NOON, Memory(), None
+    for step in [Given(0, frozenset(ALL)), *steps]:
+        if isinstance(step, str):
+            rules.accept()
+            if memory.lacked_all:
+                memory = Memory(dict.fromkeys(there, Held(at)), lacked_all=True)
+            held = {name: it._replace(is_accepted=True) for name, it in memory.held.items()}
+            memory = Memory(held, lacked_all=memory.lacked_all)
+            continue
+        at += timedelta(hours=step.hours)
+        if not rules.is_newer(at):  # the merge lets none of these come so far
+            continue
+        rules.answer(at, step)
+        verdict = guard.judge(_answer(step, there, at), memory)
+        there = (there | step.there) - verdict.gone
+        suspicion = verdict.suspicion
+        memory = Memory(
+            verdict.held,
+            lacked_all=suspicion is not None and suspicion.since is None,
+        )
+        assert there == rules.there
+        assert suspicion == rules.suspicion
+        assert verdict.held.keys() == rules.since.keys()
+
+
+def _answer(step: Given, there: set[str], at: datetime) -> Answer:
+    arrived = Counter(ALL[name] for name in step.there) + Counter(step.nameless)
+    absent = there - step.there
+    unclear = {name for name in absent if ALL[name] in step.nameless}
+    stored = {name: initial_of(ALL[name]) for name in there}
+    return Answer(at, arrived, stored, absent - unclear, unclear)
 
 
 def judged(there: frozenset[str], memory: Memory, hours: float = 0) -> Verdict:

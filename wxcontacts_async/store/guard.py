@@ -129,11 +129,8 @@ class Guard:
             name
             for name in memory.held.keys() & answer.missing
             if memory.held[name].is_accepted
-            or self._is_long_ago(memory.held[name].since, answer.fetched_at)
+            or answer.fetched_at - memory.held[name].since >= self.confirm_after
         }
-
-    def _is_long_ago(self, since: datetime, now: datetime) -> bool:
-        return since <= now and now - since >= self.confirm_after
 
     def _is_suspicious(
         self, answer: Answer, gone: AbstractSet[str], left: AbstractSet[str]
