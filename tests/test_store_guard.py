@@ -41,12 +41,12 @@ class Given:
     nameless: frozenset[ContactKind] = frozenset()
 
     def contacts(self) -> ContactSet[Contact]:
-        lists = {
-            kind: tuple(Contact(name) for name in ALL if ALL[name] is kind and name in self.there)
+        official_accounts, friends, groups = (
+            tuple(Contact(name) for name in ALL if ALL[name] is kind and name in self.there)
             for kind in ContactKind
-        }
+        )
         rejected = tuple(RejectedContact(kind, b"null", "") for kind in self.nameless)
-        return ContactSet(W_ID, *lists.values(), rejected)
+        return ContactSet(W_ID, official_accounts, friends, groups, rejected)
 
 
 class _Rules:
