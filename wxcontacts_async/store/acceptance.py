@@ -43,7 +43,7 @@ def _accept(session: Session, stored: str, suspicion: Suspicion) -> None:
     if suspicion.since is not None:
         session.execute(_ACCEPT_HELD, stored)
         return
-    # The answer had no contact at all, or an older version has not written down whom it lacked:
-    # let the next answer say who that is.
+    # The answer had no contact at all, or an older version did not write down which contacts it
+    # lacked: let the next answer say.
     for statement in (_FORGET, _ACCEPT_ALL, _ALL_ARE_KNOWN):
         session.execute(statement, stored)

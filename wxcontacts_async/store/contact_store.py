@@ -45,12 +45,12 @@ class ContactStore:
             sometimes answer with too little. An answer is suspicious if it lacks more than that
             of the contacts in the database, of all or of one kind (public, friend, group), where
             these are at least 20; or if it has none of a kind of which there are some, however
-            few. It adds and changes, but removes nobody: whom it lacks is held, until
+            few. It adds and changes, but removes none: the contacts that it lacks are held, until
             `confirm_after` has passed or they are accepted. 1 removes always and at once.
         confirm_after: Seconds, at least 0 and at most 100 years, for which every answer must have
             lacked a contact that is held until it is removed, from when the first of these was
             fetched to when a later one was; an answer that has it again ends that. An answer
-            with no contact at all says nothing of anyone: it is never believed, only accepted.
+            with no contact at all says nothing of any: it is never believed, only accepted.
         busy_timeout: Seconds, at least 0 and at most a day, to wait for another one that writes.
         reconnect_timeout: Seconds, at least 0, to try to connect again once a connection was
             lost. What could not be written is kept meanwhile and not fetched again.
@@ -252,10 +252,10 @@ class ContactStore:
                 yield instance
 
     async def accept(self, w_id: str) -> Suspicion | None:
-        """Accept what is suspicious of an instance: who is missing is gone.
+        """Accept what is suspicious of an instance: the contacts that are missing are gone.
 
-        The next sync of it removes whom it still lacks of these, all at once; whom it has again
-        is accepted no more. If its last answer had no contact at all, that is everyone.
+        The next sync of it removes those of them that it still lacks, all at once; one that it
+        has again is accepted no more. If its last answer had no contact at all, all are accepted.
 
         Returns:
             What was accepted; None if nothing is suspicious of it.

@@ -1,8 +1,8 @@
 """Decides which contacts that an answer lacks are gone, and which are held; reads no clock.
 
 Gateways answer with too little after a new login: a list is missing, all are empty, or there is
-half of one. So an answer that lacks too many is suspicious. Whom it lacks is held: gone once every
-answer since has lacked them, too, for long enough.
+half of one. So an answer that lacks too many is suspicious. The contacts that it lacks are held:
+each is gone once every answer since has lacked it, too, for long enough.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from wxcontacts_async.store.fingerprints import initial_of
 from wxcontacts_async.store.records import Suspicion
 
 _SMALLEST_GUARDED = 20  # contacts; of fewer, half may well leave in a day
-_KINDS = {initial_of(kind): kind for kind in ContactKind}
+_KINDS = tuple((initial_of(kind), kind) for kind in ContactKind)
 
 
 class Held(NamedTuple):
@@ -38,9 +38,9 @@ class Memory:
     """What is remembered of the answers before.
 
     Attributes:
-        held: Who is held, by `userName`.
-        lacked_all: Whether the last one lacked everyone, or it is not known whom, so that what
-            the next one lacks has no time yet.
+        held: The contacts that are held, by `userName`.
+        lacked_all: Whether the last one lacked all, or it is not known which, so that what the
+            next one lacks has no time yet.
 
     """
 
@@ -56,8 +56,8 @@ class Answer:
         fetched_at: When it was fetched.
         arrived: How many contacts it has of each kind, readable or not.
         stored: What is stored, by `userName`; the values begin with the initial of the kind.
-        missing: Whom of these it lacks.
-        unclear: Whom of these it may have, as a contact of their kind could not be read.
+        missing: Which of these it lacks.
+        unclear: Which of these it may have, as a contact of their kind could not be read.
 
     """
 
@@ -73,8 +73,8 @@ class Verdict:
     """What follows from an answer.
 
     Attributes:
-        gone: Who is removed.
-        held: Who is held from now on.
+        gone: The contacts to remove, by `userName`.
+        held: Those that are held from now on.
         suspicion: What is suspicious about the instance then.
 
     """
@@ -98,7 +98,7 @@ class Guard:
     confirm_after: timedelta = timedelta(days=1)
 
     def judge(self, answer: Answer, memory: Memory) -> Verdict:
-        """Say who is gone, and who is held."""
+        """Say which contacts are gone, and which are held."""
         if self.max_shrink >= 1:
             return Verdict(answer.missing)
         if not answer.missing and not answer.unclear & memory.held.keys():
@@ -117,14 +117,14 @@ class Guard:
         return Verdict(gone, held, _suspicion(answer, held.keys(), since))
 
     def _judge_none(self, answer: Answer, memory: Memory) -> Verdict:
-        """Judge an answer with no contact at all, which says nothing of anyone."""
+        """Judge an answer with no contact at all, which says nothing of any."""
         missing = memory.held.keys() & answer.missing
         gone = {name for name in missing if memory.held[name].is_accepted}
         held = {name: memory.held[name] for name in missing - gone}
         return Verdict(gone, held, _suspicion(answer, answer.missing - gone, None))
 
     def _confirmed(self, answer: Answer, memory: Memory) -> set[str]:
-        """Return who is gone since they have been missing for so long, or a person said so."""
+        """Return those that are gone: missing for long enough, or accepted by a person."""
         return {
             name
             for name in memory.held.keys() & answer.missing
@@ -139,10 +139,9 @@ class Guard:
         if not left:
             return False
         stored = _by_kind(answer, answer.stored) - _by_kind(answer, gone)
-        missing = _by_kind(answer, left)
-        return self._is_too_many(missing.total(), stored.total()) or any(
+        return self._is_too_many(len(left), len(answer.stored) - len(gone)) or any(
             self._is_too_many(number, stored[kind]) or not answer.arrived.get(kind)
-            for kind, number in missing.items()
+            for kind, number in _by_kind(answer, left).items()
         )
 
     def _is_too_many(self, missing: int, stored: int) -> bool:
@@ -150,7 +149,7 @@ class Guard:
 
 
 def _held_on(answer: Answer, left: AbstractSet[str], memory: Memory) -> dict[str, Held]:
-    """Return who goes on being held; the time starts anew where a clock or a name is in doubt."""
+    """Return those that are held on; time starts anew where a clock or a name is in doubt."""
     now = answer.fetched_at
     held = {}
     for name in memory.held.keys() & (left | answer.unclear):
@@ -163,7 +162,7 @@ def _held_on(answer: Answer, left: AbstractSet[str], memory: Memory) -> dict[str
 
 def _by_kind(answer: Answer, names: Mapping[str, bytes] | AbstractSet[str]) -> Counter[ContactKind]:
     initials = Counter(answer.stored[name][:1] for name in names)
-    return Counter({_KINDS[initial]: number for initial, number in initials.items()})
+    return Counter({kind: initials[initial] for initial, kind in _KINDS if initials[initial]})
 
 
 def _suspicion(

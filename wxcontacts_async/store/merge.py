@@ -41,7 +41,7 @@ from wxcontacts_async.store.staging import (
 SYNCED, SUSPICIOUS = "synced", "suspicious"
 
 # What an instance lacked the last time, in the words of `statements.KNOWN`.
-_NOBODY, _ALL, _SOME, _UNKNOWN = "none", "all", "some", "unknown"
+_NONE, _ALL, _SOME, _UNKNOWN = "none", "all", "some", "unknown"
 _CLOCKS_DIFFER = timedelta(minutes=5)
 
 # The temporary tables that are not made of contacts, as in `schema`.
@@ -118,7 +118,7 @@ class _Known:
     """What the database says of an instance."""
 
     merged_at: datetime | None = None  # when the last set of it that was merged was fetched
-    lacked: str = _NOBODY
+    lacked: str = _NONE
     contacts: int | None = None
     digest: str | None = None  # of the set that made these
 
@@ -256,10 +256,13 @@ class _Merge:
         return there
 
     def _gone(self, compared: Mapping[str, Comparison]) -> dict[str, AbstractSet[str]]:
-        """Return who is gone of each instance, and write down who is held instead."""
+        """Return what is gone of each instance, and write down what is held instead."""
         memories = self._memories(compared)
         verdicts = {
-            w_id: self._guard.judge(it.answer(), memories[w_id]) for w_id, it in compared.items()
+            w_id: self._guard.judge(it.answer(), memories[w_id])
+            if it.gone or it.unclear
+            else Verdict(set())
+            for w_id, it in compared.items()
         }
         for w_id, verdict in verdicts.items():
             if verdict.suspicion is not None:
@@ -293,7 +296,7 @@ class _Merge:
         return verdict.suspicion is not None or lacked == _UNKNOWN
 
     def _hold(self, held: Mapping[str, Mapping[str, Held]]) -> None:
-        """Write down who is held of these instances."""
+        """Write down which contacts of these instances are held."""
         if not held:
             return
         self._ask_for(held)

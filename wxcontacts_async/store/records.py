@@ -35,7 +35,8 @@ class Suspicion(msgspec.Struct, frozen=True, gc=False, eq=False):
         stored: How many contacts of the instance the database had before the last answer.
         missing: How many of these are held, though answers lack them.
         since: When the answer was fetched that lacked the first of them; None if the last one
-            had no contact at all, which is never believed by itself.
+            had no contact at all, which is never believed by itself, or if an older version of
+            this library found it, so that their time has yet to begin.
         kinds: Of which kinds they are.
 
     """
@@ -66,7 +67,7 @@ class Synced(msgspec.Struct, frozen=True):
         gateway: The name of its gateway.
         calls: How many calls it took.
         waited: Seconds of these that it waited to be called (again).
-        suspicion: Who is missing from the answer and was not removed, where that is so; see
+        suspicion: What is missing from the answer and was not removed, where that is so; see
             `ContactStore(max_shrink=...)`.
         held_back: How many contacts the answer lacks and were not removed since a contact of
             their kind could not be read, nor its name, so that it may be any of them.
@@ -140,7 +141,7 @@ class StoredInstance(msgspec.Struct, frozen=True, gc=False):
         synced_at: When the contacts in the database were last in step; None if they never were.
         contacts: How many there are; None if it was never synced.
         calls: How many calls the last outcome took.
-        suspicion: Who was missing from the last answer and is held; None if nobody is.
+        suspicion: What was missing from the last answer and is held; None if nothing is.
 
     """
 

@@ -85,8 +85,8 @@ MIGRATIONS = (
             contacts {binary} NOT NULL
         )""",
     ),
-    # Who is held though answers lack them, as long as their instance is suspicious. Its column
-    # suspected_digest is of older versions; where it is not null, nobody knows who was missing.
+    # The contacts that are held though answers lack them, as long as their instance is suspicious.
+    # Its suspected_digest is of older versions: where it is not null, these are not known.
     (
         """
         CREATE TABLE missing_contacts (

@@ -3,8 +3,8 @@
 from wxcontacts_async.store.dialects import Dialect
 from wxcontacts_async.store.schema import OUTCOME_COLUMNS, VALUES
 
-# What an instance lacked the last time: nobody, everyone, some who are known, or it is not known
-# whom, as an older version of this library wrote it down.
+# What an instance lacked the last time: none, all, some that are held, or it is not known which,
+# as an older version of this library wrote it down.
 _LACKED = """
     CASE WHEN suspected_at IS NULL THEN 'none' WHEN suspected_digest IS NOT NULL THEN 'unknown'
         WHEN suspected_since IS NULL THEN 'all' ELSE 'some' END"""
@@ -58,7 +58,7 @@ _DIFFERING = " || ".join(
 
 
 def hold(dialect: Dialect) -> str:
-    """Write down who is held."""
+    """Write down which contacts are held."""
     return f"""
         INSERT INTO missing_contacts (w_id, user_name, since, accepted)
         SELECT w_id, user_name, CAST(since AS {dialect.timestamp}), accepted FROM held"""
