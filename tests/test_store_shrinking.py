@@ -19,7 +19,7 @@ from tests.syncing import (
     versions,
 )
 from wxcontacts_async import Contact, ContactKind, ContactSet, RejectedContact
-from wxcontacts_async.store import ContactStore, DeltaCounts, Suspicion
+from wxcontacts_async.store import ContactStore, DeltaCounts, Suspicion, Synced
 
 ALL = friends(*range(100, 140))
 HALF = ContactSet(
@@ -79,6 +79,18 @@ async def test_the_same_half_a_moment_later_is_no_second_witness(database_url: s
             assert again.suspicion is not None
             assert first.suspicion is not None
             assert again.suspicion.since == first.suspicion.since
+
+
+async def test_a_w_id_that_is_asked_for_twice_is_suspicious_twice(database_url: str) -> None:
+    async with scene(database_url, confirm_after=0) as it:
+        await it.synced(ALL)
+        it.gateway.give(FEWER)
+        async with it.store.sync(it.pool, [W_ID, W_ID]) as results:
+            both = [result async for result in results]
+        assert len(await it.store.load(W_ID)) == 41  # both are of one call, which is one witness
+        for result in both:
+            assert isinstance(result, Synced)
+            assert result.suspicion == Suspicion(40, 21)
 
 
 async def test_who_has_been_missing_long_enough_is_removed(database_url: str) -> None:

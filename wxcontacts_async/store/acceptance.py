@@ -1,12 +1,12 @@
 """Takes over that contacts are gone which answers lack, as a person said so. It blocks."""
 
 from wxcontacts_async.store.errors import NotSyncedError
-from wxcontacts_async.store.reading import SUSPICION, read_suspicion
 from wxcontacts_async.store.records import Suspicion
 from wxcontacts_async.store.session import Session
 from wxcontacts_async.store.staging import storable
+from wxcontacts_async.store.suspected import SUSPICION_COLUMNS, read_suspicion
 
-_SUSPECTED = f"SELECT synced_at IS NULL, {SUSPICION} FROM instances WHERE w_id = $1"
+_SUSPECTED = f"SELECT synced_at IS NULL, {SUSPICION_COLUMNS} FROM instances WHERE w_id = $1"
 _FORGET = "DELETE FROM missing_contacts WHERE w_id = $1"
 _ACCEPT_HELD = "UPDATE missing_contacts SET accepted = 1 WHERE w_id = $1"
 _ACCEPT_ALL = """

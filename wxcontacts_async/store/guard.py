@@ -136,12 +136,14 @@ class Guard:
         self, answer: Answer, gone: AbstractSet[str], left: AbstractSet[str]
     ) -> bool:
         """Tell whether too many are left missing, of a kind or in all."""
-        if not left:
-            return False
+        missing = _by_kind(answer, left)
+        if any(not answer.arrived.get(kind) for kind in missing):
+            return True
+        if len(left) <= self.max_shrink * _SMALLEST_GUARDED:
+            return False  # so few are within the bound, of however many
         stored = _by_kind(answer, answer.stored) - _by_kind(answer, gone)
         return self._is_too_many(len(left), len(answer.stored) - len(gone)) or any(
-            self._is_too_many(number, stored[kind]) or not answer.arrived.get(kind)
-            for kind, number in _by_kind(answer, left).items()
+            self._is_too_many(number, stored[kind]) for kind, number in missing.items()
         )
 
     def _is_too_many(self, missing: int, stored: int) -> bool:

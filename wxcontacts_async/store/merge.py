@@ -37,6 +37,7 @@ from wxcontacts_async.store.staging import (
     storable,
     written_time,
 )
+from wxcontacts_async.store.suspected import OF_ASKED, read_suspicion
 
 SYNCED, SUSPICIOUS = "synced", "suspicious"
 
@@ -149,9 +150,10 @@ class _Merge:
         if newer:
             self._stored = Counter(dict(session.rows(sql.COUNT_STORED)))
         sets = {w_id: it for w_id, it in newer.items() if not self._is_there(w_id, it.digest)}
+        suspicions = self._suspicions(w_id for w_id in self._asked if w_id not in newer)
         for w_id, asked in self._asked.items():
-            if not self._was_merged(w_id):
-                self._batch.settled[asked] = Settled()  # not what a lost transaction said
+            if not self._was_merged(w_id):  # else it is what a lost transaction said
+                self._batch.settled[asked] = Settled(suspicion=suspicions.get(w_id))
         if sets:
             (before,) = session.rows("SELECT coalesce(max(id), 0) FROM contact_changes")[0]
             compared = self._compared(sets)
@@ -173,6 +175,17 @@ class _Merge:
             and isinstance(outcome, Fetched)
             and outcome.contacts.fetched_at == merged_at
         )
+
+    def _suspicions(self, w_ids: Iterable[str]) -> dict[str, Suspicion | None]:
+        """Return what another sync, which was quicker, has found suspicious."""
+        suspicious = [w_id for w_id in w_ids if self._lacked(w_id) != _NONE]
+        if not suspicious:
+            return {}
+        self._ask_for(suspicious)
+        return {w_id: read_suspicion(*its) for w_id, *its in self._session.rows(OF_ASKED)}
+
+    def _lacked(self, w_id: str) -> str:
+        return self._known.get(w_id, _Known()).lacked
 
     def _is_there(self, w_id: str, digest: str | None) -> bool:
         """Tell whether a set was received like the one merged last, of which no contact is lost."""
@@ -278,18 +291,18 @@ class _Merge:
 
     def _memories(self, w_ids: Iterable[str]) -> dict[str, Memory]:
         """Return what is remembered of the sets before."""
-        lacked = {w_id: self._known.get(w_id, _Known()).lacked for w_id in w_ids}
         held: dict[str, dict[str, Held]] = {w_id: {} for w_id in w_ids}
-        if known := [w_id for w_id in w_ids if lacked[w_id] in {_ALL, _SOME}]:
+        if known := [w_id for w_id in w_ids if self._lacked(w_id) in {_ALL, _SOME}]:
             self._ask_for(known)
             for w_id, name, since, accepted in self._session.rows(sql.HELD):
                 held[w_id][name] = Held(read_time(since), bool(accepted))
         return {
-            w_id: Memory(held[w_id], lacked_all=lacked[w_id] in {_ALL, _UNKNOWN}) for w_id in w_ids
+            w_id: Memory(those, lacked_all=self._lacked(w_id) in {_ALL, _UNKNOWN})
+            for w_id, those in held.items()
         }
 
     def _is_written_anew(self, w_id: str, verdict: Verdict, memory: Memory) -> bool:
-        lacked = self._known.get(w_id, _Known()).lacked
+        lacked = self._lacked(w_id)
         if lacked in {_ALL, _SOME}:
             return verdict.held != memory.held
         # What is written down there, if anything, is not of the last set.

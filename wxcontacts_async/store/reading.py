@@ -14,19 +14,15 @@ from wxcontacts_async.store.records import (
     ContactChange,
     ContactVersion,
     StoredInstance,
-    Suspicion,
 )
 from wxcontacts_async.store.schema import FIELDS, VALUES
 from wxcontacts_async.store.session import ROWS_A_PAGE, Session
 from wxcontacts_async.store.staging import read_time, storable, written_time
+from wxcontacts_async.store.suspected import SUSPICION_COLUMNS, read_suspicion
 
 _CHANGES_A_PAGE = 1_000
 _INSTANCES_A_PAGE = 1_000
 
-SUSPICION = (
-    "suspected_stored, suspected_missing, CAST(suspected_since AS TEXT), "
-    "suspected_kinds, suspected_digest"
-)
 _COLUMNS = ", ".join(("w_id", "user_name", *VALUES))
 
 
@@ -176,7 +172,7 @@ def instances_after(session: Session, w_id: str) -> list[StoredInstance]:
     """Return the next instances by wId; none at the end."""
     rows = session.rows(
         "SELECT w_id, gateway, outcome, CAST(tried_at AS TEXT), CAST(synced_at AS TEXT), "
-        f"contacts, calls, {SUSPICION} FROM instances "
+        f"contacts, calls, {SUSPICION_COLUMNS} FROM instances "
         f"WHERE w_id > $1 ORDER BY w_id LIMIT {_INSTANCES_A_PAGE}",
         w_id,
     )
@@ -191,7 +187,7 @@ def _instance(  # noqa: PLR0917  # a row's columns
     synced_at: str | None,
     contacts: int | None,
     calls: int,
-    *suspected: Any,  # noqa: ANN401  # the columns of SUSPICION
+    *suspected: Any,  # noqa: ANN401  # those of `suspected`
 ) -> StoredInstance:
     return StoredInstance(
         w_id,
@@ -203,19 +199,3 @@ def _instance(  # noqa: PLR0917  # a row's columns
         calls,
         read_suspicion(*suspected),
     )
-
-
-def read_suspicion(
-    stored: int | None,
-    missing: int | None,
-    since: str | None,
-    kinds: str | None,
-    digest: str | None,
-) -> Suspicion | None:
-    """Return what the columns of SUSPICION say."""
-    if stored is None or missing is None:
-        return None
-    if digest is not None:  # of an older version, which does not know the other columns
-        return Suspicion(stored, missing)
-    of_kinds = tuple(map(ContactKind, kinds.split(","))) if kinds else ()
-    return Suspicion(stored, missing, None if since is None else read_time(since), of_kinds)
