@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
+from anyio.to_thread import run_sync
 
 from tests.one_call import ONCE
 from wxcontacts_async import Contact, ContactSet, Failed, Fetched, SessionPool
@@ -17,14 +19,20 @@ from wxcontacts_async.store import (
     ContactStore,
     ContactVersion,
     StoredInstance,
+    Suspicion,
     Synced,
     SyncResult,
 )
+from wxcontacts_async.store.acceptance import accept
+from wxcontacts_async.store.dialects import read_address
 from wxcontacts_async.store.fingerprints import fingerprinted
-from wxcontacts_async.store.merge import Batch, merge
+from wxcontacts_async.store.merge import Batch, Settled, merge
+from wxcontacts_async.store.reading import instances_after
+from wxcontacts_async.store.schema import prepare
 from wxcontacts_async.store.session import Session
 
 W_ID = "w"
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 Versions = dict[str, ContactVersion]  # by user_name
 
 
@@ -48,9 +56,13 @@ class GivenGateway(GatewayEmulator):
 
     def give(self, contacts: ContactSet[Contact]) -> None:
         """Let an instance answer with these contacts from its next call on."""
-        if contacts.w_id not in self._given.replies:
-            self.set_instance(contacts.w_id, EmulatedInstance())
-        self._given.replies[contacts.w_id] = reply(contacts)
+        self.give_reply(contacts.w_id, reply(contacts))
+
+    def give_reply(self, w_id: str, body: bytes) -> None:
+        """Let an instance answer with this from its next call on."""
+        if w_id not in self._given.replies:
+            self.set_instance(w_id, EmulatedInstance())
+        self._given.replies[w_id] = body
 
 
 def reply(contacts: ContactSet[Contact]) -> bytes:
@@ -127,11 +139,56 @@ async def batch_of(outcome: Fetched[Contact] | Failed, at: datetime, session: Se
     return Batch({outcome.w_id: outcome}, arrived, at)
 
 
-async def merged(session: Session, outcome: Fetched[Contact] | Failed, at: datetime) -> Batch:
+async def merged(
+    session: Session,
+    outcome: Fetched[Contact] | Failed,
+    at: datetime,
+    **rules: float,
+) -> Batch:
     """Merge that."""
     batch = await batch_of(outcome, at, session)
-    merge(session, batch, 0.5)
+    merge(session, batch, **{"max_shrink": 0.5, **rules})
     return batch
+
+
+class Timeline:
+    """A database into which answers come at given hours, by the clock of whoever fetched them."""
+
+    def __init__(self, url: str, **rules: float) -> None:
+        self.session = Session(read_address(url), 10)
+        prepare(self.session)
+        self._rules = rules
+
+    async def answered(self, hours: float, contacts: ContactSet[Contact]) -> Settled:
+        at = NOON + timedelta(hours=hours)
+        batch = await merged(self.session, fetched(contacts), at, **self._rules)
+        return batch.settled[contacts.w_id]
+
+    def accept(self) -> Suspicion | None:
+        return accept(self.session, W_ID)
+
+    @property
+    def names(self) -> set[str]:
+        return {name for (name,) in self.session.rows("SELECT user_name FROM contacts")}
+
+    @property
+    def held(self) -> set[str]:
+        return {name for (name,) in self.session.rows("SELECT user_name FROM missing_contacts")}
+
+    @property
+    def suspicion(self) -> Suspicion | None:
+        (instance,) = instances_after(self.session, "")
+        return instance.suspicion
+
+
+@asynccontextmanager
+async def timeline(url: str, **rules: float) -> AsyncIterator[Timeline]:
+    # In a thread, as it may be the first one to load the driver.
+    it = await run_sync(partial(Timeline, url, **rules))
+    try:
+        yield it
+    finally:
+        it.session.close()
 
 
 def friends(*names: str | int, w_id: str = W_ID) -> ContactSet[Contact]:

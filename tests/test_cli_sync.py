@@ -29,6 +29,7 @@ _STORE_COMMANDS = {
     "watch": ("x", "--gateway", "http://127.0.0.1:9", "--every", "1s", "--to"),
     "changes": ("--store",),
     "export": ("--format", "csv", "--output", "-", "--store"),
+    "accept": ("x", "--store"),
 }
 
 
@@ -130,15 +131,63 @@ def test_a_suspicious_instance_is_counted_and_explained(tmp_path: Path) -> None:
         run(*command)
         server.reply = reply_with(*names[:5])
         suspicious = run(*command, "--stale-after", "0s")
+        again = run(*command, "--confirm-after", "1h30m")
         removed = run(*command, "--max-shrink", "1")
 
-    assert suspicious.code == 0
+    assert suspicious.code == again.code == 1
     assert _rows(suspicious)["instances suspicious"] == "1"
+    assert _rows(suspicious)["instances failed"] == "0"
     assert _rows(suspicious)["contacts removed"] == "0"
+    assert _rows(suspicious)["contacts missing, not removed"] == "25"
     assert "wId 'one': 25 of 30 contacts are missing" in suspicious.messages
-    assert "--max-shrink 1 removes" in suspicious.messages
+    assert "once they have been missing for 1d;" in suspicious.messages
+    hint = f"`wxcontacts accept one --store sqlite:///{tmp_path}/c.db` lets the next sync"
+    assert hint in suspicious.messages
+    assert "once they have been missing for 1h30m;" in again.messages
     assert removed.code == 0
     assert _rows(removed)["contacts removed"] == "25"
+    assert "suspicious, such" not in removed.messages
+
+
+def test_who_has_been_missing_for_long_enough_is_removed(tmp_path: Path) -> None:
+    names = [f"wxid_{number}" for number in range(30)]
+    with recording(reply_with(*names)) as server:
+        command = ("sync", "one", "--gateway", server.url, "--confirm-after", "0s")
+        run(*command, folder=tmp_path)
+        server.reply = reply_with(*names[:5])
+        suspicious = run(*command, folder=tmp_path)
+        removed = run(*command, folder=tmp_path)
+
+    assert (suspicious.code, removed.code) == (1, 0)
+    assert _rows(removed)["contacts removed"] == "25"
+
+
+def test_who_may_be_among_the_unreadable_is_held_back_and_said(tmp_path: Path) -> None:
+    with recording(reply_with("a", "b", "c")) as server:
+        command = ("sync", "one", "--gateway", server.url)
+        run(*command, folder=tmp_path)
+        server.reply = b'{"code":"1000","data":{"friend":[{"userName":"a"},{"userName":[1]}]}}'
+        ended = run(*command, folder=tmp_path)
+
+    assert ended.code == 0
+    assert _rows(ended)["contacts held back"] == "2"
+    assert _rows(ended)["contacts removed"] == "0"
+    assert "2 contacts are missing and kept" in ended.messages
+
+
+def test_a_contact_that_cannot_be_stored_is_in_the_failures(tmp_path: Path) -> None:
+    reply = b'{"code":"1000","data":{"friend":[{"userName":"a"},{"userName":"b","sex":%d}]}}'
+    with recording(reply % 2**63) as server:
+        ended = run(
+            *("sync", "one", "--gateway", server.url, "--failures", "failures.jsonl"),
+            folder=tmp_path,
+        )
+
+    assert ended.code == 0
+    assert _rows(ended)["contacts"] == _rows(ended)["contacts rejected"] == "1"
+    failure = json.loads((tmp_path / "failures.jsonl").read_text())
+    assert "sex must be a whole number" in failure["error"]
+    assert json.loads(failure["raw"])["userName"] == "b"
 
 
 def test_what_fails_and_what_cannot_be_decoded_is_in_the_failures(tmp_path: Path) -> None:
@@ -170,6 +219,7 @@ def test_a_database_that_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> N
         ("watch", newer_url): "tables of version 99",
         ("export", junk_url): "file is not a database",
         ("changes", refusing): "Connection refused",
+        ("accept", newer_url): "tables of version 99",
     }
     with ThreadPoolExecutor() as threads:
         ends = threads.map(
@@ -206,6 +256,7 @@ def test_without_the_extra_the_commands_that_need_it_say_what_to_install() -> No
         "watch": "pyarrow",
         "changes": "adbc_driver_manager",
         "export": "adbc_driver_sqlite",
+        "accept": "pyarrow",
     }
 
     def run_one(command: str) -> subprocess.CompletedProcess[str]:

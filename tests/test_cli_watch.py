@@ -73,7 +73,10 @@ def test_an_instance_that_fails_or_is_suspicious_has_a_line_each_time(tmp_path: 
     with recording(reply_with(*names)) as server, _watching(server, tmp_path, "one") as process:
         assert {_line(process)["userName"] for _ in names} == {*names}
         server.reply = reply_with(*names[:3])
-        assert "27 of 30 contacts are missing" in read_until(process, "wId 'one'")
+        for _ in range(2):
+            said = read_until(process, "wId 'one'")
+            assert "27 of 30 contacts are missing" in said
+            assert "missing for 1d; `wxcontacts accept one --store sqlite:///contacts.db`" in said
         server.reply = b'{"code":"1001","message":"gone"}'
         for _ in range(2):
             assert "message 'gone'" in read_until(process, "wId 'one': refused")
@@ -81,6 +84,13 @@ def test_an_instance_that_fails_or_is_suspicious_has_a_line_each_time(tmp_path: 
         ended = end(process)
 
     assert ended.code == 0
+
+
+def test_who_may_be_among_the_unreadable_has_a_line(tmp_path: Path) -> None:
+    with recording(reply_with("a", "b")) as server, _watching(server, tmp_path, "one") as process:
+        assert {_line(process)["userName"] for _ in range(2)} == {"a", "b"}
+        server.reply = b'{"code":"1000","data":{"friend":[{"userName":"a"},{"userName":[1]}]}}'
+        assert "1 contact is missing and kept" in read_until(process, "and kept")
 
 
 def test_the_file_of_wids_is_read_again_when_it_changes(tmp_path: Path) -> None:

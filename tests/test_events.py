@@ -112,7 +112,7 @@ async def test_routine_is_logged_for_debugging_a_retry_as_info_a_failure_as_a_wa
     assert retry == (
         "calling again in 0.0 s: wId 'w' at gateway 'west' after 1 call: HTTP status 503. "
         "Check the gateway and the proxies in front of it, or give the Gateway a lower "
-            "max_rate or max_concurrency."
+        "max_rate or max_concurrency."
     )
     (failure,) = said[logging.WARNING]
     assert failure == (

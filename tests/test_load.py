@@ -3,6 +3,7 @@
 from time import monotonic
 
 import anyio
+import anyio.lowlevel
 import pytest
 from anyio.abc import SocketStream
 
@@ -138,7 +139,7 @@ async def test_a_pause_is_announced_once_and_held_by_all() -> None:
 
 
 async def test_after_a_pause_calls_do_not_go_all_at_once() -> None:
-    refused: set[str] = set()
+    refused: set[bytes] = set()
     under_way = most = 0
 
     async def answer(stream: SocketStream, request: bytes) -> None:
@@ -150,7 +151,7 @@ async def test_after_a_pause_calls_do_not_go_all_at_once() -> None:
         under_way += 1
         most = max(most, under_way)
         served.append(under_way)
-        await anyio.sleep(0)  # others may come in meanwhile
+        await anyio.lowlevel.checkpoint()  # others may come in meanwhile
         await stream.send(READY)
         under_way -= 1
 

@@ -59,7 +59,7 @@ async def test_without_it_the_environment_s_proxy_is_advised_where_there_is_no_w
         monkeypatch.setenv("http_proxy", proxy.url)
         error = await failure(ELSEWHERE, retry=QUICKLY)
         assert proxy.requests == []
-    assert "The environment names a proxy; Gateway(proxy=\"environment\") goes by it." in str(error)
+    assert 'The environment names a proxy; Gateway(proxy="environment") goes by it.' in str(error)
     assert proxy.url not in str(error)
     monkeypatch.delenv("http_proxy")
     assert "proxy" not in str(await failure(ELSEWHERE))
@@ -77,7 +77,11 @@ async def test_a_proxy_that_is_not_there_is_said_to_be_the_proxy() -> None:
 
 @pytest.mark.parametrize(
     ("status", "calls", "kind"),
-    [(407, 1, GatewayConnectionError), (403, 1, GatewayConnectionError), (502, 3, GatewayHTTPError)],
+    [
+        (407, 1, GatewayConnectionError),
+        (403, 1, GatewayConnectionError),
+        (502, 3, GatewayHTTPError),
+    ],
 )
 async def test_a_proxy_that_refuses_to_connect_says_with_which_status(
     status: int, calls: int, kind: type[Exception]
@@ -93,10 +97,18 @@ async def test_a_proxy_that_refuses_to_connect_says_with_which_status(
 
 @pytest.mark.parametrize(
     "proxy",
-    ["", "proxy.example", "https://proxy.example", "socks5://proxy.example", "http://", 3128,
-     "http://proxy.example/path", "http://u:pa55@proxy.example:x"],
+    [
+        "",
+        "proxy.example",
+        "https://proxy.example",
+        "socks5://proxy.example",
+        "http://",
+        3128,
+        "http://proxy.example/path",
+        "http://u:pa55@proxy.example:x",
+    ],
 )
-def test_what_is_no_http_proxy_is_refused_where_it_is_given(proxy: Any) -> None:
+def test_what_is_no_http_proxy_is_refused_where_it_is_given(proxy: Any) -> None:  # noqa: ANN401
     with pytest.raises(InvalidArgumentError, match="^proxy must be") as raised:
         Gateway(ELSEWHERE, proxy=proxy)
     assert "pa55" not in str(raised.value)

@@ -90,9 +90,7 @@ async def test_what_is_sent_again_goes_by_a_new_connection() -> None:
     answer = Closing(close)
     async with (
         RawServer(answer) as server,
-        SessionPool(
-            Gateway(server.url, max_concurrency=SLOTS), retry=RetryPolicy(1)
-        ) as pool,
+        SessionPool(Gateway(server.url, max_concurrency=SLOTS), retry=RetryPolicy(1)) as pool,
     ):
         await idle_connections(pool)
         assert server.connections == SLOTS
@@ -112,9 +110,7 @@ async def test_connections_that_were_closed_while_idle_are_not_called_on() -> No
 
     async with (
         RawServer(remembering) as server,
-        SessionPool(
-            Gateway(server.url, max_concurrency=SLOTS), retry=RetryPolicy(1)
-        ) as pool,
+        SessionPool(Gateway(server.url, max_concurrency=SLOTS), retry=RetryPolicy(1)) as pool,
     ):
         await idle_connections(pool)
         for stream in streams:
@@ -124,4 +120,3 @@ async def test_connections_that_were_closed_while_idle_are_not_called_on() -> No
         report.raise_for_errors()
         assert all(isinstance(each, Fetched) and each.calls == 1 for each in report.outcomes)
         assert len(server.requests) == 2 * SLOTS
-

@@ -1,5 +1,6 @@
 """Whatever gateways answer, one sync after the other, the database ends up with the last of it."""
 
+from collections import Counter
 from typing import Any, TypeAlias
 
 import msgspec
@@ -76,13 +77,16 @@ def expected(before: Versions, answer: ContactSet[Contact], *, is_postgresql: bo
     named = {one.user_name for one in answer.rejected}
     if is_postgresql:
         named = {name and name.replace("\0", "\N{REPLACEMENT CHARACTER}") for name in named}
-    nameless = {one.kind for one in answer.rejected if one.user_name is None}
+    kinds = nameless(answer)
     spared = {
-        name: version
-        for name, version in before.items()
-        if name in named or version.kind in nameless
+        name: version for name, version in before.items() if name in named or version.kind in kinds
     }
     return {**spared, **after}
+
+
+def nameless(answer: ContactSet[Contact]) -> set[ContactKind]:
+    """Return the kinds of which some contact could not be read, nor its name."""
+    return {one.kind for one in answer.rejected if not (one.user_name or "").strip()}
 
 
 def _without_nul(version: ContactVersion) -> ContactVersion:
@@ -103,31 +107,71 @@ def counts(before: Versions, after: Versions) -> DeltaCounts:
 
 
 class _Model:
-    """What the database must have, and what it must find suspicious."""
+    """What the database must have, and what it must find suspicious, within one day."""
 
     def __init__(self, max_shrink: float, *, is_postgresql: bool) -> None:
         self._max_shrink = max_shrink
         self._is_postgresql = is_postgresql
         self.contacts: dict[str, Versions] = {}
         self.suspicions: dict[str, Suspicion | None] = {}
-        self._missed: dict[str, set[str]] = {}
+        # Who is held, by name, and of which instances the last answer had nobody.
+        self._held: dict[str, set[str]] = {}
+        self._empty: set[str] = set()
 
     def sync(self, answer: ContactSet[Contact]) -> DeltaCounts:
-        before = self.contacts.get(answer.w_id, {})
+        w_id = answer.w_id
+        before = self.contacts.get(w_id, {})
         after = expected(before, answer, is_postgresql=self._is_postgresql)
         missing = before.keys() - after.keys()
-        suspicion = None
-        if (
-            len(before) >= GUARDED
-            and len(missing) > self._max_shrink * len(before)
-            and missing != self._missed.get(answer.w_id)
-        ):
-            suspicion = Suspicion(len(before), len(missing))
-            after |= {name: before[name] for name in missing}
-        self._missed[answer.w_id] = missing if suspicion else set()
-        self.suspicions[answer.w_id] = suspicion
-        self.contacts[answer.w_id] = after
+        kept = set() if self._max_shrink == 1 else self._kept(answer, before, missing)
+        after |= {name: before[name] for name in kept}
+        self.suspicions[w_id] = Suspicion(len(before), len(kept)) if kept else None
+        self.contacts[w_id] = after
         return counts(before, after)
+
+    def _kept(
+        self,
+        answer: ContactSet[Contact],
+        before: Versions,
+        missing: set[str],
+    ) -> set[str]:
+        w_id = answer.w_id
+        held = self._held.pop(w_id, set())
+        if not (len(answer) or answer.rejected):
+            self._held[w_id] = held & missing
+            self._empty |= {w_id} if missing else set()
+            return missing
+        arrived = expected({}, answer, is_postgresql=self._is_postgresql)
+        named = expected(before, without_nameless(answer), is_postgresql=self._is_postgresql)
+        unclear = before.keys() - arrived.keys() - missing - named.keys()
+        held &= missing | unclear
+        if w_id in self._empty or self._is_suspicious(answer, before, missing):
+            held |= missing
+        self._empty.discard(w_id)
+        self._held[w_id] = held
+        return held
+
+    def _is_suspicious(
+        self,
+        answer: ContactSet[Contact],
+        before: Versions,
+        missing: set[str],
+    ) -> bool:
+        def is_too_many(missing: int, of: int) -> bool:
+            return of >= GUARDED and missing > self._max_shrink * of
+
+        stored = Counter(version.kind for version in before.values())
+        lacking = Counter(before[name].kind for name in missing)
+        arrived = {kind for kind, _ in answer.items()} | {one.kind for one in answer.rejected}
+        return is_too_many(len(missing), len(before)) or any(
+            is_too_many(number, stored[kind]) or kind not in arrived
+            for kind, number in lacking.items()
+        )
+
+
+def without_nameless(answer: ContactSet[Contact]) -> ContactSet[Contact]:
+    named = tuple(one for one in answer.rejected if (one.user_name or "").strip())
+    return msgspec.structs.replace(answer, rejected=named)
 
 
 async def follow(history: Populations, url: str, max_shrink: float) -> None:

@@ -1,14 +1,24 @@
 """Tables of an older version are brought up to date; what is not the store's is left alone."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from anyio import create_task_group
 from anyio.to_thread import run_sync
 
-from tests.syncing import W_ID, friends, instances, loaded, log, replayed, scene
+from tests.syncing import (
+    NOON,
+    W_ID,
+    friends,
+    instances,
+    loaded,
+    log,
+    replayed,
+    scene,
+    timeline,
+)
 from wxcontacts_async import Contact, ContactSet, Sex
 from wxcontacts_async.store import (
     ChangeKind,
@@ -22,6 +32,7 @@ from wxcontacts_async.store import (
 from wxcontacts_async.store.dialects import read_address
 from wxcontacts_async.store.schema import MIGRATIONS, VERSION, in_dialect
 from wxcontacts_async.store.session import Session
+from wxcontacts_async.store.staging import written_time
 
 # The database does the same on any loop, so asyncio's will do.
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -31,6 +42,7 @@ TABLES = (
     "contacts",
     "contact_changes",
     "contact_fingerprints",
+    "missing_contacts",
     "wxcontacts_schema",
 )
 AT = "2025-03-01 08:00:00.250000"
@@ -110,6 +122,85 @@ async def test_an_older_version_is_brought_up_to_date_with_its_rows(database_url
     assert await run_sync(rows, database_url, "SELECT version FROM wxcontacts_schema") == [
         (VERSION,),
     ]
+
+
+FULL = friends(*range(140, 180))
+
+
+async def make_suspicious_as_version_4_did(url: str, missing: int) -> None:
+    """Make what that version leaves of a whole answer, and then of one that lacks some."""
+    async with scene(url) as it:
+        await it.synced(FULL)
+    await run_sync(
+        execute,
+        url,
+        "UPDATE instances SET outcome = 'suspicious', suspected_at = tried_at, "
+        f"suspected_stored = 40, suspected_missing = {missing}, suspected_digest = 'of names', "
+        "digest = 'in part 2025-03-01 08:00:00.250000'",
+        "UPDATE contact_fingerprints SET digest = 'in part 2025-03-01 08:00:00.250000'",
+        "DROP TABLE missing_contacts",
+        "ALTER TABLE instances DROP COLUMN suspected_since",
+        "ALTER TABLE instances DROP COLUMN suspected_kinds",
+        "UPDATE wxcontacts_schema SET version = 4",
+    )
+
+
+async def test_a_suspicion_of_version_4_begins_its_time_anew(database_url: str) -> None:
+    await make_suspicious_as_version_4_did(database_url, 30)
+    # Ten are within the bound, but it is not known whether they were among the thirty.
+    most = ContactSet(W_ID, friends=FULL.friends[10:])
+    async with scene(database_url, confirm_after=0) as it:
+        known = (await instances(it.store))[W_ID]
+        assert (known.outcome, known.suspicion) == ("suspicious", Suspicion(40, 30))
+        first = await it.synced(most)
+        assert (first.delta_counts, first.suspicion) == (DeltaCounts(), Suspicion(40, 10))
+        assert first.suspicion is not None
+        assert first.suspicion.since == first.contacts.fetched_at
+        assert (await it.synced(most)).delta_counts == DeltaCounts(removed=10)
+        assert await replayed(it.store) == await loaded(it.store)
+
+
+async def test_a_suspicion_of_version_4_ends_with_a_whole_answer(database_url: str) -> None:
+    await make_suspicious_as_version_4_did(database_url, 30)
+    async with scene(database_url) as it:
+        assert (await it.synced(FULL)).suspicion is None
+        assert (await instances(it.store))[W_ID].suspicion is None
+        most = ContactSet(W_ID, friends=FULL.friends[10:])
+        assert (await it.synced(most)).delta_counts == DeltaCounts(removed=10)
+
+
+async def test_a_suspicion_of_version_4_can_be_accepted(database_url: str) -> None:
+    await make_suspicious_as_version_4_did(database_url, 30)
+    async with scene(database_url) as it:
+        assert await it.store.accept(W_ID) == Suspicion(40, 30)
+        assert (await it.synced(friends("140"))).delta_counts == DeltaCounts(removed=39)
+        assert (await instances(it.store))[W_ID].suspicion is None
+
+
+@pytest.mark.parametrize(
+    "older",
+    [
+        "synced_at = '{at}', suspected_at = NULL, suspected_stored = NULL, suspected_digest = NULL",
+        "suspected_at = '{at}', suspected_stored = 40, suspected_digest = 'of names'",
+    ],
+    ids=["whole", "thin"],
+)
+async def test_what_an_older_version_merges_meanwhile_ends_the_time_of_who_is_held(
+    database_url: str,
+    older: str,
+) -> None:
+    """A process that has the tables open since before goes on writing as it did."""
+    half = ContactSet(W_ID, friends=FULL.friends[25:])
+    async with timeline(database_url) as it:
+        await it.answered(0, FULL)
+        await it.answered(1, half)
+        at = written_time(NOON + timedelta(hours=20))
+        it.session.execute(f"UPDATE instances SET tried_at = '{{at}}', {older}".format(at=at))
+        settled = await it.answered(30, half)
+        assert settled.suspicion is not None
+        assert settled.suspicion.since == NOON + timedelta(hours=30)
+        assert not settled.delta_counts
+        assert (await it.answered(54, half)).delta_counts == DeltaCounts(removed=25)
 
 
 async def test_a_newer_version_is_refused_and_left_as_it_is(database_url: str) -> None:

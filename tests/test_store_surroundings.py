@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tests.syncing import (
+    NOON,
     W_ID,
     batch_of,
     fetched,
@@ -15,6 +16,7 @@ from tests.syncing import (
     log,
     merged,
     scene,
+    timeline,
     versions,
 )
 from wxcontacts_async import (
@@ -25,7 +27,12 @@ from wxcontacts_async import (
     GatewayTimeoutError,
     RejectedContact,
 )
-from wxcontacts_async.store import DeltaCounts, StoreBusyError, StoreConnectionError
+from wxcontacts_async.store import (
+    DeltaCounts,
+    StoreBusyError,
+    StoreConnectionError,
+    Suspicion,
+)
 from wxcontacts_async.store.dialects import read_address
 from wxcontacts_async.store.merge import merge
 from wxcontacts_async.store.schema import prepare
@@ -33,8 +40,6 @@ from wxcontacts_async.store.session import Session
 
 # The database does the same on any loop, so asyncio's will do.
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
-
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -77,9 +82,21 @@ async def test_a_suspicious_set_that_is_merged_twice_is_no_next_sync(database_ur
         batch = await merged(session, half, NOON - timedelta(hours=1))
         assert not any(settled.delta_counts for settled in batch.settled.values())
     assert session.rows("SELECT count(*) FROM contacts") == [(40,)]
-    batch = await merged(session, half, NOON)
+    batch = await merged(session, half, NOON + timedelta(hours=23))
     assert batch.settled[W_ID].delta_counts == DeltaCounts(removed=30)
     session.close()
+
+
+async def test_who_is_held_stays_so_when_a_batch_is_merged_again(database_url: str) -> None:
+    """As it is when the connection was lost and nobody can tell what was committed."""
+    async with timeline(database_url, confirm_after=0) as it:
+        await it.answered(0, friends(*range(40)))
+        half = fetched(friends(*range(10)))
+        batch = await batch_of(half, NOON + timedelta(hours=1), it.session)
+        for _ in range(2):
+            merge(it.session, batch, 0.5, confirm_after=0)
+            assert batch.settled[W_ID].suspicion == it.suspicion == Suspicion(40, 30)
+            assert len(it.held) == 30
 
 
 async def test_a_set_is_merged_again_after_another_store_has_merged_the_same(

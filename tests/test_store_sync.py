@@ -67,7 +67,8 @@ async def test_the_first_sync_adds_all_and_the_second_changes_nothing(database_u
 async def test_what_came_went_and_changed_is_counted_as_contact_sets_count_it(
     database_url: str,
 ) -> None:
-    async with scene(database_url) as it:
+    # Without the guard, as the last official account is among those that go.
+    async with scene(database_url, max_shrink=1) as it:
         older = await it.synced(OF_EACH_KIND)
         newer = await it.synced(CHANGED)
 

@@ -1,8 +1,10 @@
 """Whatever text and numbers a gateway answers with, they are kept as they are, or refused alone."""
 
+import json
 import random
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.syncing import (
@@ -16,9 +18,11 @@ from tests.syncing import (
     sync,
     versions,
 )
-from wxcontacts_async import Contact, ContactSet, Failed, InvalidArgumentError, Sex
+from wxcontacts_async import Contact, ContactSet, Failed, Sex
 from wxcontacts_async.contacts import ContactKind, RejectedContact
-from wxcontacts_async.store import DeltaCounts, StoreError, Synced
+from wxcontacts_async.store import DeltaCounts, Synced
+from wxcontacts_async.store.dialects import SQLITE
+from wxcontacts_async.store.fingerprints import fingerprinted
 
 TEXTS = (
     "王伟🌸👨\N{ZERO WIDTH JOINER}👩\N{ZERO WIDTH JOINER}👧",
@@ -132,44 +136,83 @@ async def test_any_sex_of_64_bits_is_kept(database_url: str, sex: int) -> None:
         assert await replayed(it.store) == await loaded(it.store)
 
 
-def too_large() -> ContactSet[Contact]:
-    return ContactSet(
-        "bad",
-        rejected=(RejectedContact(ContactKind.FRIEND, b'{"userName":"a","sex":%d}' % 2**63, ""),),
-    )
+def raw_friend(user_name: str, **more: Any) -> RejectedContact:  # noqa: ANN401  # any JSON
+    """Return what stands in a reply's list as it is given."""
+    raw = json.dumps({"userName": user_name, **more}).encode()
+    return RejectedContact(ContactKind.FRIEND, raw, "")
 
 
 @pytest.mark.parametrize(
-    ("bad", "kind", "message"),
+    ("bad", "error"),
     [
-        (friends("x", LONG, w_id="bad"), StoreError, "a user_name of 30,000 bytes"),
-        (friends("x" * 1001, w_id="bad"), StoreError, "a key has at most 1,000"),
-        (too_large(), InvalidArgumentError, "sex"),
+        (raw_friend(LONG, nickName="hidden"), "userName must have at most 1,000 bytes"),
+        (raw_friend("x" * 1001, nickName="hidden"), "userName must have at most 1,000 bytes"),
+        (raw_friend("长" * 334, nickName="hidden"), "userName must have at most 1,000 bytes"),
+        (raw_friend("before", nickName="hidden", sex=2**63), "sex must be a whole number"),
+        (raw_friend("before", nickName="hidden", sex=-(2**63) - 1), "sex must be a whole number"),
+        (raw_friend("before", nickName="hidden", sex=2**64), "sex must be a whole number"),
     ],
-    ids=["long", "too-long-by-one", "large-sex"],
+    ids=["long", "too-long-by-one", "long-in-utf-8", "large-sex", "low-sex", "larger-sex"],
 )
-async def test_what_cannot_be_stored_fails_alone(
+async def test_a_contact_that_cannot_be_stored_costs_itself_alone(
     database_url: str,
-    bad: ContactSet[Any],
-    kind: type[Exception],
-    message: str,
+    bad: RejectedContact,
+    error: str,
 ) -> None:
-    good = [friends("a", "b", w_id=f"good{i}") for i in range(3)]
+    before = Contact("before", city="深圳")
+    others = friends(*range(700)).friends
+    answer = ContactSet(W_ID, friends=(*others, before), rejected=(bad,))
+    if bad.user_name == "before":
+        answer = ContactSet(W_ID, friends=others, rejected=(bad,))
     async with scene(database_url) as it:
-        await it.sync(friends("before", w_id="bad"))
-        results = await it.sync(good[0], good[1], bad, good[2])
+        await it.synced(ContactSet(W_ID, friends=(before,)))
+        synced = await it.synced(answer)
 
-        failed = results.pop("bad")
-        assert isinstance(failed, Failed), failed
-        assert type(failed.error) is kind
-        assert message in str(failed.error)
-        assert len(str(failed.error)) < 500
-        assert {type(result) for result in results.values()} == {Synced}
-        known = (await instances(it.store))["bad"]
-        assert known.outcome == kind.__name__
-        assert (known.gateway, known.calls, known.contacts) == (it.gateway.url, 1, 1)
-        assert list(await it.store.load("bad")) == [Contact("before")]
+        assert synced.delta_counts == DeltaCounts(added=700)
+        assert (synced.suspicion, synced.held_back) == (None, 0)
+        assert {contact.user_name for contact in await it.store.load(W_ID)} == {
+            "before",
+            *(contact.user_name for contact in others),
+        }
+        assert (await it.store.load(W_ID))["before"] == before
+        (rejected,) = synced.contacts.rejected
+        assert (rejected.kind, rejected.user_name) == (bad.kind, bad.user_name)
+        assert msgspec.json.decode(rejected.raw)["nickName"] == "hidden"
+        assert error in rejected.error
+        assert "hidden" not in rejected.error
+        assert len(synced.contacts) == len(answer.friends)
+        assert (await instances(it.store))[W_ID].outcome == "synced"
+        assert (await it.synced(answer)).delta_counts == DeltaCounts()
         assert await replayed(it.store) == await loaded(it.store)
+
+
+async def test_text_that_cannot_be_encoded_costs_its_contact_alone() -> None:
+    """A contact type may make such text, though the library itself decodes none."""
+    odd = Contact("a", nick_name="\ud83d")
+    given = ContactSet(W_ID, friends=(odd, Contact("b")), groups=(Contact("\udc00"),))
+    made = await fingerprinted(given, SQLITE)
+    assert set(made.fingerprints) == {"b"}
+    assert made.received.friends == (Contact("b"),)
+    errors = [rejected.error for rejected in made.received.rejected]
+    assert errors == [
+        "cannot be stored: nickName must be valid Unicode text",
+        "cannot be stored: userName must be valid Unicode text",
+    ]
+    assert json.loads(made.received.rejected[0].raw)["nickName"] == "\ud83d"
+    assert made.received.rejected[0].user_name == "a"
+
+
+async def test_a_contact_that_stands_twice_is_kept_as_it_can_be_stored(database_url: str) -> None:
+    answer = ContactSet(
+        W_ID,
+        friends=(Contact("a", nick_name="王伟"),),
+        rejected=(
+            RejectedContact(ContactKind.OFFICIAL_ACCOUNT, b'{"userName":"a","sex":%d}' % 2**63, ""),
+        ),
+    )
+    async with scene(database_url) as it:
+        assert (await it.synced(answer)).delta_counts == DeltaCounts(added=1)
+        assert (await it.store.load(W_ID)).friends == answer.friends
 
 
 async def test_the_longest_keys_fit(database_url: str) -> None:

@@ -116,9 +116,7 @@ async def test_initializing_is_waited_for_all_the_same() -> None:
     script = Script(lambda _, number: answers[number - 1])
     async with (
         RawServer(script) as server,
-        SessionPool(
-            server.url, retry=ONE_ATTEMPT, initialization=InitializationWait(0.3)
-        ) as pool,
+        SessionPool(server.url, retry=ONE_ATTEMPT, initialization=InitializationWait(0.3)) as pool,
     ):
         assert len(await pool.fetch("w")) == 1
     times = [at for _, at in script.calls]

@@ -205,9 +205,10 @@ class Answers(Generic[ContactT]):
             retry_after=retry_after_of(error),
             is_news=not progress.is_refused_alone(tally, often=_FEW_TIMES),
         )
-        waited_alone = (
-            progress.refused_for(now) >= self._outage_timeout
-            and progress.is_refused_alone(tally, times=_MANY_TIMES, often=_OFTEN)
+        waited_alone = progress.refused_for(
+            now
+        ) >= self._outage_timeout and progress.is_refused_alone(
+            tally, times=_MANY_TIMES, often=_OFTEN
         )
         return progress.after_refusal(
             error,

@@ -249,9 +249,7 @@ class GatewayGate:
             self._probe = None
             self._breaker.failed(w_id, probe=True, now=now, jitter=random.random(), by_proxy=True)  # noqa: S311
         if is_news:
-            self._pace.refused(
-                now, sent_at=sent_at, under_way=under_way, pause=retry_after or 0.0
-            )
+            self._pace.refused(now, sent_at=sent_at, under_way=under_way, pause=retry_after or 0.0)
         if retry_after:
             self._pause(now, retry_after)
         self._set_timer()

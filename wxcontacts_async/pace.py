@@ -83,9 +83,7 @@ class CubicLimit:
         else:
             # Slow start ends well above what was too much.
             kept = _KEPT_AFTER_PAUSE if pause and self._plateau is not None else _KEPT
-            self._value = max(
-                used * (kept if self.was_served else _KEPT_OF_UNKNOWN), self._lowest
-            )
+            self._value = max(used * (kept if self.was_served else _KEPT_OF_UNKNOWN), self._lowest)
             # CUBIC's fast convergence, at every cut: back to a little less than was too much.
             self._plateau = max(used * (1 + kept) / 2, self._value)
             by_cubic = ((self._plateau - self._value) / _GROWTH) ** (1 / 3)

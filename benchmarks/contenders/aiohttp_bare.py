@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 from benchmarks.contenders import FetchAll, OnFetched
 from benchmarks.contenders.floor import decode
 from benchmarks.contenders.floor import user_names as user_names  # noqa: PLC0414
-from wxcontacts_async.gateway import Gateway, GatewaySession
+from wxcontacts_async._http.session import GatewaySession
+from wxcontacts_async.gateway import Gateway
 
 
 @asynccontextmanager
@@ -21,7 +22,7 @@ async def opened(base_url: str, slots: int) -> AsyncGenerator[FetchAll]:
 
     async def work(w_ids: Iterator[str], on_fetched: OnFetched) -> None:
         for w_id in w_ids:
-            body = await session.call(w_id)
+            body = await session.call(w_id, may_resend=True)
             on_fetched(decode(b"".join(body.pieces)))
 
     async def fetch_all(w_ids: Iterable[str], on_fetched: OnFetched) -> None:

@@ -120,7 +120,7 @@ def _check_protocol(connection: "Connection") -> None:
     if chosen in _SPOKEN:
         return
     connection.close()
-    name = {"h2": "HTTP/2"}.get(chosen, repr(chosen))
+    name = "HTTP/2" if chosen == "h2" else repr(chosen)
     what = f"the gateway chose {name}, which the ssl context of the Gateway offers it by ALPN"
     advice = "Offer 'http/1.1' alone: context.set_alpn_protocols(['http/1.1'])."
     raise GatewayConnectionError(what, advice=advice, transient=False)

@@ -1,6 +1,6 @@
 """Which HTTP proxy leads to a gateway, and what the environment says of that."""
 
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import getproxies_environment, proxy_bypass
 
 from yarl import URL
 
@@ -44,7 +44,7 @@ def named_by_environment(url: URL) -> str | None:
     named = proxies.get(url.scheme)
     # Port by port, as NO_PROXY may name one.
     hosts = (url.host or "", f"{url.host}:{url.port}")
-    if not named or any(proxy_bypass_environment(host, proxies) for host in hosts):
+    if not named or any(proxy_bypass(host) for host in hosts):
         return None
     return named if "://" in named else f"http://{named}"
 

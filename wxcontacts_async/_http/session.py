@@ -3,11 +3,12 @@
 import ssl
 from datetime import UTC, datetime
 from time import perf_counter
+from typing import NamedTuple
 
 import aiohttp
 from aiolimiter import AsyncLimiter
-from multidict import CIMultiDict
 from anyio.lowlevel import checkpoint
+from multidict import CIMultiDict
 from yarl import URL
 
 from wxcontacts_async._http.connector import ConnectionTap, TappingConnector
@@ -26,7 +27,7 @@ _BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionErr
 # Seconds within which a connection breaks that the gateway had closed before the call reached it:
 # as long as a packet takes there and back.
 _AT_ONCE = 0.05
-_PROXY_ADVICE = " The environment names a proxy; Gateway(proxy=\"environment\") goes by it."
+_PROXY_ADVICE = ' The environment names a proxy; Gateway(proxy="environment") goes by it.'
 _TLS_ADVICE = " If TLS is spoken there, it must begin with https://."
 
 
@@ -52,25 +53,27 @@ class GatewaySession:
         if "accept" not in map(str.lower, headers):
             headers["Accept"] = "application/json"
         self._headers = CIMultiDict(headers)
-        self._kept = self._session()
+        self._kept = self._client()
         # For a call that is sent again: on a new connection, whatever is kept.
-        self._new: aiohttp.ClientSession | None = None
+        self._new: _Client | None = None
         self._has_replied = False
 
-    def _session(self, *, force_close: bool = False) -> aiohttp.ClientSession:
+    def _client(self, *, force_close: bool = False) -> "_Client":
         gateway = self._gateway
-        return aiohttp.ClientSession(
-            connector=TappingConnector(
-                ssl=gateway.ssl,
-                resolver=self._resolver,
-                force_close=force_close,
-            ),
+        connector = TappingConnector(
+            ssl=gateway.ssl,
+            resolver=self._resolver,
+            force_close=force_close,
+        )
+        http = aiohttp.ClientSession(
+            connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(
                 total=gateway.request_timeout,
                 connect=gateway.connect_timeout,
             ),
         )
+        return _Client(http, connector)
 
     async def pace(self) -> None:
         """Wait until `max_rate` allows another call. Cancelled, it has used up nothing."""
@@ -98,7 +101,7 @@ class GatewaySession:
             return answer
         if may_resend and answer.was_unread(perf_counter() - began):
             if self._new is None:
-                self._new = self._session(force_close=True)
+                self._new = self._client(force_close=True)
             answer = await self._attempt(self._new, body)
             if isinstance(answer, ReplyBody):
                 return answer
@@ -106,10 +109,9 @@ class GatewaySession:
         # chained exception would carry them along.
         raise self._translated(answer)
 
-    async def _attempt(self, http: aiohttp.ClientSession, body: bytes) -> "ReplyBody | _NoReply":
-        connector = http.connector
+    async def _attempt(self, client: "_Client", body: bytes) -> "ReplyBody | _NoReply":
         try:
-            async with http.post(
+            async with client.http.post(
                 self._url,
                 data=body,
                 # Those of a session would go to a proxy as well, with its CONNECT.
@@ -123,12 +125,12 @@ class GatewaySession:
                 pieces = await self._read(response)
                 return ReplyBody(pieces, response.headers.get("Content-Type", ""))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            tap = connector.tap_of_call()
+            tap = client.connector.tap_of_call()
             if tap is not None and tap.lost_because is None:
                 await checkpoint()  # a loop closes a connection first, and says why a tick later
             return _NoReply(error, tap)
         finally:
-            connector.tap_of_call()
+            client.connector.tap_of_call()
 
     async def _read(self, response: aiohttp.ClientResponse) -> list[bytes]:
         """Read the body, stopping as soon as it is larger than allowed."""
@@ -162,11 +164,18 @@ class GatewaySession:
 
     async def close(self) -> None:
         """Close all connections."""
-        for http in (self._kept, self._new):
-            if http is not None:
-                await http.close()
+        for client in (self._kept, self._new):
+            if client is not None:
+                await client.http.close()
         if self._gateway.resolver is None:
             await self._resolver.close()
+
+
+class _Client(NamedTuple):
+    """A session of aiohttp's, and its connector."""
+
+    http: aiohttp.ClientSession
+    connector: TappingConnector
 
 
 class _NoReply:

@@ -40,7 +40,12 @@ SPEAKS_TLS = "TLS is spoken there"
 SPEAKS_TLS_ADVICE = "Let base_url begin with https://."
 
 
-def translated(error: Exception, *, connect_timeout: float, request_timeout: float) -> WxContactsError:  # noqa: C901, PLR0911, E501  # one a cause
+def translated(  # noqa: C901, PLR0911  # one a cause
+    error: Exception,
+    *,
+    connect_timeout: float,
+    request_timeout: float,
+) -> WxContactsError:
     """Return the error that says what became of a call.
 
     Arguments:

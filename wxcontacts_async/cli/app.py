@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from wxcontacts_async.cli.accept_command import accept
 from wxcontacts_async.cli.changes_command import changes
 from wxcontacts_async.cli.demo_command import demo
 from wxcontacts_async.cli.emulator_command import emulator
@@ -45,6 +46,7 @@ app = typer.Typer(
 app.command()(fetch)
 app.command()(sync)
 app.command()(watch)
+app.command()(accept)
 app.command()(changes)
 app.command()(export)
 app.command()(emulator)

@@ -10,6 +10,7 @@ from wxcontacts_async import Contact
 from wxcontacts_async.cli.database import GivenDatabase
 from wxcontacts_async.cli.output import LineFile
 from wxcontacts_async.cli.running import End, run_to_end
+from wxcontacts_async.cli.suspicion import Suspects
 from wxcontacts_async.store import ContactChange, ContactVersion
 
 _LINES_AT_ONCE = 500
@@ -25,8 +26,10 @@ def run_changes(
     *,
     since: datetime | None,
     w_id: str | None,
-) -> End:
+) -> tuple[End, Suspects]:
     """Print what changed, until that is done, a signal comes or writing fails.
+
+    What is suspicious by then is counted.
 
     Arguments:
         database: Whose log is read.
@@ -39,8 +42,10 @@ def run_changes(
     async def work() -> None:
         async with database.opened() as store:
             await write_changes(store.changes(since=since, w_id=w_id), file)
+            await suspects.add(store.instances(), w_id)
 
-    return run_to_end(work, files=[file])
+    suspects = Suspects(database)
+    return run_to_end(work, files=[file]), suspects
 
 
 async def write_changes(changes: AsyncIterable[ContactChange], file: LineFile) -> None:

@@ -35,7 +35,9 @@ def changes(
     A line has the keys at (when the contacts were fetched), wId, userName, change (added, removed
     or changed), fields, before and after. Of a changed contact, fields names the keys that differ,
     and before and after have just these; of another one, before or after is all of it. Keys are
-    those of `wxcontacts fetch`. Needs the extra `store`: pip install 'wxcontacts_async[cli,store]'.
+    those of `wxcontacts fetch`. Instances that are suspicious, as contacts are missing that were
+    not removed, are said on standard error at the end. Needs the extra `store`:
+    pip install 'wxcontacts_async[cli,store]'.
 
     Exit code: 0 all printed, 1 the database cannot be read or the output was closed, 2 wrong
     usage, 130 interrupted by Ctrl-C.
@@ -49,7 +51,11 @@ def changes(
             with naming_options(w_id="--w-id"):
                 check_w_id(w_id)
         database = GivenDatabase(store, STORE, is_read=True)
-        end = run_changes(database, LineFile(STANDARD, "--output"), since=begin, w_id=w_id)
+        file = LineFile(STANDARD, "--output")
+        end, suspects = run_changes(database, file, since=begin, w_id=w_id)
         if not end.reader_gone:
-            say_early_end(end, HumanConsole())
+            console = HumanConsole()
+            say_early_end(end, console)
+            if suspects.number:
+                console.say(f"{suspects.number:,} x suspicious, such as {suspects.example}")
         raise typer.Exit(end.exit_code)

@@ -32,6 +32,7 @@ class GivenDatabase:
         option: Which option says so.
         is_read: Whether it is only read, so that a file must be there.
         max_shrink: As for a ContactStore.
+        confirm_after: As for a ContactStore.
 
     Raises:
         typer.BadParameter: There cannot be such a database.
@@ -46,10 +47,12 @@ class GivenDatabase:
         *,
         is_read: bool = False,
         max_shrink: float = 1.0,
+        confirm_after: float = 86_400.0,
     ) -> None:
         with naming_options(url=option):
             address = read_address(url)
-            self._store = ContactStore(url, max_shrink=max_shrink)
+            self._store = ContactStore(url, max_shrink=max_shrink, confirm_after=confirm_after)
+        self.confirm_after = confirm_after
         self._option = option
         self._is_sqlite = address.dialect is SQLITE
         self.name = address.shown
@@ -99,7 +102,7 @@ class GivenDatabase:
         return str(error)
 
 
-def check_no_url(w_ids: Sequence[str]) -> None:
+def check_no_url(w_ids: Sequence[str], option: str = TO) -> None:
     """Raise typer.BadParameter if a database's URL, maybe with a password, is among the wIds."""
     if any(w_id.startswith(_SCHEMES) for w_id in w_ids):
-        raise wrong("W_ID", f"must not be the URL of a database; give that with {TO}")
+        raise wrong("W_ID", f"must not be the URL of a database; give that with {option}")

@@ -8,6 +8,7 @@ import typer
 
 DEFAULT_STORE = "sqlite:///contacts.db"
 DEFAULT_SHRINK = "0.5"
+DEFAULT_CONFIRMATION = "1d"
 TO, STORE = "--to", "--store"
 
 _NEEDED = {"adbc_driver_manager", "adbc_driver_postgresql", "adbc_driver_sqlite", "pyarrow"}
@@ -17,26 +18,41 @@ _URL_HELP = (
     "than in the URL, which others on this computer can see."
 )
 
+
+def url_help(what: str) -> str:
+    """Return the help of an option that names a database."""
+    return f"{what}: {_URL_HELP}"
+
+
 ToStore = Annotated[
     str,
     typer.Option(
         TO,
         STORE,
         metavar="URL",
-        help=f"The database to keep in step, made if need be: {_URL_HELP}",
+        help=url_help("The database to keep in step, made if need be"),
     ),
 ]
 FromStore = Annotated[
     str,
-    typer.Option(STORE, metavar="URL", help=f"The database to read: {_URL_HELP}"),
+    typer.Option(STORE, metavar="URL", help=url_help("The database to read")),
 ]
 MaxShrink = Annotated[
     str,
     typer.Option(
         metavar="SHARE",
-        help="Share of an instance's contacts, 0 to 1, that may leave at once. Where more of at "
-        "least 20 are missing it is suspicious, and none is removed unless the very same are "
-        "missing the next time, too; 1 removes always.",
+        help="Share of an instance's contacts, 0 to 1, that may leave at once. An answer that "
+        "lacks more of at least 20, in all or of one kind (public, friend, group), or all of a "
+        "kind, is suspicious, and none is removed; 1 removes always.",
+    ),
+]
+ConfirmAfter = Annotated[
+    str,
+    typer.Option(
+        metavar="TIME",
+        help="How long contacts that a suspicious answer lacks must be missing from every answer "
+        "until they are removed: 90s, 10m, 1h or 2d. Where an answer has no contact at all, they "
+        "are not, unless `wxcontacts accept` says so.",
     ),
 ]
 

@@ -13,7 +13,7 @@ from wxcontacts_async.cli.database import GivenDatabase
 from wxcontacts_async.cli.fetch import FetchEnd, run_counted
 from wxcontacts_async.cli.output import LineFile, decoding_lines, failure_lines
 from wxcontacts_async.cli.summary import add_decoding_rows, add_failed_rows
-from wxcontacts_async.errors import shown_id
+from wxcontacts_async.cli.suspicion import held_back, suspicion_of
 from wxcontacts_async.store import ContactStore, DeltaCounts, Synced
 
 
@@ -46,8 +46,10 @@ class SyncCounts(FetchCounts):
     Attributes:
         skipped: How many instances are not stale, so that they are not among the total.
         delta_counts: How many contacts came, went and changed.
-        suspicious: How many instances lacked so many contacts that none were removed.
+        suspicious: How many instances have contacts that are missing and not removed.
         suspect: The first one of these.
+        held: How many contacts these are.
+        held_back: How many were not removed as others could not be read.
 
     """
 
@@ -57,6 +59,8 @@ class SyncCounts(FetchCounts):
         self.delta_counts = DeltaCounts()
         self.suspicious = 0
         self.suspect: Synced | None = None
+        self.held = 0
+        self.held_back = 0
 
     def skip(self, number: int) -> None:
         """Count instances that are not asked for."""
@@ -75,7 +79,9 @@ class SyncCounts(FetchCounts):
         )
         if synced.suspicion is not None:
             self.suspicious += 1
+            self.held += synced.suspicion.missing
             self.suspect = self.suspect or synced
+        self.held_back += synced.held_back
 
 
 def run_sync(job: SyncJob, counts: SyncCounts, console: HumanConsole) -> FetchEnd:
@@ -139,28 +145,24 @@ def show_sync(counts: SyncCounts, console: HumanConsole) -> None:
     table.add_row("contacts added", f"{counts.delta_counts.added:,}")
     table.add_row("contacts removed", f"{counts.delta_counts.removed:,}")
     table.add_row("contacts changed", f"{counts.delta_counts.changed:,}")
+    if counts.held:
+        table.add_row("contacts missing, not removed", f"{counts.held:,}", style="yellow")
+    if counts.held_back:
+        table.add_row("contacts held back", f"{counts.held_back:,}", style="yellow")
     add_decoding_rows(counts, table)
     table.add_section()
     table.add_row("time", f"{counts.seconds:,.1f} s")
     console.print(table)
 
 
-def say_suspicious(counts: SyncCounts, console: HumanConsole) -> None:
-    """Say what a suspicious instance is, and what to do."""
-    if counts.suspect is not None:
-        console.say(f"{counts.suspicious:,} x suspicious, such as {suspicion_of(counts.suspect)}")
-
-
-def suspicion_of(synced: Synced) -> str:
-    """Say why an instance is suspicious, and what to do."""
-    if synced.suspicion is None:
-        return ""
-    missing, stored = synced.suspicion.missing, synced.suspicion.stored
-    return (
-        f"wId {shown_id(synced.w_id)}: {missing:,} of {stored:,} contacts are missing from the "
-        "answer, so none was removed. If the next sync finds the very same ones missing, it "
-        "removes them; --max-shrink 1 removes at once."
-    )
+def say_suspicious(counts: SyncCounts, database: GivenDatabase, console: HumanConsole) -> None:
+    """Say what a suspicious instance is, what was held back, and what to do."""
+    suspect = counts.suspect
+    if suspect is not None and suspect.suspicion is not None:
+        example = suspicion_of(suspect.w_id, suspect.suspicion, database)
+        console.say(f"{counts.suspicious:,} x suspicious, such as {example}")
+    if counts.held_back:
+        console.say(f"{held_back(counts.held_back)} They are removed once all can be read.")
 
 
 def say_missing(end: FetchEnd, job: SyncJob, console: HumanConsole) -> None:

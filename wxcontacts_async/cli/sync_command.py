@@ -10,9 +10,11 @@ from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.output import open_failures
 from wxcontacts_async.cli.signals import exiting_when_interrupted
 from wxcontacts_async.cli.store_options import (
+    DEFAULT_CONFIRMATION,
     DEFAULT_SHRINK,
     DEFAULT_STORE,
     TO,
+    ConfirmAfter,
     MaxShrink,
     ToStore,
     needing_store,
@@ -38,6 +40,7 @@ def sync(
         ),
     ] = None,
     max_shrink: MaxShrink = DEFAULT_SHRINK,
+    confirm_after: ConfirmAfter = DEFAULT_CONFIRMATION,
     failures: options.Failures = None,
     max_concurrency: options.MaxConcurrency = options.DEFAULT_CONCURRENCY,
     max_rate: options.MaxRate = None,
@@ -49,8 +52,8 @@ def sync(
     Each instance is in the database wholly as before or wholly as after, whatever happens.
     Needs the extra `store`: pip install 'wxcontacts_async[cli,store]'.
 
-    Exit code: 0 all synced or skipped, 1 some failed or the database was lost, 2 wrong usage,
-    130 interrupted by Ctrl-C.
+    Exit code: 0 all synced or skipped, 1 some failed or are suspicious or the database was lost,
+    2 wrong usage, 130 interrupted by Ctrl-C.
     """
     with exiting_when_interrupted(), needing_store():
         from wxcontacts_async.cli.database import (  # noqa: PLC0415
@@ -78,7 +81,12 @@ def sync(
         )
         stale = None if stale_after is None else duration("--stale-after", stale_after)
         check_no_url(w_ids or ())
-        database = GivenDatabase(to, TO, max_shrink=number(max_shrink))
+        database = GivenDatabase(
+            to,
+            TO,
+            max_shrink=number(max_shrink),
+            confirm_after=duration("--confirm-after", confirm_after),
+        )
         chosen = options.read_chosen(w_ids, source, console)
         failures_file = open_failures(
             failures,
@@ -101,7 +109,7 @@ def sync(
             show_sync(counts, console)
             failures_name = None if failures_file is None else failures_file.name
             say_failures(counts, console, failures=failures_name)
-            say_suspicious(counts, console)
+            say_suspicious(counts, database, console)
             say_early_end(end, console)
             say_missing(end, job, console)
-        raise typer.Exit(end.exit_code)
+        raise typer.Exit(end.exit_code or min(counts.suspicious, 1))

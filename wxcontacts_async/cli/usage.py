@@ -97,6 +97,17 @@ def duration(option: str, text: str, *, shortest: float = 0.0) -> float:
     return seconds
 
 
+def shown_duration(seconds: float) -> str:
+    """Write a time as `duration` reads it."""
+    parts = []
+    for unit, size in reversed(_UNITS.items()):
+        amount = seconds if unit == "s" else seconds // size
+        seconds -= amount * size
+        if amount:
+            parts.append(f"{amount:g}{unit}")
+    return "".join(parts) or "0s"
+
+
 def moment(option: str, text: str) -> datetime:
     """Read a point in time, in ISO 8601 or as the time that has passed since; aware."""
     if _DURATION.fullmatch(text):

@@ -16,7 +16,7 @@ from wxcontacts_async.cli.output import LineFile
 from wxcontacts_async.cli.rota import Rota
 from wxcontacts_async.cli.running import End, run_to_end
 from wxcontacts_async.cli.summary import said
-from wxcontacts_async.cli.sync import suspicion_of
+from wxcontacts_async.cli.suspicion import held_back_of, suspicion_of
 from wxcontacts_async.cli.w_ids import FollowedWIds
 from wxcontacts_async.errors import shown_id
 from wxcontacts_async.store import ContactChange, ContactStore, Synced
@@ -98,11 +98,13 @@ class Watch:
     async def _print(self, synced: Synced, store: ContactStore) -> None:
         contacts, delta = synced.contacts, synced.delta_counts
         if synced.suspicion is not None:
-            self._say(suspicion_of(synced))
+            self._say(suspicion_of(synced.w_id, synced.suspicion, self._job.database))
+        if synced.held_back:
+            self._say(held_back_of(synced))
         if contacts.rejected:
             self._say(
                 f"wId {shown_id(synced.w_id)}: {len(contacts.rejected):,} contacts could not be "
-                "decoded; the database has them as they were.",
+                "decoded or stored; the database has them as they were.",
             )
         if contacts.flawed:
             self._say(

@@ -9,9 +9,11 @@ from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.output import STANDARD, LineFile
 from wxcontacts_async.cli.signals import exiting_when_interrupted
 from wxcontacts_async.cli.store_options import (
+    DEFAULT_CONFIRMATION,
     DEFAULT_SHRINK,
     DEFAULT_STORE,
     TO,
+    ConfirmAfter,
     MaxShrink,
     ToStore,
     needing_store,
@@ -41,6 +43,7 @@ def watch(
     header: options.Headers = None,
     to: ToStore = DEFAULT_STORE,
     max_shrink: MaxShrink = DEFAULT_SHRINK,
+    confirm_after: ConfirmAfter = DEFAULT_CONFIRMATION,
     max_concurrency: options.MaxConcurrency = options.DEFAULT_CONCURRENCY,
     max_rate: options.MaxRate = None,
     init_interval: options.InitInterval = options.DEFAULT_INTERVAL,
@@ -71,7 +74,12 @@ def watch(
         )
         interval = duration("--every", every, shortest=_SHORTEST_INTERVAL)
         check_no_url(w_ids or ())
-        database = GivenDatabase(to, TO, max_shrink=number(max_shrink))
+        database = GivenDatabase(
+            to,
+            TO,
+            max_shrink=number(max_shrink),
+            confirm_after=duration("--confirm-after", confirm_after),
+        )
         # Looked at before it is read, so that no change of it goes unseen.
         followed = FollowedWIds(w_ids or (), None if source == STANDARD else source)
         watched = Watch(

@@ -1,6 +1,8 @@
 """Tells which contacts of an instance have come, differ or gone, by their fingerprints."""
 
+from collections import Counter
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from itertools import compress
 from operator import ne
 
@@ -9,6 +11,7 @@ import msgspec
 from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.store.dialects import Dialect
 from wxcontacts_async.store.fingerprints import Fingerprinted, Fingerprints, initial_of
+from wxcontacts_async.store.guard import Answer
 from wxcontacts_async.store.staging import storable
 
 
@@ -22,6 +25,8 @@ class Comparison:
 
     Attributes:
         gone: The `userName`s of those that are there and did not arrive, not even unreadable.
+        unclear: Those of others that did not arrive, unless one of them is a contact of which not
+            even the name could be read.
 
     """
 
@@ -36,8 +41,9 @@ class Comparison:
         self._now = arrived.fingerprints
         self._missing = before.keys() - self._now.keys()
         self.gone = self._missing
-        if arrived.contacts.rejected:
-            self.gone = self._missing - self._unreadable(dialect)
+        self.unclear: set[str] = set()
+        if arrived.contacts.rejected and self._missing:
+            self._set_apart_unreadable(dialect)
 
     def differing(self) -> ContactSet[Contact]:
         """Return the contacts that are not there, or not like that."""
@@ -51,14 +57,23 @@ class Comparison:
             groups=tuple(compress(contacts.groups, differs)),
         )
 
-    def after(self, gone: set[str]) -> Fingerprints:
+    def answer(self) -> Answer:
+        """Return what the guard must know of it."""
+        contacts = self._arrived.contacts
+        arrived = Counter({kind: len(listed) for kind, listed in contacts.lists()})
+        arrived.update(each.kind for each in contacts.rejected)
+        return Answer(contacts.fetched_at, arrived, self._before, self.gone, self.unclear)
+
+    def after(self, gone: AbstractSet[str]) -> Fingerprints:
         """Return the fingerprints of what is there once those are removed."""
         kept = self._missing - gone
         return self._now | {name: self._before[name] for name in kept} if kept else self._now
 
-    def _unreadable(self, dialect: Dialect) -> set[str]:
-        """Return who may have arrived unreadable; one without a name may be any of its kind."""
-        rejected = [(each.user_name, each.kind) for each in self._arrived.contacts.rejected]
-        named = {storable(name, dialect) for name, _ in rejected if name is not None}
-        kinds = {initial_of(kind) for name, kind in rejected if name is None}
-        return named | {name for name, its in self._before.items() if its[:1] in kinds}
+    def _set_apart_unreadable(self, dialect: Dialect) -> None:
+        """Tell who may have arrived unreadable; one without a name may be any of its kind."""
+        rejected = [(each.user_name or "", each.kind) for each in self._arrived.contacts.rejected]
+        named = {storable(name, dialect) for name, _ in rejected}
+        kinds = {initial_of(kind) for name, kind in rejected if not name.strip()}
+        absent = self._missing - named
+        self.unclear = {name for name in absent if self._before[name][:1] in kinds}
+        self.gone = absent - self.unclear

@@ -12,12 +12,12 @@ from wxcontacts_async.arguments import check_number, check_w_id
 from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.pool import SessionPool
-from wxcontacts_async.store import reading
+from wxcontacts_async.store import acceptance, reading
 from wxcontacts_async.store.database import Database
 from wxcontacts_async.store.dialects import read_address
 from wxcontacts_async.store.errand import ResultT
 from wxcontacts_async.store.errors import NotSyncedError, StoreError
-from wxcontacts_async.store.records import ContactChange, StoredInstance
+from wxcontacts_async.store.records import ContactChange, StoredInstance, Suspicion
 from wxcontacts_async.store.session import Session
 from wxcontacts_async.store.sync import SyncStream
 from wxcontacts_async.stream import Instances
@@ -41,10 +41,16 @@ class ContactStore:
             better kept in the environment (PGPASSWORD, or PGPASSFILE) than in the URL; it is
             never shown. The tables are made, or brought up to date, when the store is entered;
             a new SQLite file can be read by its owner alone.
-        max_shrink: The share of an instance's contacts that may leave at once, 0 to 1. If a
-            contact set lacks more than that of at least 20, nothing is removed, as gateways
-            sometimes answer with half a list; it is recorded as suspicious. If the next sync
-            finds the very same ones missing, they are removed. 1 removes always.
+        max_shrink: The share of an instance's contacts that may leave at once, 0 to 1, as gateways
+            sometimes answer with too little. An answer is suspicious if it lacks more than that
+            of the contacts in the database, of all or of one kind (public, friend, group), where
+            these are at least 20; or if it has none of a kind of which there are some, however
+            few. It adds and changes, but removes none: the contacts that it lacks are held, until
+            `confirm_after` has passed or they are accepted. 1 removes always and at once.
+        confirm_after: Seconds, at least 0 and at most 100 years, for which every answer must have
+            lacked a contact that is held until it is removed, from when the first of these was
+            fetched to when a later one was; an answer that has it again ends that. An answer
+            with no contact at all says nothing of any: it is never believed, only accepted.
         busy_timeout: Seconds, at least 0 and at most a day, to wait for another one that writes.
         reconnect_timeout: Seconds, at least 0, to try to connect again once a connection was
             lost. What could not be written is kept meanwhile and not fetched again.
@@ -59,14 +65,17 @@ class ContactStore:
         url: str,
         *,
         max_shrink: float = 0.5,
+        confirm_after: float = 86_400.0,
         busy_timeout: float = 60.0,
         reconnect_timeout: float = 60.0,
     ) -> None:
         self._address = read_address(url)
         check_number("max_shrink", max_shrink, at_least=0, at_most=1)
+        check_number("confirm_after", confirm_after, at_least=0, at_most=_CENTURY)
         check_number("busy_timeout", busy_timeout, at_least=0, at_most=_DAY)
         check_number("reconnect_timeout", reconnect_timeout, at_least=0)
         self._max_shrink = max_shrink
+        self._confirm_after = confirm_after
         self._database = Database(
             self._address,
             busy_timeout=busy_timeout,
@@ -142,7 +151,12 @@ class ContactStore:
             msg = f"pool must be a SessionPool, not {type(pool).__name__}"
             raise InvalidArgumentError(msg)
         outcomes = pool.stream(instances, max_pending=max_pending)
-        return SyncStream(outcomes, self._database, self._max_shrink)
+        return SyncStream(
+            outcomes,
+            self._database,
+            self._max_shrink,
+            confirm_after=self._confirm_after,
+        )
 
     async def load(self, w_id: str) -> ContactSet[Contact]:
         """Return the contacts of one instance, as of its last sync.
@@ -159,10 +173,7 @@ class ContactStore:
         check_w_id(w_id)
         contacts = await self._run(lambda session: reading.load(session, w_id))
         if contacts is None:
-            msg = "no contacts are stored"
-            error = NotSyncedError(msg)
-            error.w_id = w_id
-            raise error
+            raise NotSyncedError.of(w_id)
         return contacts
 
     async def load_all(self) -> AsyncIterator[ContactSet[Contact]]:
@@ -240,6 +251,25 @@ class ContactStore:
             for instance in found:
                 yield instance
 
+    async def accept(self, w_id: str) -> Suspicion | None:
+        """Accept what is suspicious of an instance: the contacts that are missing are gone.
+
+        The next sync of it removes those of them that it still lacks, all at once; one that it
+        has again is accepted no more. If its last answer had no contact at all, all are accepted.
+
+        Returns:
+            What was accepted; None if nothing is suspicious of it.
+
+        Raises:
+            NotSyncedError: The instance has never been synced.
+            InvalidArgumentError: `w_id` is no wId.
+            StoreBusyError: Another one has been writing to the database for too long.
+            StoreError: The store is not open, or cannot be written to.
+
+        """
+        check_w_id(w_id)
+        return await self._run(partial(acceptance.accept, w_id=w_id))
+
     async def _run(self, work: Callable[[Session], ResultT]) -> ResultT:
         self._check_open()
         return await self._database.run(work)
@@ -254,3 +284,4 @@ class ContactStore:
 
 
 _DAY = 86_400.0
+_CENTURY = 36_500 * _DAY

@@ -1,5 +1,7 @@
 """What can go wrong with a database of contacts; none of it carries a contact or a password."""
 
+from typing import Self
+
 from wxcontacts_async.errors import WxContactsError
 
 
@@ -29,3 +31,10 @@ class NotSyncedError(StoreError, LookupError):
     """The contacts of an instance that the database has never been brought in step with."""
 
     advice = "Sync it first."
+
+    @classmethod
+    def of(cls, w_id: str) -> Self:
+        """Make the error of an instance."""
+        error = cls("no contacts are stored")
+        error.w_id = w_id
+        return error

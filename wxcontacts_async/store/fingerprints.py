@@ -13,7 +13,13 @@ from anyio.lowlevel import checkpoint
 
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
 from wxcontacts_async.store.dialects import Dialect
-from wxcontacts_async.store.staging import storable
+from wxcontacts_async.store.misfits import (
+    LEAST_SEX,
+    MOST_SEX,
+    SURELY_SHORT,
+    without_misfits,
+)
+from wxcontacts_async.store.staging import LONGEST_KEY, storable
 
 # By `userName`, as the database has it. A fingerprint is the initial of the kind and the beginning
 # of a digest of all fields. The initial alone stands for a contact of which the rest is unknown.
@@ -33,12 +39,14 @@ class Fingerprinted:
     """A contact set, and a fingerprint of each of its contacts.
 
     Attributes:
-        contacts: The set; no `userName` stands in its lists twice.
+        received: The set as it was received, but that what cannot be stored is rejected.
+        contacts: The same; no `userName` stands in its lists twice.
         fingerprints: Those of its contacts, list after list.
         digest: The same for sets that are alike; None if some contact was unreadable.
 
     """
 
+    received: ContactSet[Contact]
     contacts: ContactSet[Contact]
     fingerprints: Fingerprints
     digest: str | None
@@ -50,14 +58,23 @@ async def fingerprinted(contacts: ContactSet[Contact], dialect: Dialect) -> Fing
     That is for the event loop's thread: a second one that computes as well would hold the GIL
     for 5 ms whenever the loop wants to go on.
     """
-    fingerprints = await _fingerprints(contacts, dialect)
+    try:
+        fingerprints = await _fingerprints(contacts, dialect)
+    except _MisfitError:
+        contacts = await without_misfits(contacts)
+        fingerprints = await _fingerprints(contacts, dialect)
+    received = contacts
     if len(fingerprints) < sum(len(received) for _, received in contacts.lists()):
         contacts = _each_once(contacts, dialect)
         fingerprints = await _fingerprints(contacts, dialect)
     digest = None
     if not contacts.rejected:
         digest = sha256(b"".join(fingerprints.values())).hexdigest()
-    return Fingerprinted(contacts, fingerprints, digest)
+    return Fingerprinted(received, contacts, fingerprints, digest)
+
+
+class _MisfitError(Exception):
+    """Some contact may be one that the database cannot take."""
 
 
 async def _fingerprints(contacts: ContactSet[Contact], dialect: Dialect) -> Fingerprints:
@@ -68,12 +85,19 @@ async def _fingerprints(contacts: ContactSet[Contact], dialect: Dialect) -> Fing
         for begin in range(0, len(received), _AT_ONCE):
             some = received[begin : begin + _AT_ONCE]
             names = [contact.user_name for contact in some]
+            sexes = [contact.sex for contact in some]
+            if max(map(len, names)) > SURELY_SHORT and not _are_keys(names):
+                raise _MisfitError
+            if not LEAST_SEX <= min(sexes) <= max(sexes) <= MOST_SEX:
+                raise _MisfitError
             if not dialect.keeps_nul:
                 names = [storable(name, dialect) for name in names]
             try:
                 digests = [sha256(_encode(contact)).digest() for contact in some]
             except OverflowError:
                 digests = [sha256(_encoded(contact)).digest() for contact in some]
+            except UnicodeEncodeError:
+                raise _MisfitError from None
             fingerprints = [initial + digest[:_DIGEST_SIZE] for digest in digests]
             made.update(zip(names, fingerprints, strict=True))
             await checkpoint()
@@ -85,6 +109,11 @@ def _encoded(contact: Contact) -> bytes:
         return _encode(contact)
     except OverflowError:  # a number of more than 64 bits, which MessagePack has not
         return _encode_any(contact)
+
+
+def _are_keys(names: list[str]) -> bool:
+    # A text that cannot be encoded is found when its fingerprint is made.
+    return max(len(name.encode(errors="replace")) for name in names) <= LONGEST_KEY
 
 
 def initial_of(kind: str) -> bytes:

@@ -8,9 +8,9 @@ that is there. Where nothing is there, of any instance of the batch, there is no
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from hashlib import sha256
 
 import pyarrow as pa
 
@@ -25,6 +25,7 @@ from wxcontacts_async.store.fingerprints import (
     read_fingerprints,
     write_fingerprints,
 )
+from wxcontacts_async.store.guard import Guard, Held, Memory, Verdict
 from wxcontacts_async.store.records import ChangeKind, DeltaCounts, Suspicion
 from wxcontacts_async.store.schema import OUTCOME_COLUMNS, STAGED, WHOLE_NUMBERS
 from wxcontacts_async.store.session import Session
@@ -36,10 +37,12 @@ from wxcontacts_async.store.staging import (
     storable,
     written_time,
 )
+from wxcontacts_async.store.suspected import OF_ASKED, read_suspicion
 
 SYNCED, SUSPICIOUS = "synced", "suspicious"
 
-_SMALLEST_GUARDED = 20  # contacts; of fewer, half may well leave in a day
+# What an instance lacked the last time, in the words of `statements.KNOWN`.
+_NONE, _ALL, _SOME, _UNKNOWN = "none", "all", "some", "unknown"
 _CLOCKS_DIFFER = timedelta(minutes=5)
 
 # The temporary tables that are not made of contacts, as in `schema`.
@@ -47,6 +50,9 @@ _ASKED = pa.schema({"w_id": pa.string()})
 _DEPARTING = pa.schema({"w_id": pa.string(), "user_name": pa.string(), "at": pa.string()})
 _FINGERPRINTED = pa.schema(
     {"w_id": pa.string(), "digest": pa.string(), "contacts": pa.binary()},
+)
+_HELD = pa.schema(
+    {"w_id": pa.string(), "user_name": pa.string(), "since": pa.string(), "accepted": pa.int64()},
 )
 _SETTLED = pa.schema(
     {name: pa.int64() if name in WHOLE_NUMBERS else pa.string() for name in OUTCOME_COLUMNS},
@@ -62,6 +68,7 @@ class Settled:
 
     delta_counts: DeltaCounts = _NOTHING
     suspicion: Suspicion | None = None
+    held_back: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,12 @@ class Batch:
     settled: dict[str, Settled] = field(default_factory=dict)
 
 
-def merge(session: Session, batch: Batch, max_shrink: float) -> None:
+def merge(
+    session: Session,
+    batch: Batch,
+    max_shrink: float,
+    confirm_after: float = 86_400.0,
+) -> None:
     """Bring the tables in step with a batch, and say in `batch.settled` what that changed.
 
     Merged again, as after a lost connection, it changes nothing and says the same.
@@ -92,13 +104,14 @@ def merge(session: Session, batch: Batch, max_shrink: float) -> None:
         session: The connection.
         batch: What was fetched.
         max_shrink: The share of an instance's contacts that may leave at once, 0 to 1.
+        confirm_after: For how many seconds the others must have been missing to be gone.
 
     Raises:
         StoreError: The database refused; nothing of the batch is in it.
 
     """
     with session.transaction():
-        _Merge(session, batch, max_shrink).run()
+        _Merge(session, batch, Guard(max_shrink, timedelta(seconds=confirm_after))).run()
 
 
 @dataclass(frozen=True)
@@ -106,30 +119,22 @@ class _Known:
     """What the database says of an instance."""
 
     merged_at: datetime | None = None  # when the last set of it that was merged was fetched
-    suspected_digest: str | None = None
+    lacked: str = _NONE
     contacts: int | None = None
     digest: str | None = None  # of the set that made these
-
-
-@dataclass(frozen=True)
-class _Suspected:
-    """A set that lacks too many, and which ones."""
-
-    suspicion: Suspicion
-    digest: str
 
 
 class _Merge:
     """One batch, within its transaction; wIds are as the database has them."""
 
-    def __init__(self, session: Session, batch: Batch, max_shrink: float) -> None:
+    def __init__(self, session: Session, batch: Batch, guard: Guard) -> None:
         self._session = session
-        self._max_shrink = max_shrink
+        self._guard = guard
         self._batch = batch
         self._asked = {storable(w_id, session.dialect): w_id for w_id in batch.outcomes}
         self._known: dict[str, _Known] = {}
         self._stored: Counter[str] = Counter()
-        self._suspected: dict[str, _Suspected] = {}
+        self._suspected: dict[str, Suspicion] = {}
 
     def run(self) -> None:
         session = self._session
@@ -145,16 +150,19 @@ class _Merge:
         if newer:
             self._stored = Counter(dict(session.rows(sql.COUNT_STORED)))
         sets = {w_id: it for w_id, it in newer.items() if not self._is_there(w_id, it.digest)}
+        suspicions = self._suspicions(w_id for w_id in self._asked if w_id not in newer)
         for w_id, asked in self._asked.items():
-            if not self._was_merged(w_id):
-                self._batch.settled[asked] = Settled()  # not what a lost transaction said
+            if not self._was_merged(w_id):  # else it is what a lost transaction said
+                self._batch.settled[asked] = Settled(suspicion=suspicions.get(w_id))
         if sets:
             (before,) = session.rows("SELECT coalesce(max(id), 0) FROM contact_changes")[0]
-            logged = self._merge_sets(sets, before)
-            for w_id in sets:
+            compared = self._compared(sets)
+            logged = self._merge_sets(sets, compared, before)
+            for w_id, it in compared.items():
                 self._batch.settled[self._asked[w_id]] = Settled(
                     DeltaCounts(*(logged[w_id, change.value] for change in ChangeKind)),
-                    self._suspected[w_id].suspicion if w_id in self._suspected else None,
+                    self._suspected.get(w_id),
+                    len(it.unclear),
                 )
         self._settle(newer)
 
@@ -167,6 +175,17 @@ class _Merge:
             and isinstance(outcome, Fetched)
             and outcome.contacts.fetched_at == merged_at
         )
+
+    def _suspicions(self, w_ids: Iterable[str]) -> dict[str, Suspicion | None]:
+        """Return what another sync, which was quicker, has found suspicious."""
+        suspicious = [w_id for w_id in w_ids if self._lacked(w_id) != _NONE]
+        if not suspicious:
+            return {}
+        self._ask_for(suspicious)
+        return {w_id: read_suspicion(*its) for w_id, *its in self._session.rows(OF_ASKED)}
+
+    def _lacked(self, w_id: str) -> str:
+        return self._known.get(w_id, _Known()).lacked
 
     def _is_there(self, w_id: str, digest: str | None) -> bool:
         """Tell whether a set was received like the one merged last, of which no contact is lost."""
@@ -191,20 +210,25 @@ class _Merge:
                     sets[w_id] = self._batch.arrived[asked]
         return sets
 
+    def _compared(self, sets: Mapping[str, Fingerprinted]) -> dict[str, Comparison]:
+        """Put what arrived beside what is there."""
+        known = [w_id for w_id in sets if self._stored[w_id]]
+        there = self._fingerprints(known) if known else {}
+        return {
+            w_id: Comparison(arrived, there.get(w_id, {}), self._session.dialect)
+            for w_id, arrived in sets.items()
+        }
+
     def _merge_sets(
         self,
         sets: Mapping[str, Fingerprinted],
+        compared: Mapping[str, Comparison],
         before: int,
     ) -> Counter[tuple[str, str]]:
         """Bring the contacts in step; return how many changes of each kind there were."""
         session = self._session
-        known = [w_id for w_id in sets if self._stored[w_id]]
-        there = self._fingerprints(known) if known else {}
-        compared = {
-            w_id: Comparison(arrived, there.get(w_id, {}), session.dialect)
-            for w_id, arrived in sets.items()
-        }
-        gone = {w_id: self._believed(w_id, it.gone) for w_id, it in compared.items()}
+        known = any(self._stored[w_id] for w_id in sets)
+        gone = self._gone(compared)
         arriving = in_key_order(
             stageable([it.differing() for it in compared.values()], session.dialect),
         )
@@ -244,16 +268,65 @@ class _Merge:
                 there[w_id][name] = initial_of(kind)
         return there
 
-    def _believed(self, w_id: str, missing: set[str]) -> set[str]:
-        """Return who is gone: none, if so many are that the gateway is not to be believed yet."""
-        stored = self._stored[w_id]
-        if stored < _SMALLEST_GUARDED or len(missing) <= self._max_shrink * stored:
-            return missing
-        digest = sha256("\n".join(sorted(missing)).encode()).hexdigest()
-        if digest == self._known.get(w_id, _Known()).suspected_digest:
-            return missing
-        self._suspected[w_id] = _Suspected(Suspicion(stored, len(missing)), digest)
-        return set()
+    def _gone(self, compared: Mapping[str, Comparison]) -> dict[str, AbstractSet[str]]:
+        """Return what is gone of each instance, and write down what is held instead."""
+        memories = self._memories(compared)
+        verdicts = {
+            w_id: self._guard.judge(it.answer(), memories[w_id])
+            if it.gone or it.unclear
+            else Verdict(set())
+            for w_id, it in compared.items()
+        }
+        for w_id, verdict in verdicts.items():
+            if verdict.suspicion is not None:
+                self._suspected[w_id] = verdict.suspicion
+        self._hold(
+            {
+                w_id: verdict.held
+                for w_id, verdict in verdicts.items()
+                if self._is_written_anew(w_id, verdict, memories[w_id])
+            },
+        )
+        return {w_id: verdict.gone for w_id, verdict in verdicts.items()}
+
+    def _memories(self, w_ids: Iterable[str]) -> dict[str, Memory]:
+        """Return what is remembered of the sets before."""
+        held: dict[str, dict[str, Held]] = {w_id: {} for w_id in w_ids}
+        if known := [w_id for w_id in w_ids if self._lacked(w_id) in {_ALL, _SOME}]:
+            self._ask_for(known)
+            for w_id, name, since, accepted in self._session.rows(sql.HELD):
+                held[w_id][name] = Held(read_time(since), bool(accepted))
+        return {
+            w_id: Memory(those, lacked_all=self._lacked(w_id) in {_ALL, _UNKNOWN})
+            for w_id, those in held.items()
+        }
+
+    def _is_written_anew(self, w_id: str, verdict: Verdict, memory: Memory) -> bool:
+        lacked = self._lacked(w_id)
+        if lacked in {_ALL, _SOME}:
+            return verdict.held != memory.held
+        # What is written down there, if anything, is not of the last set.
+        return verdict.suspicion is not None or lacked == _UNKNOWN
+
+    def _hold(self, held: Mapping[str, Mapping[str, Held]]) -> None:
+        """Write down which contacts of these instances are held."""
+        if not held:
+            return
+        self._ask_for(held)
+        self._session.execute(sql.FORGET_HELD)
+        rows = [
+            {
+                "w_id": w_id,
+                "user_name": name,
+                "since": written_time(each.since),
+                "accepted": int(each.is_accepted),
+            }
+            for w_id, those in held.items()
+            for name, each in those.items()
+        ]
+        if rows:
+            self._session.stage("held", pa.Table.from_pylist(rows, _HELD))
+            self._session.execute(sql.hold(self._session.dialect))
 
     def _keep(
         self,
@@ -317,9 +390,10 @@ class _Merge:
         return row | {
             "outcome": SUSPICIOUS,
             "suspected_at": at,
-            "suspected_stored": suspected.suspicion.stored,
-            "suspected_missing": suspected.suspicion.missing,
-            "suspected_digest": suspected.digest,
+            "suspected_stored": suspected.stored,
+            "suspected_missing": suspected.missing,
+            "suspected_since": suspected.since and written_time(suspected.since),
+            "suspected_kinds": ",".join(suspected.kinds),
         }
 
     def _ask_for(self, w_ids: Iterable[str]) -> None:

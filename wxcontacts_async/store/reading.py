@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -13,11 +14,11 @@ from wxcontacts_async.store.records import (
     ContactChange,
     ContactVersion,
     StoredInstance,
-    Suspicion,
 )
 from wxcontacts_async.store.schema import FIELDS, VALUES
 from wxcontacts_async.store.session import ROWS_A_PAGE, Session
 from wxcontacts_async.store.staging import read_time, storable, written_time
+from wxcontacts_async.store.suspected import SUSPICION_COLUMNS, read_suspicion
 
 _CHANGES_A_PAGE = 1_000
 _INSTANCES_A_PAGE = 1_000
@@ -171,7 +172,7 @@ def instances_after(session: Session, w_id: str) -> list[StoredInstance]:
     """Return the next instances by wId; none at the end."""
     rows = session.rows(
         "SELECT w_id, gateway, outcome, CAST(tried_at AS TEXT), CAST(synced_at AS TEXT), "
-        "contacts, calls, suspected_stored, suspected_missing FROM instances "
+        f"contacts, calls, {SUSPICION_COLUMNS} FROM instances "
         f"WHERE w_id > $1 ORDER BY w_id LIMIT {_INSTANCES_A_PAGE}",
         w_id,
     )
@@ -186,10 +187,8 @@ def _instance(  # noqa: PLR0917  # a row's columns
     synced_at: str | None,
     contacts: int | None,
     calls: int,
-    stored: int | None,
-    missing: int | None,
+    *suspected: Any,  # noqa: ANN401  # those of `suspected`
 ) -> StoredInstance:
-    suspicion = None if stored is None or missing is None else Suspicion(stored, missing)
     return StoredInstance(
         w_id,
         gateway,
@@ -198,5 +197,5 @@ def _instance(  # noqa: PLR0917  # a row's columns
         None if synced_at is None else read_time(synced_at),
         contacts,
         calls,
-        suspicion,
+        read_suspicion(*suspected),
     )

@@ -26,17 +26,33 @@ class DeltaCounts(msgspec.Struct, frozen=True, gc=False):
         return bool(self.added or self.removed or self.changed)
 
 
-class Suspicion(msgspec.Struct, frozen=True, gc=False):
-    """A contact set that was so much smaller than the last one that nothing was removed.
+class Suspicion(msgspec.Struct, frozen=True, gc=False, eq=False):
+    """Contacts that are missing from what a gateway answers, and that are not removed yet.
+
+    Two are equal if their numbers are; since when, and of which kinds, is not compared.
 
     Attributes:
-        stored: How many contacts of the instance the database had.
-        missing: How many of these the contact set lacked.
+        stored: How many contacts of the instance the database had before the last answer.
+        missing: How many of these are held, though answers lack them.
+        since: When the answer was fetched that lacked the first of them; None if the last one
+            had no contact at all, which is never believed by itself, or if an older version of
+            this library found it, so that their time has yet to begin.
+        kinds: Of which kinds they are.
 
     """
 
     stored: int
     missing: int
+    since: datetime | None = None
+    kinds: tuple[ContactKind, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Suspicion):
+            return NotImplemented
+        return (self.stored, self.missing) == (other.stored, other.missing)
+
+    def __hash__(self) -> int:
+        return hash((self.stored, self.missing))
 
 
 class Synced(msgspec.Struct, frozen=True):
@@ -46,12 +62,15 @@ class Synced(msgspec.Struct, frozen=True):
         w_id: The instance.
         delta_counts: What changed in the database; nothing if another sync was quicker, so that
             what is there was fetched later.
-        contacts: Its contacts, as fetched.
+        contacts: Its contacts, as fetched; what the database cannot take is among the rejected.
         seconds: From when it was asked for until it was in the database.
         gateway: The name of its gateway.
         calls: How many calls it took.
         waited: Seconds of these that it waited to be called (again).
-        suspicion: Why nothing was removed, where that is so; see `ContactStore(max_shrink=...)`.
+        suspicion: What is missing from the answer and was not removed, where that is so; see
+            `ContactStore(max_shrink=...)`.
+        held_back: How many contacts the answer lacks and were not removed since a contact of
+            their kind could not be read, nor its name, so that it may be any of them.
 
     """
 
@@ -63,6 +82,7 @@ class Synced(msgspec.Struct, frozen=True):
     calls: int = 1
     waited: float = 0.0
     suspicion: Suspicion | None = None
+    held_back: int = 0
 
 
 class ChangeKind(StrEnum):
@@ -121,7 +141,7 @@ class StoredInstance(msgspec.Struct, frozen=True, gc=False):
         synced_at: When the contacts in the database were last in step; None if they never were.
         contacts: How many there are; None if it was never synced.
         calls: How many calls the last outcome took.
-        suspicion: What was last found suspicious and has not been cleared up since.
+        suspicion: What was missing from the last answer and is held; None if nothing is.
 
     """
 

@@ -85,6 +85,20 @@ MIGRATIONS = (
             contacts {binary} NOT NULL
         )""",
     ),
+    # The contacts that are held though answers lack them, as long as their instance is suspicious.
+    # Its suspected_digest is of older versions: where it is not null, these are not known.
+    (
+        """
+        CREATE TABLE missing_contacts (
+            w_id TEXT NOT NULL,
+            user_name TEXT NOT NULL,
+            since {timestamp} NOT NULL,
+            accepted BIGINT NOT NULL,
+            PRIMARY KEY (w_id, user_name)
+        ){clustered}""",
+        "ALTER TABLE instances ADD COLUMN suspected_since {timestamp}",
+        "ALTER TABLE instances ADD COLUMN suspected_kinds TEXT",
+    ),
 )
 VERSION = len(MIGRATIONS)
 
@@ -103,6 +117,8 @@ OUTCOME_COLUMNS = (
     "suspected_stored",
     "suspected_missing",
     "suspected_digest",
+    "suspected_since",
+    "suspected_kinds",
     "digest",
 )
 WHOLE_NUMBERS = frozenset({"contacts", "calls", "suspected_stored", "suspected_missing"})
@@ -130,10 +146,18 @@ _STAGING = (
         digest TEXT NOT NULL,
         contacts {binary} NOT NULL
     ){temporary}""",
+    # Contacts that are held.
+    """
+    CREATE TEMPORARY TABLE held (
+        w_id TEXT NOT NULL,
+        user_name TEXT NOT NULL,
+        since TEXT NOT NULL,
+        accepted BIGINT NOT NULL
+    ){temporary}""",
     # How instances ended.
     f"CREATE TEMPORARY TABLE settled ({_OUTCOME}){{temporary}}",
 )
-STAGED = ("arriving", "asked", "departing", "fingerprinted", "settled")
+STAGED = ("arriving", "asked", "departing", "fingerprinted", "held", "settled")
 
 
 def in_dialect(statement: str, dialect: Dialect) -> str:

@@ -11,7 +11,7 @@ from wxcontacts_async.store.arrow import to_arrow
 from wxcontacts_async.store.dialects import Dialect
 from wxcontacts_async.store.errors import StoreError
 
-_LONGEST_KEY = 1_000  # bytes; a B-tree of PostgreSQL takes 2,704 for both parts of a key
+LONGEST_KEY = 1_000  # bytes; a B-tree of PostgreSQL takes 2,704 for both parts of a key
 _NUL, _REPLACEMENT = "\0", "\N{REPLACEMENT CHARACTER}"
 
 
@@ -29,8 +29,8 @@ def stageable(contact_sets: Sequence[ContactSet[Contact]], dialect: Dialect) -> 
     if len(table):
         for name in ("w_id", "user_name"):
             longest = pc.max(pc.binary_length(table.column(name))).as_py()
-            if longest > _LONGEST_KEY:
-                what = f"a {name} of {longest:,} bytes; a key has at most {_LONGEST_KEY:,}"
+            if longest > LONGEST_KEY:
+                what = f"a {name} of {longest:,} bytes; a key has at most {LONGEST_KEY:,}"
                 raise StoreError(what)
     times: list[str] = []
     for contacts in contact_sets:
@@ -65,7 +65,7 @@ def _without_nul(table: pa.Table) -> pa.Table:
 def is_key(w_id: str) -> bool:
     """Tell whether a wId is valid, and short enough, to be a key of the database."""
     try:
-        return bool(w_id.strip()) and len(w_id.encode()) <= _LONGEST_KEY
+        return bool(w_id.strip()) and len(w_id.encode()) <= LONGEST_KEY
     except UnicodeEncodeError:
         return False
 

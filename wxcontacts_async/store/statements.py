@@ -3,14 +3,24 @@
 from wxcontacts_async.store.dialects import Dialect
 from wxcontacts_async.store.schema import OUTCOME_COLUMNS, VALUES
 
+# What an instance lacked the last time: none, all, some that are held, or it is not known which,
+# as an older version of this library wrote it down.
+_LACKED = """
+    CASE WHEN suspected_at IS NULL THEN 'none' WHEN suspected_digest IS NOT NULL THEN 'unknown'
+        WHEN suspected_since IS NULL THEN 'all' ELSE 'some' END"""
+
 # What is known of the instances of a batch: when its last set was fetched (what is suspected is of
 # the last one, as the next one clears it), what it lacked, and how many contacts there have been
 # since a set of that digest was merged.
-KNOWN = """
-    SELECT w_id,
-        CAST(coalesce(suspected_at, synced_at) AS TEXT),
-        suspected_digest, contacts, digest
+KNOWN = f"""
+    SELECT w_id, CAST(coalesce(suspected_at, synced_at) AS TEXT), {_LACKED}, contacts, digest
     FROM instances WHERE w_id IN (SELECT w_id FROM asked)"""
+
+HELD = """
+    SELECT w_id, user_name, CAST(since AS TEXT), accepted FROM missing_contacts
+    WHERE w_id IN (SELECT w_id FROM asked)"""
+
+FORGET_HELD = "DELETE FROM missing_contacts WHERE w_id IN (SELECT w_id FROM asked)"
 
 COUNT_STORED = """
     SELECT w_id, count(*) FROM contacts WHERE w_id IN (SELECT w_id FROM asked) GROUP BY w_id"""
@@ -45,6 +55,13 @@ def _differ(arrived: str, stored: str) -> str:
 _DIFFERING = " || ".join(
     f"CASE WHEN a.{name} IS DISTINCT FROM c.{name} THEN '{name},' ELSE '' END" for name in VALUES
 )
+
+
+def hold(dialect: Dialect) -> str:
+    """Write down which contacts are held."""
+    return f"""
+        INSERT INTO missing_contacts (w_id, user_name, since, accepted)
+        SELECT w_id, user_name, CAST(since AS {dialect.timestamp}), accepted FROM held"""
 
 
 def log_new(dialect: Dialect) -> str:
@@ -98,7 +115,7 @@ def settle(dialect: Dialect) -> str:
     """Write down how instances ended; a failure leaves what is known of their contacts."""
     names = ", ".join(OUTCOME_COLUMNS)
     arrived = ", ".join(
-        f"CAST({name} AS {dialect.timestamp})" if name.endswith("_at") else name
+        f"CAST({name} AS {dialect.timestamp})" if name.endswith(("_at", "_since")) else name
         for name in OUTCOME_COLUMNS
     )
     taken = ", ".join(

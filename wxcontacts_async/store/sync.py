@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
+import msgspec
 from anyio import CancelScope, Event, create_task_group, current_time
 from anyio.abc import TaskGroup
 
@@ -49,10 +50,18 @@ class SyncStream:
     that is being written is written to its end, whether anybody reads that or not.
     """
 
-    def __init__(self, outcomes: OutcomeStream[Any], database: Database, max_shrink: float) -> None:
+    def __init__(
+        self,
+        outcomes: OutcomeStream[Any],
+        database: Database,
+        max_shrink: float,
+        *,
+        confirm_after: float = 86_400.0,
+    ) -> None:
         self._outcomes = outcomes
         self._database = database
         self._max_shrink = max_shrink
+        self._confirm_after = confirm_after
         self._tasks: TaskGroup | None = None
         self._gathering = CancelScope()
         self._is_open = False
@@ -154,7 +163,10 @@ class SyncStream:
         if isinstance(outcome, Failed):
             return outcome, None
         try:
-            return outcome, await fingerprinted(outcome.contacts, self._database.dialect)
+            contacts = await fingerprinted(outcome.contacts, self._database.dialect)
+            if contacts.received is not outcome.contacts:
+                outcome = msgspec.structs.replace(outcome, contacts=contacts.received)
+            return outcome, contacts  # noqa: TRY300
         except Exception as error:  # noqa: BLE001  # a contact type may hold what has no encoding
             return _failed(outcome, own_error(error)), None
 
@@ -213,7 +225,9 @@ class SyncStream:
         )
         try:
             if batch.outcomes:
-                await self._database.run(lambda session: merge(session, batch, self._max_shrink))
+                await self._database.run(
+                    lambda session: merge(session, batch, self._max_shrink, self._confirm_after),
+                )
         except (StoreConnectionError, StoreBusyError):
             raise
         except Exception as error:
@@ -253,6 +267,7 @@ def _result(batch: Batch, outcome: Fetched[Any] | Failed, came_at: float) -> Syn
         outcome.calls,
         outcome.waited,
         settled.suspicion,
+        settled.held_back,
     )
 
 

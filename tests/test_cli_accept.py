@@ -1,0 +1,131 @@
+"""`wxcontacts accept`: what it lets the next sync do, what it says and how it ends."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.postgresql import PASSWORD, PostgresqlServer, execute
+from tests.recording_server import RecordingServer, recording, reply_with
+from tests.test_cli_process import Ended, run
+from wxcontacts_async.cli.usage import duration, shown_duration
+
+pytestmark = pytest.mark.processes
+
+NOTHING = b'{"code":"1000","data":null}'
+
+
+def _sync(server: RecordingServer, folder: Path, *w_ids: str) -> Ended:
+    return run("sync", *w_ids, "--gateway", server.url, folder=folder)
+
+
+def test_an_answer_with_nobody_is_taken_over_once_it_is_accepted(tmp_path: Path) -> None:
+    with recording(reply_with("a", "b", named="secret")) as server:
+        _sync(server, tmp_path, "one", "two")
+        server.reply = NOTHING
+        suspicious = _sync(server, tmp_path, "one", "two")
+        said = run("changes", "--w-id", "two", "--since", "0s", folder=tmp_path)
+        accepted = run("accept", "one", "--store", "sqlite:///contacts.db", folder=tmp_path)
+        again = _sync(server, tmp_path, "one")
+        known = run("accept", "one", "two", "three", folder=tmp_path)
+
+    assert suspicious.code == 1
+    assert "2 x suspicious, such as wId 'one': 3 of 3 contacts are missing" in suspicious.messages
+    assert "No sync believes that by itself" in suspicious.messages
+    assert "accept one --store sqlite:///contacts.db" in suspicious.messages
+    assert (said.code, said.output) == (0, "")
+    assert said.messages.startswith("1 x suspicious, such as wId 'two': 3 of 3 contacts are ")
+    assert "`wxcontacts accept two --store sqlite:///contacts.db`" in said.messages
+    assert (accepted.code, accepted.output) == (0, "")
+    assert accepted.messages == (
+        "wId 'one': accepted that 3 of 3 contacts are gone; the next sync removes those that are "
+        "still missing.\n"
+    )
+    assert again.code == 0
+    with closing(sqlite3.connect(tmp_path / "contacts.db")) as connection:
+        assert dict(connection.execute("SELECT w_id, contacts FROM instances")) == {
+            "one": 0,
+            "two": 3,
+        }
+    assert known.code == 1
+    nothing, taken, unknown = known.messages.splitlines()
+    assert nothing == "wId 'one': nothing is suspicious of it."
+    assert taken.startswith("wId 'two': accepted that 3 of 3")
+    assert unknown == "wId 'three': sqlite:///contacts.db has no contacts of it."
+    assert "secret" not in "".join(each.messages for each in (suspicious, said, accepted, known))
+
+
+def test_changes_say_which_instances_are_suspicious(tmp_path: Path) -> None:
+    names = [f"wxid_{number}" for number in range(30)]
+    with recording(reply_with(*names)) as server:
+        _sync(server, tmp_path, "one", "two")
+        clean = run("changes", folder=tmp_path)
+        server.reply = reply_with(*names[:5])
+        _sync(server, tmp_path, "one", "two")
+        all_said = run("changes", folder=tmp_path)
+        other = run("changes", "--w-id", "three", folder=tmp_path)
+
+    assert clean.messages == other.messages == ""
+    assert len([json.loads(line) for line in all_said.output.splitlines()]) == 60
+    assert all_said.code == 0
+    assert all_said.messages.startswith(
+        "2 x suspicious, such as wId 'one': 25 of 30 contacts are missing since ",
+    )
+    assert "--confirm-after" in all_said.messages
+    assert "`wxcontacts accept one --store" in all_said.messages
+
+
+def test_wids_are_read_from_a_file_and_typed_safely(tmp_path: Path) -> None:
+    (tmp_path / "w_ids.txt").write_text("-it's one\n")
+    with recording(reply_with("a")) as server:
+        command = ("sync", "--from", "w_ids.txt", "--gateway", server.url)
+        run(*command, folder=tmp_path)
+        server.reply = NOTHING
+        suspicious = run(*command, folder=tmp_path)
+        accepted = run("accept", "--from", "w_ids.txt", folder=tmp_path)
+
+    hint = """accept --store sqlite:///contacts.db -- '-it'"'"'s one'`"""
+    assert hint in suspicious.messages
+    assert accepted.code == 0
+    assert "accepted that 1 of 1 contacts are gone" in accepted.messages
+
+
+def test_no_password_of_the_database_is_said(
+    postgresql: PostgresqlServer,
+    tmp_path: Path,
+) -> None:
+    url = postgresql.fresh_url()
+    schema = url.rpartition("%3D")[2]
+    role = f"role_of_{schema}"
+    execute(
+        postgresql.url(),
+        f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'",
+        f"GRANT ALL ON SCHEMA {schema} TO {role}",
+    )
+    with_password = postgresql.url(schema, user=role, password=PASSWORD)
+    with recording(reply_with("a")) as server:
+        command = ("sync", "one", "--gateway", server.url, "--to", with_password)
+        run(*command, folder=tmp_path)
+        server.reply = NOTHING
+        ends = [
+            run(*command, folder=tmp_path),
+            run("changes", "--store", with_password, folder=tmp_path),
+            run("accept", "one", "two", "--store", with_password, folder=tmp_path),
+            run(*command, folder=tmp_path),
+        ]
+
+    assert [ended.code for ended in ends] == [1, 0, 1, 0]
+    said = "".join(ended.messages for ended in ends)
+    assert f"accept one --store postgresql://{role}@/postgres" in said
+    assert "horse" not in said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0s"), (86_400, "1d"), (5_400, "1h30m"), (90_061.5, "1d1h1m1.5s"), (0.25, "0.25s")],
+)
+def test_a_time_is_said_as_it_can_be_given(seconds: float, shown: str) -> None:
+    assert shown_duration(seconds) == shown
+    assert duration("--confirm-after", shown) == seconds

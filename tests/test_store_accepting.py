@@ -1,0 +1,146 @@
+"""A person may accept that who is missing is gone; the next sync removes them then."""
+
+import pytest
+
+from tests.syncing import (
+    W_ID,
+    all_synced,
+    friends,
+    instances,
+    loaded,
+    replayed,
+    scene,
+    sync,
+    timeline,
+)
+from wxcontacts_async import ContactSet, InvalidArgumentError
+from wxcontacts_async.store import ContactStore, DeltaCounts, NotSyncedError, Suspicion
+
+ALL = friends(*range(100, 140))
+THIN = ContactSet(W_ID, friends=ALL.friends[25:])
+THINNER = ContactSet(W_ID, friends=ALL.friends[30:])
+NONE = ContactSet(W_ID)
+
+# The database does the same on any loop, so asyncio's will do.
+pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
+
+async def test_who_is_accepted_is_removed_by_the_next_sync(database_url: str) -> None:
+    async with scene(database_url) as it:
+        await it.synced(ALL)
+        await it.synced(THIN)
+        async with ContactStore(database_url) as other:
+            accepted = await other.accept(W_ID)
+            assert accepted == Suspicion(40, 25)
+        # Nothing is done yet: only the next answer says whether they are still missing.
+        assert len(await it.store.load(W_ID)) == 40
+        assert (await instances(it.store))[W_ID].suspicion == accepted
+
+        synced = await it.synced(THIN)
+        assert synced.delta_counts == DeltaCounts(removed=25)
+        assert synced.suspicion is None
+        assert (await instances(it.store))[W_ID].outcome == "synced"
+        assert await replayed(it.store) == await loaded(it.store)
+        assert await it.store.accept(W_ID) is None
+
+
+async def test_an_answer_with_nobody_is_accepted_whole(database_url: str) -> None:
+    async with scene(database_url, confirm_after=0) as it:
+        await it.synced(friends(1, 2, 3))
+        for _ in range(2):
+            assert (await it.synced(NONE)).suspicion == Suspicion(3, 3)
+        assert await it.store.accept(W_ID) == Suspicion(3, 3)
+        synced = await it.synced(NONE)
+        assert synced.delta_counts == DeltaCounts(removed=3)
+        assert synced.suspicion is None
+        known = (await instances(it.store))[W_ID]
+        assert (known.outcome, known.suspicion, known.contacts) == ("synced", None, 0)
+        assert list(await it.store.load(W_ID)) == []
+
+
+async def test_who_is_there_again_is_accepted_no_more(database_url: str) -> None:
+    async with scene(database_url) as it:
+        await it.synced(ALL)
+        await it.synced(THIN)
+        await it.store.accept(W_ID)
+        assert (await it.synced(ALL)).suspicion is None
+        assert (await it.synced(THIN)).suspicion == Suspicion(40, 25)
+        assert (await it.synced(THIN)).delta_counts == DeltaCounts()
+
+
+async def test_others_than_those_accepted_are_judged_as_ever(database_url: str) -> None:
+    async with scene(database_url) as it:
+        await it.synced(ALL)
+        await it.synced(THIN)
+        await it.store.accept(W_ID)
+        synced = await it.synced(friends("139"))
+        # 25 were accepted; 14 of the 15 that are left are few enough, being less than 20.
+        assert synced.delta_counts == DeltaCounts(removed=39)
+        assert synced.suspicion is None
+
+        await it.synced(ALL)
+        await it.synced(THINNER)
+        await it.store.accept(W_ID)
+        synced = await it.synced(NONE)
+        assert synced.delta_counts == DeltaCounts(removed=30)
+        assert synced.suspicion == Suspicion(40, 10)
+
+
+async def test_accepting_outlasts_failures_and_is_the_same_twice(database_url: str) -> None:
+    async with scene(database_url) as it:
+        await it.synced(ALL)
+        await it.synced(THIN)
+        assert await it.store.accept(W_ID) == await it.store.accept(W_ID)
+        async with it.gateway.down():
+            await sync(it.store, it.pool, [W_ID])
+        assert await it.store.accept(W_ID) == Suspicion(40, 25)
+        synced = all_synced(await sync(it.store, it.pool, [W_ID]))[W_ID]
+        assert synced.delta_counts == DeltaCounts(removed=25)
+
+
+async def test_accepting_is_for_one_instance_alone(database_url: str) -> None:
+    others = friends(*range(40), w_id="other")
+    async with scene(database_url) as it:
+        await it.sync(ALL, others)
+        await it.sync(THIN, friends(1, w_id="other"))
+        await it.store.accept(W_ID)
+        results = await it.all_synced(THIN, friends(1, w_id="other"))
+        assert results[W_ID].delta_counts == DeltaCounts(removed=25)
+        assert results["other"].suspicion == Suspicion(40, 39)
+
+
+async def test_an_answer_with_nobody_after_a_thin_one_is_accepted_whole(
+    database_url: str,
+) -> None:
+    async with timeline(database_url) as it:
+        await it.answered(0, ALL)
+        await it.answered(1, THIN)
+        await it.answered(2, NONE)
+        assert it.accept() == Suspicion(40, 40)
+        settled = await it.answered(3, THINNER)
+        assert settled.delta_counts == DeltaCounts(removed=30)
+        assert settled.suspicion is None
+        assert not it.held
+
+
+async def test_a_w_id_with_nul_is_accepted_too(database_url: str) -> None:
+    async with scene(database_url) as it:
+        await it.synced(friends(1, w_id="w\0"))
+        await it.synced(ContactSet("w\0"))
+        assert await it.store.accept("w\0") == Suspicion(1, 1)
+        assert (await it.synced(ContactSet("w\0"))).delta_counts == DeltaCounts(removed=1)
+
+
+async def test_only_an_instance_that_was_synced_can_be_accepted(database_url: str) -> None:
+    async with scene(database_url) as it:
+        await it.synced(friends(1))
+        assert await it.store.accept(W_ID) is None
+        with pytest.raises(NotSyncedError) as raised:
+            await it.store.accept("unknown")
+        assert raised.value.w_id == "unknown"
+        for wrong in ("", " ", "\ud800"):
+            with pytest.raises(InvalidArgumentError):
+                await it.store.accept(wrong)
+        store = it.store
+    with pytest.raises(Exception, match="not open"):
+        await store.accept(W_ID)

@@ -1,0 +1,46 @@
+"""The `accept` command: its options, and what it does with them."""
+
+from typing import Annotated
+
+import typer
+
+from wxcontacts_async.cli import gateway_options as options
+from wxcontacts_async.cli.console import HumanConsole
+from wxcontacts_async.cli.signals import exiting_when_interrupted
+from wxcontacts_async.cli.store_options import DEFAULT_STORE, STORE, needing_store, url_help
+from wxcontacts_async.cli.summary import say_early_end
+from wxcontacts_async.cli.w_ids import read_w_ids
+
+
+def accept(
+    *,
+    w_ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="W_ID", help="Suspicious instances.", show_default=False),
+    ] = None,
+    source: options.Source = None,
+    store: Annotated[
+        str,
+        typer.Option(STORE, metavar="URL", help=url_help("The database that holds them")),
+    ] = DEFAULT_STORE,
+) -> None:
+    """Accept that the contacts that are missing of suspicious instances are gone.
+
+    Nothing is removed at once: the next sync of an instance removes those that its answer still
+    lacks. One that it has again is accepted no more. Needs the extra `store`:
+    pip install 'wxcontacts_async[cli,store]'.
+
+    Exit code: 0 all accepted, or nothing was suspicious, 1 the database has no contacts of some
+    instance or cannot be used, 2 wrong usage, 130 interrupted by Ctrl-C.
+    """
+    with exiting_when_interrupted(), needing_store():
+        from wxcontacts_async.cli.accept import Acceptance  # noqa: PLC0415
+        from wxcontacts_async.cli.database import GivenDatabase, check_no_url  # noqa: PLC0415
+
+        check_no_url(w_ids or (), STORE)
+        database = GivenDatabase(store, STORE, is_read=True)
+        console = HumanConsole()
+        acceptance = Acceptance(read_w_ids(w_ids or (), source)[0], database, console)
+        end = acceptance.run()
+        say_early_end(end, console)
+        raise typer.Exit(end.exit_code or min(acceptance.unknown, 1))

@@ -1,0 +1,49 @@
+"""Takes over that contacts are gone which answers lack, as a person said so. It blocks."""
+
+from wxcontacts_async.store.errors import NotSyncedError
+from wxcontacts_async.store.records import Suspicion
+from wxcontacts_async.store.session import Session
+from wxcontacts_async.store.staging import storable
+from wxcontacts_async.store.suspected import SUSPICION_COLUMNS, read_suspicion
+
+_SUSPECTED = f"SELECT synced_at IS NULL, {SUSPICION_COLUMNS} FROM instances WHERE w_id = $1"
+_FORGET = "DELETE FROM missing_contacts WHERE w_id = $1"
+_ACCEPT_HELD = "UPDATE missing_contacts SET accepted = 1 WHERE w_id = $1"
+_ACCEPT_ALL = """
+    INSERT INTO missing_contacts (w_id, user_name, since, accepted)
+    SELECT contacts.w_id, user_name, suspected_at, 1
+    FROM contacts JOIN instances ON instances.w_id = contacts.w_id WHERE contacts.w_id = $1"""
+# So that what is written down counts, whichever version found it suspicious.
+_ALL_ARE_KNOWN = """
+    UPDATE instances SET suspected_digest = NULL, suspected_since = NULL WHERE w_id = $1"""
+
+
+def accept(session: Session, w_id: str) -> Suspicion | None:
+    """Accept that who is missing from an instance's answers is gone; the next sync removes them.
+
+    Returns:
+        What was suspected of it; None if nothing is.
+
+    Raises:
+        NotSyncedError: The instance has never been synced.
+
+    """
+    stored = storable(w_id, session.dialect)
+    with session.transaction():
+        rows = session.rows(_SUSPECTED, stored)
+        suspicion = read_suspicion(*rows[0][1:]) if rows else None
+        if suspicion is None and (not rows or rows[0][0]):
+            raise NotSyncedError.of(w_id)
+        if suspicion is not None:
+            _accept(session, stored, suspicion)
+        return suspicion
+
+
+def _accept(session: Session, stored: str, suspicion: Suspicion) -> None:
+    if suspicion.since is not None:
+        session.execute(_ACCEPT_HELD, stored)
+        return
+    # The answer had no contact at all, or an older version did not write down which contacts it
+    # lacked: let the next answer say.
+    for statement in (_FORGET, _ACCEPT_ALL, _ALL_ARE_KNOWN):
+        session.execute(statement, stored)

@@ -1,0 +1,67 @@
+"""Rejects the contacts that a database cannot take, so that each costs itself alone."""
+
+import json
+
+import msgspec
+from anyio.lowlevel import checkpoint
+
+from wxcontacts_async.contacts import Contact, ContactKind, ContactSet, RejectedContact
+from wxcontacts_async.store.staging import LONGEST_KEY
+
+LEAST_SEX, MOST_SEX = -(2**63), 2**63 - 1
+SURELY_SHORT = LONGEST_KEY // 4  # characters; one has at most four bytes in UTF-8
+
+_AT_ONCE = 200  # contacts that are looked at in some 0.5 ms
+_encode = msgspec.json.Encoder().encode
+
+
+async def without_misfits(contacts: ContactSet[Contact]) -> ContactSet[Contact]:
+    """Return the set with each contact that cannot be stored among the rejected."""
+    rejected = list(contacts.rejected)
+    lists: dict[ContactKind, list[Contact]] = {}
+    for kind, received in contacts.lists():
+        fit = lists[kind] = []
+        for begin in range(0, len(received), _AT_ONCE):
+            for contact in received[begin : begin + _AT_ONCE]:
+                reason = _misfit(contact)
+                if reason is None:
+                    fit.append(contact)
+                else:
+                    rejected.append(RejectedContact(kind, _raw(contact), reason))
+            await checkpoint()
+    return msgspec.structs.replace(
+        contacts,
+        official_accounts=tuple(lists[ContactKind.OFFICIAL_ACCOUNT]),
+        friends=tuple(lists[ContactKind.FRIEND]),
+        groups=tuple(lists[ContactKind.GROUP]),
+        rejected=tuple(rejected),
+    )
+
+
+def _misfit(contact: Contact) -> str | None:
+    """Say why a contact cannot be stored, less its values; None if it can."""
+    if not LEAST_SEX <= contact.sex <= MOST_SEX:
+        return "cannot be stored: sex must be a whole number of 64 bits"
+    try:
+        _encode(contact)
+    except UnicodeEncodeError:
+        return f"cannot be stored: {_unsound(contact)} must be valid Unicode text"
+    if len(contact.user_name.encode()) > LONGEST_KEY:
+        return f"cannot be stored: userName must have at most {LONGEST_KEY:,} bytes"
+    return None
+
+
+def _unsound(contact: Contact) -> str:
+    for field, key in zip(contact.__struct_fields__, contact.__struct_encode_fields__, strict=True):
+        try:
+            _encode(getattr(contact, field))
+        except UnicodeEncodeError:
+            return key
+    return "each text"
+
+
+def _raw(contact: Contact) -> bytes:
+    try:
+        return _encode(contact)
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can write as an escape
+        return json.dumps(msgspec.to_builtins(contact)).encode()

@@ -1,0 +1,27 @@
+"""Reads what is suspicious of an instance off its row."""
+
+from wxcontacts_async.contacts import ContactKind
+from wxcontacts_async.store.records import Suspicion
+from wxcontacts_async.store.staging import read_time
+
+SUSPICION_COLUMNS = (
+    "suspected_stored, suspected_missing, CAST(suspected_since AS TEXT), "
+    "suspected_kinds, suspected_digest"
+)
+OF_ASKED = f"SELECT w_id, {SUSPICION_COLUMNS} FROM instances WHERE w_id IN (SELECT w_id FROM asked)"
+
+
+def read_suspicion(
+    stored: int | None,
+    missing: int | None,
+    since: str | None,
+    kinds: str | None,
+    digest: str | None,
+) -> Suspicion | None:
+    """Return what the columns say; None if nothing is suspicious."""
+    if stored is None or missing is None:
+        return None
+    if digest is not None:  # of an older version, which does not know the other columns
+        return Suspicion(stored, missing)
+    of_kinds = tuple(map(ContactKind, kinds.split(","))) if kinds else ()
+    return Suspicion(stored, missing, None if since is None else read_time(since), of_kinds)
