@@ -49,12 +49,13 @@ class CubicLimit:
         self._lowest = lowest
         self._lifted_at = lifted_at
         self._value = inf
-        # In slow start, the limit grows by each call that is served; None is slow start.
+        # In slow start, which goes on up to a limit that was not too much, each call that is served
+        # adds one. Then it grows by time, over a plateau; None is slow start.
+        self._slow_until = inf
         self._plateau: float | None = None
         self._seconds_to_plateau = 0.0
         # When a call was first served since the last cut. Until then the limit does not grow.
         self._grows_since: float | None = None
-        self._is_known = False
 
     @property
     def was_served(self) -> bool:
@@ -72,22 +73,19 @@ class CubicLimit:
 
         Arguments:
             used: How much of it was used.
-            at_least: It is not cut to less, for want of knowledge, the first time.
+            at_least: It is not cut to less the first time, for want of knowledge.
             pause: Seconds for which nothing is sent after it.
 
         """
-        if not self._is_known:
-            self._is_known = True
-            self._value = max(used * _KEPT_OF_UNKNOWN, at_least, self._lowest)
-            self._plateau = None
-        else:
+        if self.is_set and self.was_served:
             # Slow start ends well above what was too much.
             kept = _KEPT_AFTER_PAUSE if pause and self._plateau is not None else _KEPT
-            self._value = max(used * (kept if self.was_served else _KEPT_OF_UNKNOWN), self._lowest)
-            # CUBIC's fast convergence, at every cut: back to a little less than was too much.
-            self._plateau = max(used * (1 + kept) / 2, self._value)
-            by_cubic = ((self._plateau - self._value) / _GROWTH) ** (1 / 3)
-            self._seconds_to_plateau = max(by_cubic, _PAUSES_TO_GROW * pause)
+            self._value = self._slow_until = max(used * kept, self._lowest)
+            self._grow_over(used, kept, at_least=_PAUSES_TO_GROW * pause)
+        else:
+            least = self._lowest if self.is_set else max(at_least, self._lowest)
+            self._value = max(used * _KEPT_OF_UNKNOWN, least)
+            self._plateau = None
         self._grows_since = None
         self.is_set = True
 
@@ -97,9 +95,23 @@ class CubicLimit:
             self._grows_since = now
         if self._plateau is None:
             self._value += 1.0
+            if self._value >= self._slow_until:
+                self._value = self._slow_until
+                self._grow_over(self._value / _KEPT, _KEPT)
+                self._grows_since = now
         if self.at(now) >= self._lifted_at:
-            self.is_set = self._is_known = False
-            self._value = inf
+            self.is_set = False
+            self._value = self._slow_until = inf
+            self._plateau = self._grows_since = None
+
+    def _grow_over(self, too_much: float, kept: float, *, at_least: float = 0.0) -> None:
+        """Grow by time from now on, over a plateau that is a little less than was too much.
+
+        That is CUBIC's fast convergence, at every cut.
+        """
+        self._plateau = max(too_much * (1 + kept) / 2, self._value)
+        by_cubic = ((self._plateau - self._value) / _GROWTH) ** (1 / 3)
+        self._seconds_to_plateau = max(by_cubic, at_least)
 
     def at(self, now: float) -> float:
         """Return the limit at a time."""
