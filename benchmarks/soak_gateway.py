@@ -21,12 +21,13 @@ from wxcontacts_async.emulator import (
 )
 
 _COUNTED_EVERY = 0.3
-_THINNED = "thinned"
 _INITIALIZES_EVERY, _REFUSED_EVERY = 10, 100
 
 # Each instance has one of these of its own and none of the others, so that the client knows what
 # may be wrong with its contacts, and with how many of them. What thins a reply is none of these.
-_CONTACT_DAMAGES = [kind for kind in FaultKind if kind.strikes_contacts and kind.value != _THINNED]
+_CONTACT_DAMAGES = [
+    kind for kind in FaultKind if kind.strikes_contacts and kind is not FaultKind.THINNED
+]
 DAMAGED_AT_ONCE = 1
 _DAMAGED_SHARE = 0.05
 
@@ -169,7 +170,7 @@ async def _serve(setup: GatewaySetup) -> None:
         told: Counter[str] = Counter()
         while not ended.done():
             met = Counter({str(kind): times for kind, times in emulator.faults_met.items()})
-            met[_THINNED] += population.thinned
+            met[FaultKind.THINNED] += population.thinned
             faults = met - told
             told = met
             _say(Counted(emulator.url, len(emulator.calls), dict(faults)))

@@ -2,16 +2,13 @@
 
 import random
 from collections.abc import Callable
-from inspect import signature
 
 import msgspec
 
 from wxcontacts_async import Contact, ContactSet
 from wxcontacts_async.emulator import Population
-from wxcontacts_async.store import ContactStore
 
-# A store that does not hold them back would delete people who are still there.
-_SHARE = 0.1 if "confirm_after" in signature(ContactStore).parameters else 0.0
+_SHARE = 0.1
 _THINS_EVERY = 5
 
 

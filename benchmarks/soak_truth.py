@@ -11,8 +11,6 @@ from wxcontacts_async.emulator import FaultKind, Population
 
 _REPLACEMENT = "\ufffd"
 _OF_TEXT = {FaultKind.LONE_SURROGATE, FaultKind.INVALID_UTF8, FaultKind.CONTROL_CHARACTERS}
-# A field of the contact is lost, or turned into what it means.
-_OF_FIELDS = {"nested-object", "odd-values"}
 _CONTROLS = str.maketrans(dict.fromkeys((*map(chr, range(0x20)), _REPLACEMENT), ""))
 
 
@@ -138,8 +136,6 @@ def _is_repaired(found: Contact, contact: Contact, damage: FaultKind) -> bool:
                 msgspec.structs.astuple(found), msgspec.structs.astuple(contact), strict=True
             )
         )
-    if damage.value in _OF_FIELDS:
-        return found.user_name == contact.user_name
     if damage not in _OF_TEXT:
         return False
     is_now, was = found.nick_name or "", contact.nick_name or ""

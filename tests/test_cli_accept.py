@@ -78,7 +78,7 @@ def test_changes_say_which_instances_are_suspicious(tmp_path: Path) -> None:
 
 
 def test_wids_are_read_from_a_file_and_typed_safely(tmp_path: Path) -> None:
-    (tmp_path / "w_ids.txt").write_text("-it's one\n")
+    (tmp_path / "w_ids.txt").write_text("-it's-one\n")
     with recording(reply_with("a")) as server:
         command = ("sync", "--from", "w_ids.txt", "--gateway", server.url)
         run(*command, folder=tmp_path)
@@ -86,7 +86,7 @@ def test_wids_are_read_from_a_file_and_typed_safely(tmp_path: Path) -> None:
         suspicious = run(*command, folder=tmp_path)
         accepted = run("accept", "--from", "w_ids.txt", folder=tmp_path)
 
-    hint = """accept --store sqlite:///contacts.db -- '-it'"'"'s one'`"""
+    hint = """accept --store sqlite:///contacts.db -- '-it'"'"'s-one'`"""
     assert hint in suspicious.messages
     assert accepted.code == 0
     assert "accepted that 1 of 1 contacts are gone" in accepted.messages

@@ -123,14 +123,6 @@ async def test_an_answer_with_nobody_after_a_thin_one_is_accepted_whole(
         assert not it.held
 
 
-async def test_a_w_id_with_nul_is_accepted_too(database_url: str) -> None:
-    async with scene(database_url) as it:
-        await it.synced(friends(1, w_id="w\0"))
-        await it.synced(ContactSet("w\0"))
-        assert await it.store.accept("w\0") == Suspicion(1, 1)
-        assert (await it.synced(ContactSet("w\0"))).delta_counts == DeltaCounts(removed=1)
-
-
 async def test_only_an_instance_that_was_synced_can_be_accepted(database_url: str) -> None:
     async with scene(database_url) as it:
         await it.synced(friends(1))

@@ -31,6 +31,7 @@ from wxcontacts_async.events import (
 from wxcontacts_async.gate import GatewayGate
 from wxcontacts_async.gateway import Gateway
 from wxcontacts_async.instance import CallAgain, InstanceProgress
+from wxcontacts_async.joining import JoinBuffer
 from wxcontacts_async.outcomes import Failed
 from wxcontacts_async.places import Asker, Line, Place, ReceivedReply, State
 from wxcontacts_async.turnstile import DecodeTurnstile
@@ -114,6 +115,7 @@ class Lane(Generic[ContactT]):
             under_way=lambda: self._workers.calling,
             verdict=decoder.verdict,
         )
+        self._joiner = JoinBuffer()
         self._undecoded = 0
         self._giving_up = False  # whether _give_up_some is due
         # Callers of `fetch` take their outcomes at once, so they hold none.
@@ -355,8 +357,9 @@ class Lane(Generic[ContactT]):
     def _step_after(self, received: ReceivedReply[ContactT]) -> Step[ContactT]:
         """Decode a reply, and tell what follows from it."""
         progress, sent_at = received.place.progress, received.sent_at
-        body = b"".join(received.body.pieces)
-        received.body.pieces.clear()
+        pieces = received.body.pieces
+        body = self._joiner.joined(pieces) if self._decoder.keeps_no_body else b"".join(pieces)
+        pieces.clear()
         self._arenas.prepare_for(len(body))
         reply = self._decoder.decode(body, received.body.content_type)
         if self._announce.tells_routine:

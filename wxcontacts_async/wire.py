@@ -120,6 +120,7 @@ class ReplyDecoder(Generic[ContactT]):
         is_initializing: Callable[[str, str], bool],
         is_throttled: Callable[[str, str], bool] = says_throttled,
     ) -> None:
+        self.keeps_no_body = contact_type is Contact
         self._is_initializing = _guarded("is_initializing", is_initializing)
         self._is_throttled = _guarded("is_throttled", is_throttled)
         try:
@@ -133,7 +134,11 @@ class ReplyDecoder(Generic[ContactT]):
             msg = f"contact_type {contact_type.__name__} cannot be decoded: {error}"
             raise InvalidArgumentError(msg) from error
 
-    def decode(self, body: bytes, content_type: str = "") -> Ready[ContactT] | Unready:
+    def decode(
+        self,
+        body: bytes | memoryview,
+        content_type: str = "",
+    ) -> Ready[ContactT] | Unready:
         """Decode and classify one reply.
 
         Arguments:
@@ -153,7 +158,7 @@ class ReplyDecoder(Generic[ContactT]):
             if result := self._result(reply, body):
                 return result
             sound_text = True
-        return self._decode_damaged(body, content_type, sound_text=sound_text)
+        return self._decode_damaged(bytes(body), content_type, sound_text=sound_text)
 
     def verdict(self, body: bytes, content_type: str = "") -> Unready | None:
         """Tell what the body of an answer says that is none of success by its HTTP status.
@@ -180,19 +185,20 @@ class ReplyDecoder(Generic[ContactT]):
     def _result(
         self,
         reply: "_Envelope[_Lists[ContactT]]",
-        body: bytes,
+        body: bytes | memoryview,
     ) -> Ready[ContactT] | Unready | None:
         """Return what a decoded reply says; None if a contact of it has a blank id."""
         verdict = self._classify(reply.code, reply.message, reply.msg)
         if verdict is not None:
             return verdict
-        _check_code(reply.code, body)
+        if not reply.code:
+            _check_code(reply.code, bytes(body))
         lists = reply.data
         if lists is None:
             return Ready((), (), ())
         public, friend, group = lists.public, lists.friend, lists.group
         if public is friend is group is None:
-            _check_keys(strange_keys(body))
+            _check_keys(strange_keys(bytes(body)))
         official_accounts, friends, groups = public or (), friend or (), group or ()
         if _has_a_blank_name(official_accounts, friends, groups):
             return None

@@ -66,7 +66,7 @@ class _Connection(asyncio.BufferedProtocol):
         body = self._view[self._body_at : self._reply_end]
         self._filled = self._reply_end = 0
         try:
-            self._on_fetched(decode(body))  # type: ignore[arg-type]  # any buffer will do
+            self._on_fetched(decode(body))
         except Exception as error:  # noqa: BLE001
             self.done.set_exception(error)
             return

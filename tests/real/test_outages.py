@@ -24,6 +24,7 @@ from wxcontacts_async import GatewayDown, GatewayUp
 
 INSTANCES = w_ids(400)
 AWAY = 4.0
+SLOTS = 32
 # So slow that an outage comes in the middle.
 SLOWISH = NodeInstance(latency=0.05)
 
@@ -42,7 +43,7 @@ async def fetch_around_a_kill(node: NodeGateway, url: str) -> tuple[Reading, Clo
         await run_sync(node.start)
 
     async with (
-        open_pool(url, observers=[seen], max_concurrency=32) as pool,
+        open_pool(url, observers=[seen], max_concurrency=SLOTS) as pool,
         anyio.create_task_group() as tasks,
     ):
 
@@ -74,8 +75,10 @@ async def test_a_gateway_that_is_killed_behind_a_proxy_costs_no_instance(
     with NodeGateway(instance=SLOWISH) as node, proxy(node.port) as front:
         reading, seen = await fetch_around_a_kill(node, front.url)
         check_outage(reading, seen, node)
-        # What the proxy had from Node as that was killed, it may have asked of it or not.
-        assert len(front.calls()) == calls_of(reading.report)
+        unlogged = calls_of(reading.report) - len(front.calls())
+    # Of the calls under way as Node is killed, HAProxy closes some without a reply or a line in
+    # its log, so that clients send them again.
+    assert 0 <= unlogged <= (SLOTS if proxy is checked_haproxy else 0)
 
 
 @pytest.mark.slow
@@ -96,7 +99,7 @@ async def test_a_proxy_that_is_stopped_and_started_costs_no_instance(
         reading = Reading()
 
         async with (
-            open_pool(front.url, max_concurrency=32) as pool,
+            open_pool(front.url, max_concurrency=SLOTS) as pool,
             anyio.create_task_group() as tasks,
         ):
 

@@ -1,7 +1,9 @@
 """aiohttp's connector, which also knows what became of the connection of each call."""
 
 import asyncio
+import math
 import select
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -22,16 +24,26 @@ class ConnectionTap(asyncio.Protocol):
         is_reused: Whether the call that has the connection is not its first one.
         has_answered: Whether a byte has come back since that call got the connection.
         lost_because: What ended the connection; None if it has not ended, or in order.
+        taken_at: When that call got it, in seconds of `time.perf_counter`.
+        lost_at: When the connection ended; infinity if it has not.
 
     """
 
-    __slots__ = ("_inner", "has_answered", "is_reused", "lost_because")
+    __slots__ = ("_inner", "has_answered", "is_reused", "lost_at", "lost_because", "taken_at")
 
     def __init__(self, inner: asyncio.Protocol) -> None:
         self._inner = inner
         self.is_reused = False
         self.has_answered = False
         self.lost_because: Exception | None = None
+        self.taken_at = perf_counter()
+        self.lost_at = math.inf
+
+    def take_again(self) -> None:
+        """Take note that another call gets the connection."""
+        self.is_reused = True
+        self.has_answered = False
+        self.taken_at = perf_counter()
 
     def data_received(self, data: bytes) -> None:
         """Take note that a byte came."""
@@ -45,6 +57,7 @@ class ConnectionTap(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note of what ended it."""
         self.lost_because = exc
+        self.lost_at = perf_counter()
         self._inner.connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -93,8 +106,7 @@ class TappingConnector(aiohttp.TCPConnector):
                 connection.close()
                 continue
             else:
-                tap.is_reused = True
-                tap.has_answered = False
+                tap.take_again()
             self._taps[asyncio.current_task()] = tap
             return connection
 

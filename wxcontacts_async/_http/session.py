@@ -1,8 +1,8 @@
 """One gateway's session, which sends one call and brings back the body of its reply."""
 
+import math
 import ssl
 from datetime import UTC, datetime
-from time import perf_counter
 from typing import NamedTuple
 
 import aiohttp
@@ -52,7 +52,10 @@ class GatewaySession:
         headers = {**(gateway.headers or {}), "Content-Type": "application/json"}
         if "accept" not in map(str.lower, headers):
             headers["Accept"] = "application/json"
-        self._headers = CIMultiDict(headers)
+        # A session's own headers would go to a proxy as well, with its CONNECT. Those of each
+        # call cost more.
+        self._headers = None if self._proxy else headers
+        self._headers_of_call = CIMultiDict(headers) if self._proxy else None
         self._kept = self._client()
         # For a call that is sent again: on a new connection, whatever is kept.
         self._new: _Client | None = None
@@ -68,6 +71,7 @@ class GatewaySession:
         http = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
+            headers=self._headers,
             timeout=aiohttp.ClientTimeout(
                 total=gateway.request_timeout,
                 connect=gateway.connect_timeout,
@@ -95,11 +99,10 @@ class GatewaySession:
 
         """
         body = encode_request(w_id)
-        began = perf_counter()
         answer = await self._attempt(self._kept, body)
         if isinstance(answer, ReplyBody):
             return answer
-        if may_resend and answer.was_unread(perf_counter() - began):
+        if may_resend and answer.was_unread:
             if self._new is None:
                 self._new = self._client(force_close=True)
             answer = await self._attempt(self._new, body)
@@ -114,8 +117,7 @@ class GatewaySession:
             async with client.http.post(
                 self._url,
                 data=body,
-                # Those of a session would go to a proxy as well, with its CONNECT.
-                headers=self._headers,
+                headers=self._headers_of_call,
                 allow_redirects=False,
                 proxy=self._proxy,
             ) as response:
@@ -126,7 +128,7 @@ class GatewaySession:
                 return ReplyBody(pieces, response.headers.get("Content-Type", ""))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             tap = client.connector.tap_of_call()
-            if tap is not None and tap.lost_because is None:
+            if tap is not None and tap.lost_at == math.inf:
                 await checkpoint()  # a loop closes a connection first, and says why a tick later
             return _NoReply(error, tap)
         finally:
@@ -193,8 +195,9 @@ class _NoReply:
         because = None if self._tap is None else self._tap.lost_because
         return because if isinstance(because, ssl.SSLError) else self.error
 
-    def was_unread(self, seconds: float) -> bool:
-        """Tell whether the gateway cannot have read it, by all signs, so long after it was sent.
+    @property
+    def was_unread(self) -> bool:
+        """Whether the gateway cannot have read it, by all signs.
 
         The connection was kept alive, and broke at once, before any byte came back.
         """
@@ -203,7 +206,7 @@ class _NoReply:
             and self._tap is not None
             and self._tap.is_reused
             and not self._tap.has_answered
-            and seconds < _AT_ONCE
+            and self._tap.lost_at - self._tap.taken_at < _AT_ONCE
         )
 
 
