@@ -38,8 +38,12 @@ _OUTAGES = frozenset({502, 503, 504, *range(520, 528), 530, 598, 599})
 _MANY_TIMES, _OFTEN = 4, 6
 _FEW_TIMES = 3  # from then on its refusals do not slow the others
 _THROTTLED_ADVICE = "It is told that its calls are too frequent: fetch this instance less often."
-# What nginx writes with its status 400.
-_PLAIN_AT_TLS = b"plain HTTP request was sent to HTTPS port"
+# What nginx, Tomcat and Apache write with their status 400.
+_PLAIN_AT_TLS = (
+    b"plain HTTP request was sent to HTTPS port",
+    b"combination of host and port requires TLS",
+    b"speaking plain HTTP to an SSL-enabled server port",
+)
 _NO_CERTIFICATE = (b"No required SSL certificate was sent", b"The SSL certificate error")
 
 
@@ -90,7 +94,7 @@ class Answers(Generic[ContactT]):
         self._gate.call_served()
         return progress.after_reply(reply, reply_bytes=reply_bytes, now=monotonic())
 
-    def after_problem(
+    def after_problem(  # noqa: PLR0911  # one a cause
         self,
         progress: InstanceProgress[ContactT],
         body: ReplyBody,
@@ -98,14 +102,21 @@ class Answers(Generic[ContactT]):
     ) -> Step[ContactT]:
         """Tell what follows from an answer with another status; its body counts first."""
         text = b"".join(body.pieces)
-        verdict = self._verdict(text, body.content_type)
+        try:
+            verdict = self._verdict(text, body.content_type)
+        except WxContactsError as raised:  # by a predicate that the caller gave
+            return self._after_answer(progress, raised)
         if isinstance(verdict, Initializing):
             self._gate.call_answered()
             self._gate.call_served()
-            return progress.after_reply(verdict, reply_bytes=len(text), now=monotonic())
+            return progress.after_initializing(
+                verdict, now=monotonic(), at_least=body.retry_after or 0.0
+            )
         error = _problem(body, text, verdict)
         status = body.status
         if status in _OUTAGES and self._is_outage(progress, error, sent_at, status):
+            if error.transient and body.retry_after:
+                self._gate.pause(body.retry_after)
             return self._while_away(progress)
         if isinstance(verdict, Throttled):
             self._gate.call_answered()
@@ -113,8 +124,17 @@ class Answers(Generic[ContactT]):
         if error.transient and self._is_for_load(status):
             return self._after_load(progress, error, sent_at)
         if status not in _OUTAGES:
-            self._gate.call_answered()
-            self._gate.call_served()
+            return self._after_answer(progress, error)
+        return progress.after_error(error, now=monotonic())
+
+    def _after_answer(
+        self,
+        progress: InstanceProgress[ContactT],
+        error: WxContactsError,
+    ) -> CallAgain | Failed:
+        """Tell what follows from an answer that is that instance's alone."""
+        self._gate.call_answered()
+        self._gate.call_served()
         return progress.after_error(error, now=monotonic())
 
     def after_failure(
@@ -132,8 +152,7 @@ class Answers(Generic[ContactT]):
                 if self._is_outage(progress, error, sent_at):
                     return self._while_away(progress)
             case WxContactsError():
-                self._gate.call_answered()
-                self._gate.call_served()
+                return self._after_answer(progress, error)
             case _:  # nothing is known of the gateway
                 self._gate.call_cancelled(progress.w_id)
         return progress.after_error(own_error(error), now=monotonic())
@@ -182,6 +201,7 @@ class Answers(Generic[ContactT]):
             now=now,
             tally=self._gate.tally,
             is_final=progress.refused_for(now) >= self._outage_timeout,
+            spared=True,
         )
 
     def _after_load(
@@ -240,7 +260,7 @@ def _problem(body: ReplyBody, text: bytes, verdict: Unready | None) -> WxContact
 
 def _tls_error(text: bytes) -> GatewayConnectionError | None:
     """Return what a server means that speaks of TLS in the body of its answer."""
-    if _PLAIN_AT_TLS in text:
+    if any(said in text for said in _PLAIN_AT_TLS):
         what, advice = SPEAKS_TLS, SPEAKS_TLS_ADVICE
     elif any(said in text for said in _NO_CERTIFICATE):
         what, advice = WANTS_CERTIFICATE, CERTIFICATE_ADVICE

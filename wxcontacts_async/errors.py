@@ -110,6 +110,9 @@ class GatewayRefusedError(WxContactsError):
             self.transient = True
             self.advice = _status_advice(status)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.what!r})"
+
 
 class InitializationTimeoutError(WxContactsError):
     """The instance was still initializing when `InitializationWait.timeout` was over."""

@@ -41,6 +41,7 @@ class GatewayGate:
     Attributes:
         shut: Whether there is an outage or a pause.
         refuses_for_good: Whether it has refused all calls for load for `outage_timeout`.
+        is_tried: Whether a call is under way that was sent to see whether it still is gone.
 
     """
 
@@ -81,6 +82,7 @@ class GatewayGate:
         self._throttled: set[str] = set()
         self._last_refusal: WxContactsError | None = None
         self.refuses_for_good = False
+        self.is_tried = False
         self._served = self._refused = 0
         self._closed = False
         # Set while it is not wide open and time alone changes something.
@@ -125,6 +127,7 @@ class GatewayGate:
 
     def call_begins(self, w_id: str) -> None:
         """Take note of a call that was let through while it was not wide open."""
+        self.is_tried = self.gone
         if self._breaker.circuit is Circuit.OPEN:
             self._breaker.probe_sent()
             self._probe = w_id
@@ -140,13 +143,15 @@ class GatewayGate:
             now: The time, in seconds of `time.perf_counter`.
 
         """
-        if self.shut and w_id != self._probe and not self._may_still(now):
+        may = now >= self._paused_until if w_id == self._probe else self._may_still(now)
+        if self.shut and not may:
             return False
         self._pace.sent(now)
         return True
 
     def call_answered(self) -> None:
         """Take note that the gateway answered, whatever it was."""
+        self.is_tried = False
         now = self._answered_at = perf_counter()
         if not self._breaker.failing:
             self._breaker.has_answered = True
@@ -162,6 +167,7 @@ class GatewayGate:
     def call_served(self) -> None:
         """Take note of an answer that is no refusal for load."""
         self._served += 1
+        self.is_tried = False
         if self._refused_since is not None:
             self._refused_since = None
             self.refuses_for_good = False
@@ -198,6 +204,8 @@ class GatewayGate:
         self._last_failure = error
         probe = w_id == self._probe
         by_proxy = not isinstance(error, GatewayConnectionError | GatewayTimeoutError)
+        if probe or self.refuses_for_good:
+            self.is_tried = False
         if probe:
             self._probe = None
         elif error.reached and not (sent_at > self._answered_at and (first or by_proxy)):
@@ -242,6 +250,7 @@ class GatewayGate:
         """
         now = perf_counter()
         self._refused += 1
+        self.is_tried = False
         if self._refused_since is None:
             self._refused_since = now
         self._last_refusal = error
@@ -251,7 +260,7 @@ class GatewayGate:
         if is_news:
             self._pace.refused(now, sent_at=sent_at, under_way=under_way, pause=retry_after or 0.0)
         if retry_after:
-            self._pause(now, retry_after)
+            self.pause(retry_after)
         self._set_timer()
         if now - self._refused_since >= self._outage_timeout:
             self.refuses_for_good = True
@@ -264,11 +273,13 @@ class GatewayGate:
             Whether several instances in a row were told so, so that it is the gateway's load.
 
         """
-        self._throttled.add(w_id)
+        if len(self._throttled) < _SEVERAL:
+            self._throttled.add(w_id)
         return len(self._throttled) >= _SEVERAL
 
     def call_cancelled(self, w_id: str) -> None:
         """Take note that a call came to no end."""
+        self.is_tried = False
         if w_id == self._probe:
             self._probe = None
             self._breaker.probe_given_up(perf_counter())
@@ -319,9 +330,9 @@ class GatewayGate:
         """Tell whether a call that was let through a while ago may go out."""
         return now >= self._paused_until and self._breaker.circuit is Circuit.CLOSED
 
-    def _pause(self, now: float, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """Let no call through for so long, as the gateway asks by Retry-After."""
-        until = now + seconds
+        until = perf_counter() + seconds
         if until <= self._paused_until:
             return
         self._paused_until = until

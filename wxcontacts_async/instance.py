@@ -25,6 +25,10 @@ from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.pace import Tally
 from wxcontacts_async.wire import Initializing, Ready, Refused
 
+# Seconds before an instance is called again that is told that its calls are too frequent. They
+# double up to one: an instance that is called too often is logged out.
+_LEAST_SPARED = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:
@@ -153,7 +157,7 @@ class InstanceProgress(Generic[ContactT]):
             case Refused():
                 return self._failed(GatewayRefusedError(reply.code, reply.message), now)
             case Initializing():
-                return self._after_initializing(reply.message, now)
+                return self.after_initializing(reply, now=now)
 
     def after_error(
         self,
@@ -166,6 +170,7 @@ class InstanceProgress(Generic[ContactT]):
         self._failures += 1
         retry_after = retry_after_of(error)
         if not error.transient:
+            self.not_before = now + (retry_after or 0.0)
             return self._failed(error, now)
         if self._failures >= self._retry.attempts:
             self.not_before = now + (retry_after or 0.0)
@@ -178,7 +183,13 @@ class InstanceProgress(Generic[ContactT]):
         )
 
     def after_refusal(
-        self, error: WxContactsError, *, now: float, tally: Tally, is_final: bool
+        self,
+        error: WxContactsError,
+        *,
+        now: float,
+        tally: Tally,
+        is_final: bool,
+        spared: bool = False,
     ) -> CallAgain | Failed:
         """Decide what comes after a call that was refused for load, which costs no attempt.
 
@@ -187,6 +198,7 @@ class InstanceProgress(Generic[ContactT]):
             now: The time.
             tally: How many calls the gateway has served and refused so far, this one included.
             is_final: Whether it has waited for long enough.
+            spared: Whether it is called with some delay even if the RetryPolicy has none.
 
         """
         self._take(error)
@@ -195,6 +207,8 @@ class InstanceProgress(Generic[ContactT]):
         self._refusals += 1
         jitter = random.random()  # noqa: S311  # spreads the load, guards no secret
         delay = self._retry.delay(self._refusals, jitter=jitter, retry_after=retry_after_of(error))
+        if spared:
+            delay = max(delay, min(_LEAST_SPARED * 2.0 ** min(self._refusals - 1, 64), 1.0))
         if is_final:
             self.not_before = now + delay
             return self._failed(error, now)
@@ -226,7 +240,15 @@ class InstanceProgress(Generic[ContactT]):
         """End without another call."""
         return self._failed(error, now)
 
-    def _after_initializing(self, message: str, now: float) -> CallAgain | Failed:
+    def after_initializing(
+        self,
+        reply: Initializing,
+        *,
+        now: float,
+        at_least: float = 0.0,
+    ) -> CallAgain | Failed:
+        """Decide what comes after an "initializing"; `at_least` are seconds that it asks for."""
+        self._failures = self._refusals = 0
         if self._initializing_since is None:
             self._initializing_since = now
         elapsed = now - self._initializing_since
@@ -234,9 +256,9 @@ class InstanceProgress(Generic[ContactT]):
         if wait.gives_up_after(elapsed):
             self.not_before = now + wait.interval
             what = f"still initializing after {elapsed:.1f} s of at most {wait.timeout:g} s"
-            says = f"; the gateway says {shown_message(message)}" if message else ""
+            says = f"; the gateway says {shown_message(reply.message)}" if reply.message else ""
             return self._failed(InitializationTimeoutError(what + says), now)
-        return self._wait(wait.interval, now, None)
+        return self._wait(max(wait.interval, at_least), now, None)
 
     def _wait(self, delay: float, now: float, error: WxContactsError | None) -> CallAgain:
         self.waited += delay

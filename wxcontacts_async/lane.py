@@ -6,9 +6,11 @@ its workers' (workers.py).
 """
 
 import asyncio
+import random
 from asyncio import Event
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from time import monotonic, perf_counter
 from typing import Generic, Literal
 
@@ -40,6 +42,7 @@ from wxcontacts_async.wire import Initializing, Ready, Refused, ReplyDecoder, Th
 from wxcontacts_async.workers import Workers
 
 _SHORTEST_TIMER = 0.001
+_SHARE_OF_ANY = 0.5
 _GIVEN_UP_A_TICK = 64  # each takes some 20 microseconds
 _REPLY_NAMES: dict[type, Literal["ready", "initializing", "refused"]] = {
     Ready: "ready",
@@ -238,7 +241,8 @@ class Lane(Generic[ContactT]):
             line, _ = self._turns.popitem(last=False)
             if not line.may_call:
                 continue
-            w_id, place = line.ready.popitem(last=False)
+            w_id = self._next_of(line)
+            place = line.ready.pop(w_id)
             for asker in place.askers:
                 asker.line.ready.pop(w_id, None)
             line.held += 1
@@ -247,6 +251,16 @@ class Lane(Generic[ContactT]):
             place.progress.waited += self._gate.shut_for() - place.shut_before
             return line, place
         return None
+
+    def _next_of(self, line: Line[ContactT]) -> str:
+        """Return the instance that has been ready longest; in an outage sometimes any.
+
+        Else some that alone get no answer, and stand first, would keep it from being known that
+        there is no outage.
+        """
+        is_any = self._gate.shut and random.random() < _SHARE_OF_ANY  # noqa: S311
+        which = random.randrange(len(line.ready)) if is_any else 0  # noqa: S311
+        return next(islice(line.ready, which, None))
 
     def _go_on(self) -> None:
         """Wake one worker a tick, as the gate is open again."""
@@ -260,14 +274,18 @@ class Lane(Generic[ContactT]):
 
     def _give_up(self) -> None:
         """Fail those who wait for a gateway that is gone, some of them a tick."""
-        if not self._giving_up and self._gate.gone:
+        if not self._giving_up and self._gives_up():
             self._giving_up = True
             asyncio.get_running_loop().call_soon(self._give_up_some)
+
+    def _gives_up(self) -> bool:
+        # Whether it still is gone is for the next call to see, or the one that is under way.
+        return self._gate.gone and not self._gate.is_tried and not self._lets_call()
 
     def _give_up_some(self) -> None:
         self._giving_up = False
         for _ in range(_GIVEN_UP_A_TICK):
-            turn = self._take_place() if self._gate.gone else None
+            turn = self._take_place() if self._gives_up() else None
             if turn is None:
                 return
             line, place = turn
@@ -319,11 +337,25 @@ class Lane(Generic[ContactT]):
         """Let a reply wait for its turn to be decoded."""
         if place.state is State.ENDED:
             return  # the pool was left
-        if body.is_success:
-            self._gate.call_answered()
+        if not body.is_success:
+            # At once, as it may say not to send another call. It is short.
+            self.follow(line, place, self._step_after_problem(place.progress, body, sent_at))
+            return
+        self._gate.call_answered()
         place.state = State.RECEIVED
         self._undecoded += 1
         self._turnstile.add(ReceivedReply(line, place, body, sent_at, self.decode))
+
+    def _step_after_problem(
+        self,
+        progress: InstanceProgress[ContactT],
+        body: ReplyBody,
+        sent_at: float,
+    ) -> Step[ContactT]:
+        try:
+            return self._answers.after_problem(progress, body, sent_at)
+        except Exception as error:  # noqa: BLE001  # a worker must not end of it
+            return self._answers.after_failure(progress, error, sent_at)
 
     def call_cancelled(self, line: Line[ContactT], place: Place[ContactT]) -> None:
         """Take note that a call was cancelled, as nobody asked for it any more."""
@@ -344,11 +376,9 @@ class Lane(Generic[ContactT]):
         self._undecoded -= 1
         progress = received.place.progress
         try:
-            if received.body.is_success:
-                step = self._step_after(received)
-            else:
-                step = self._answers.after_problem(progress, received.body, received.sent_at)
+            step = self._step_after(received)
         except Exception as error:  # noqa: BLE001
+            self._gate.call_served()
             step = progress.after_error(own_error(error), now=monotonic())
         self.follow(received.line, received.place, step)
         if self._turns:

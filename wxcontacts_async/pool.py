@@ -10,6 +10,7 @@ from typing import Generic, Self, overload
 from anyio import create_task_group
 from anyio.abc import TaskGroup
 
+from wxcontacts_async._http.session import check_environment
 from wxcontacts_async._typing import ContactT
 from wxcontacts_async.arenas import ArenaKeeper
 from wxcontacts_async.arguments import check_number, check_w_id
@@ -108,6 +109,8 @@ class SessionPool(Generic[ContactT]):
         if self._tasks is not None:
             msg = "a pool is entered once; make a new SessionPool"
             raise PoolClosedError(msg)
+        for gateway in self._gateways.values():
+            check_environment(gateway)  # before anything is begun that would have to be ended
         self._loop = asyncio.get_running_loop()
         self._tasks = create_task_group()
         await self._tasks.__aenter__()

@@ -31,6 +31,11 @@ _PROXY_ADVICE = ' The environment names a proxy; Gateway(proxy="environment") go
 _TLS_ADVICE = " If TLS is spoken there, it must begin with https://."
 
 
+def check_environment(gateway: Gateway) -> None:
+    """Raise InvalidArgumentError if the environment's proxy is to be used, and is none."""
+    proxy_for(URL(gateway.base_url), gateway.proxy)
+
+
 class GatewaySession:
     """The connections to one gateway. Make it within a running event loop, and close it.
 
@@ -193,7 +198,8 @@ class _NoReply:
     def reason(self) -> Exception:
         """What happened: the TLS alert that ended the connection, if it was one."""
         because = None if self._tap is None else self._tap.lost_because
-        return because if isinstance(because, ssl.SSLError) else self.error
+        is_alert = isinstance(because, ssl.SSLError) and isinstance(self.error, _BROKEN)
+        return because if is_alert and because is not None else self.error
 
     @property
     def was_unread(self) -> bool:

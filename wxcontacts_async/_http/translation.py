@@ -16,7 +16,12 @@ from wxcontacts_async.errors import (
 )
 
 # What llhttp, aiohttp's parser, says stands before the bytes that it says it of.
-_QUOTED_BYTES = re.compile(r"""b(['"]).*""", re.DOTALL)
+_QUOTED_BYTES = re.compile(r"""(?:^|(?<=[\s:(]))b?['"].*""", re.DOTALL)
+# Other words may be of the reply: the parser in Python gives a part of it as its reason.
+_KNOWN_REASON = re.compile(
+    r"(?:Bad status line|Bad Request|Expected|Invalid|Missing|Duplicate|Unexpected|Too many|Data|"
+    r"Content-Length|Transfer-Encoding|Span|Pause)\b[\w ,:/'-]*\Z",
+)
 _HEADER_NAME = re.compile(r"""b(['"])([!#$%&'*+.^_`|~0-9A-Za-z-]{1,60}):""")
 _TOO_LONG = re.compile(r"Got more than \d+ bytes")
 _TLS_RECORD = r"\x15\x03"  # an alert, as the parser quotes it
@@ -93,7 +98,7 @@ def translated(  # noqa: C901, PLR0911  # one a cause
         case _:
             # A TLS alert that comes after the handshake is the cause of an OSError.
             cause = error if isinstance(error, ssl.SSLError) else error.__cause__
-            if isinstance(cause, ssl.SSLError):
+            if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS | _WANTS_CERTIFICATE:
                 return _tls_error(cause, None)
             return GatewayConnectionError(f"the connection broke: {type(error).__name__}")
 
@@ -155,9 +160,11 @@ def _parser_reason(said: str) -> str:
     if too_long:
         return f"{too_long[0]} in a line of its head"
     reason = ": ".join(filter(None, (line.strip(" :") for line in _unquoted(said).splitlines())))
+    if not _KNOWN_REASON.match(reason):
+        return "it cannot be read"
     header = _HEADER_NAME.search(said) if "eader" in reason or "Content-Length" in reason else None
     where = f" in the header {header[2]}" if header else ""
-    return f"{reason or 'it cannot be read'}{where}"
+    return f"{reason}{where}"
 
 
 def _unquoted(said: str) -> str:
