@@ -34,6 +34,18 @@ async def test_initializing_is_waited_for_whatever_the_status(status: str) -> No
     assert all(after - before >= 0.1 for before, after in pairwise(times))
 
 
+async def test_plain_words_say_initializing_as_well() -> None:
+    words = http_reply("服务初始化中\n".encode(), status="503 Away")
+    script = Script(lambda _, number: words if number < 3 else READY)
+    async with (
+        RawServer(script) as server,
+        SessionPool(server.url, retry=ONCE, initialization=InitializationWait(0.05)) as pool,
+    ):
+        assert len(await pool.fetch("w")) == 1
+    page = http_reply("<html>初始化中".encode(), status="404 No")
+    assert isinstance(await failure_of(replying(page)), GatewayHTTPError)
+
+
 async def test_a_refusal_with_a_client_error_says_all_three_and_is_final() -> None:
     error = await failure_of(replying(reply("wId不存在", status="404 Not Found")), retry=QUICKLY)
     assert isinstance(error, GatewayRefusedError)

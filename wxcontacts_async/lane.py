@@ -241,8 +241,11 @@ class Lane(Generic[ContactT]):
             line, _ = self._turns.popitem(last=False)
             if not line.may_call:
                 continue
-            w_id = self._next_of(line)
-            place = line.ready.pop(w_id)
+            if self._gate.shut:
+                w_id = self._probed_of(line)
+                place = line.ready.pop(w_id)
+            else:
+                w_id, place = line.ready.popitem(last=False)
             for asker in place.askers:
                 asker.line.ready.pop(w_id, None)
             line.held += 1
@@ -252,14 +255,15 @@ class Lane(Generic[ContactT]):
             return line, place
         return None
 
-    def _next_of(self, line: Line[ContactT]) -> str:
-        """Return the instance that has been ready longest; in an outage sometimes any.
+    @staticmethod
+    def _probed_of(line: Line[ContactT]) -> str:
+        """Return the instance that has been ready longest, or any, for a call in an outage.
 
         Else some that alone get no answer, and stand first, would keep it from being known that
         there is no outage.
         """
-        is_any = self._gate.shut and random.random() < _SHARE_OF_ANY  # noqa: S311
-        which = random.randrange(len(line.ready)) if is_any else 0  # noqa: S311
+        is_any = random.random() < _SHARE_OF_ANY  # noqa: S311  # guards no secret
+        which = random.randrange(len(line.ready)) if is_any else 0  # noqa: S311  # nor this
         return next(islice(line.ready, which, None))
 
     def _go_on(self) -> None:

@@ -34,6 +34,7 @@ SUCCESS_CODE = "1000"
 _Data = TypeVar("_Data")
 _Item = TypeVar("_Item")
 _LONGEST_SHOWN_BODY = 60
+_LONGEST_WORDS = 1024
 _PERHAPS_CONTACTS = re.compile(rb'"\s*[:,]|userName|wxid_|gh_|@chatroom')
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _LIKE_AN_ID = re.compile(r"^(?:wxid|gh)_|@|[0-9]{5}")
@@ -175,12 +176,19 @@ class ReplyDecoder(Generic[ContactT]):
 
         """
         try:
-            fields = first_fields(without_bom(body, encoding_of(body, content_type)))
+            text = without_bom(body, encoding_of(body, content_type))
+            fields = first_fields(text)
         except TooManyRepairsError:
             return None
         if not fields:
-            return None
+            return self._verdict_of_words(text)
         return self._classify(fields.get("code"), fields.get("message"), fields.get("msg"))
+
+    def _verdict_of_words(self, text: bytes) -> Initializing | None:
+        """Tell whether a short text that is neither JSON nor a page says "initializing"."""
+        words = text[:_LONGEST_WORDS].decode(errors="replace").strip()
+        is_plain = len(text) <= _LONGEST_WORDS and not words.startswith(("<", "{", "["))
+        return Initializing(words) if is_plain and self._is_initializing("", words) else None
 
     def _result(
         self,
