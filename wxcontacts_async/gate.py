@@ -39,6 +39,7 @@ class GatewayGate:
         on_gone: Called when no instance is to wait for the gateway any longer.
 
     Attributes:
+        is_wide_open: Whether there is nothing to heed: any call may be sent.
         shut: Whether there is an outage or a pause.
         refuses_for_good: Whether it has refused all calls for load for `outage_timeout`.
         is_tried: Whether a call is under way that was sent to see whether it still is gone.
@@ -56,6 +57,7 @@ class GatewayGate:
         on_open: Callable[[], None],
         on_gone: Callable[[], None],
     ) -> None:
+        self.is_wide_open = True
         self.shut = False
         self._shut_at = 0.0
         self._was_shut_for = 0.0  # seconds, until it was last opened
@@ -87,11 +89,6 @@ class GatewayGate:
         self._closed = False
         # Set while it is not wide open and time alone changes something.
         self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def is_wide_open(self) -> bool:
-        """Whether there is nothing to heed: any call may be sent."""
-        return not self.shut and not self._pace.is_limited
 
     @property
     def tally(self) -> Tally:
@@ -143,8 +140,7 @@ class GatewayGate:
             now: The time, in seconds of `time.perf_counter`.
 
         """
-        may = now >= self._paused_until if w_id == self._probe else self._may_still(now)
-        if self.shut and not may:
+        if self.shut and not self._may_still(w_id, now):
             return False
         self._pace.sent(now)
         return True
@@ -161,6 +157,7 @@ class GatewayGate:
         if away is not None:
             # What waits does not go all at once.
             self._pace.paused()
+            self.is_wide_open = False
             self._announce(GatewayUp(self._name, away))
             self._look_again()
 
@@ -173,8 +170,9 @@ class GatewayGate:
             self.refuses_for_good = False
         if self._throttled:
             self._throttled.clear()
-        if self._pace.is_limited:
+        if not self.is_wide_open:
             self._pace.served(perf_counter())
+            self._see_whether_wide_open()
 
     def call_failed(
         self,
@@ -261,6 +259,7 @@ class GatewayGate:
             self._pace.refused(now, sent_at=sent_at, under_way=under_way, pause=retry_after or 0.0)
         if retry_after:
             self.pause(retry_after)
+        self._see_whether_wide_open()
         self._set_timer()
         if now - self._refused_since >= self._outage_timeout:
             self.refuses_for_good = True
@@ -326,9 +325,11 @@ class GatewayGate:
             case _:
                 return GatewayConnectionError("the gateway refuses all calls for load")
 
-    def _may_still(self, now: float) -> bool:
+    def _may_still(self, w_id: str, now: float) -> bool:
         """Tell whether a call that was let through a while ago may go out."""
-        return now >= self._paused_until and self._breaker.circuit is Circuit.CLOSED
+        if now < self._paused_until:
+            return False
+        return w_id == self._probe or self._breaker.circuit is Circuit.CLOSED
 
     def pause(self, seconds: float) -> None:
         """Let no call through for so long, as the gateway asks by Retry-After."""
@@ -342,7 +343,11 @@ class GatewayGate:
             self._announced_until = until
             self._announce(GatewayPaused(self._name, seconds))
 
+    def _see_whether_wide_open(self) -> None:
+        self.is_wide_open = not self.shut and not self._pace.is_limited
+
     def _shut(self) -> None:
+        self.is_wide_open = False
         if not self.shut:
             self.shut = True
             self._shut_at = perf_counter()
@@ -352,11 +357,12 @@ class GatewayGate:
         if self.shut:
             self.shut = False
             self._was_shut_for += now - self._shut_at
+            self._see_whether_wide_open()
 
     def _look_again(self) -> None:
         """Do what the time has come for, and see to it that the next time is not missed."""
         now = perf_counter()
-        if self._may_still(now):
+        if now >= self._paused_until and self._breaker.circuit is Circuit.CLOSED:
             self._open(now)
         if self.gone:
             self._on_gone()

@@ -217,7 +217,7 @@ class Lane(Generic[ContactT]):
         self._start_worker()
 
     def _start_worker(self) -> None:
-        if self._lets_call():
+        if self._gate.is_wide_open or self._lets_call():
             self._workers.start()
         else:
             self._give_up()
@@ -225,7 +225,7 @@ class Lane(Generic[ContactT]):
     def next_place(self) -> tuple[Line[ContactT], Place[ContactT]] | None:
         """Take the place that is to be called next; None if there is none."""
         # Callers of `fetch` may be many more than the slots; so may not be their replies.
-        if self._undecoded >= self._slots or not self._lets_call():
+        if self._undecoded >= self._slots or not (self._gate.is_wide_open or self._lets_call()):
             return None
         turn = self._take_place()
         if turn is not None:
@@ -274,7 +274,7 @@ class Lane(Generic[ContactT]):
             asyncio.get_running_loop().call_soon(self._go_on)
 
     def _lets_call(self) -> bool:
-        return self._gate.lets_call(self._workers.calling)
+        return self._gate.is_wide_open or self._gate.lets_call(self._workers.calling)
 
     def _give_up(self) -> None:
         """Fail those who wait for a gateway that is gone, some of them a tick."""

@@ -3,8 +3,10 @@
 import asyncio
 import math
 import select
+from collections.abc import Callable
+from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp.tracing import Trace
@@ -29,15 +31,28 @@ class ConnectionTap(asyncio.Protocol):
 
     """
 
-    __slots__ = ("_inner", "has_answered", "is_reused", "lost_at", "lost_because", "taken_at")
+    __slots__ = (
+        "_inner",
+        "_look",
+        "has_answered",
+        "is_reused",
+        "lost_at",
+        "lost_because",
+        "taken_at",
+    )
 
-    def __init__(self, inner: asyncio.Protocol) -> None:
+    def __init__(self, inner: asyncio.Protocol, socket: object) -> None:
         self._inner = inner
+        self._look = _reading_look(socket)
         self.is_reused = False
         self.has_answered = False
         self.lost_because: Exception | None = None
         self.taken_at = perf_counter()
         self.lost_at = math.inf
+
+    def has_something_to_read(self) -> bool:
+        """Tell whether bytes or the end have come that the loop has not seen yet."""
+        return bool(self._look())
 
     def take_again(self) -> None:
         """Take note that another call gets the connection."""
@@ -100,7 +115,7 @@ class TappingConnector(aiohttp.TCPConnector):
             if not isinstance(tap, ConnectionTap):
                 tap = _tapped(transport)
                 _check_protocol(connection)
-            elif _has_something_to_read(transport):
+            elif tap.has_something_to_read():
                 # Between two calls that is the end of the connection, which the loop has yet to
                 # see. Each that is closed is one less that is kept, so this ends.
                 connection.close()
@@ -116,7 +131,8 @@ class TappingConnector(aiohttp.TCPConnector):
 
 
 def _tapped(transport: asyncio.Transport) -> ConnectionTap:
-    tap = ConnectionTap(transport.get_protocol())  # type: ignore[arg-type]  # aiohttp's is one
+    socket = transport.get_extra_info("socket")
+    tap = ConnectionTap(transport.get_protocol(), socket)  # type: ignore[arg-type]  # it is one
     # uvloop wants a transport that does not read meanwhile.
     transport.pause_reading()
     transport.set_protocol(tap)
@@ -138,13 +154,10 @@ def _check_protocol(connection: "Connection") -> None:
     raise GatewayConnectionError(what, advice=advice, transient=False)
 
 
-def _has_something_to_read(transport: asyncio.Transport) -> bool:
-    """Tell whether bytes or the end of a connection have come that the loop has not seen yet."""
-    socket = transport.get_extra_info("socket")
-    if socket is None or socket.fileno() < 0:
-        return True
+def _reading_look(socket: Any) -> Callable[[], object]:  # noqa: ANN401  # asyncio's, or uvloop's
+    """Return what tells whether there is something to read from a socket, without waiting."""
     if not hasattr(select, "poll"):  # Windows
-        return bool(select.select([socket], [], [], 0)[0])
+        return lambda: select.select([socket], [], [], 0)[0]
     poll = select.poll()
     poll.register(socket.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+    return partial(poll.poll, 0)

@@ -3,6 +3,7 @@
 import math
 import ssl
 from datetime import UTC, datetime
+from http.cookies import SimpleCookie
 from typing import NamedTuple
 
 import aiohttp
@@ -75,7 +76,7 @@ class GatewaySession:
         )
         http = aiohttp.ClientSession(
             connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
+            cookie_jar=_NoCookies(),
             headers=self._headers,
             timeout=aiohttp.ClientTimeout(
                 total=gateway.request_timeout,
@@ -176,6 +177,17 @@ class GatewaySession:
                 await client.http.close()
         if self._gateway.resolver is None:
             await self._resolver.close()
+
+
+class _NoCookies(aiohttp.DummyCookieJar):
+    """Keeps no cookies, and does not make a new empty jar for each call."""
+
+    def filter_cookies(self, request_url: URL) -> SimpleCookie:  # noqa: ARG002
+        """Return none."""
+        return _NONE
+
+
+_NONE = SimpleCookie()
 
 
 class _Client(NamedTuple):
