@@ -225,16 +225,13 @@ class Answers(Generic[ContactT]):
             retry_after=retry_after_of(error),
             is_news=not progress.is_refused_alone(tally, often=_FEW_TIMES),
         )
-        waited_alone = progress.refused_for(
-            now
-        ) >= self._outage_timeout and progress.is_refused_alone(
-            tally, times=_MANY_TIMES, often=_OFTEN
-        )
+        has_waited = progress.refused_for(now) >= self._outage_timeout
+        is_alone = progress.is_refused_alone(tally, times=_MANY_TIMES, often=_OFTEN)
         return progress.after_refusal(
             error,
             now=now,
             tally=self._gate.tally,
-            is_final=waited_alone or self._gate.refuses_for_good,
+            is_final=(has_waited and is_alone) or self._gate.refuses_for_good,
         )
 
 

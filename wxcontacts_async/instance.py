@@ -253,12 +253,13 @@ class InstanceProgress(Generic[ContactT]):
             self._initializing_since = now
         elapsed = now - self._initializing_since
         wait = self._initialization
-        if wait.gives_up_after(elapsed):
-            self.not_before = now + wait.interval
+        delay = max(wait.interval, at_least)
+        if wait.gives_up_after(elapsed + delay - wait.interval):
+            self.not_before = now + delay
             what = f"still initializing after {elapsed:.1f} s of at most {wait.timeout:g} s"
             says = f"; the gateway says {shown_message(reply.message)}" if reply.message else ""
             return self._failed(InitializationTimeoutError(what + says), now)
-        return self._wait(max(wait.interval, at_least), now, None)
+        return self._wait(delay, now, None)
 
     def _wait(self, delay: float, now: float, error: WxContactsError | None) -> CallAgain:
         self.waited += delay
