@@ -18,7 +18,7 @@ def pace(*, slots: int = 32, first: float = 0.5, longest: float = 30.0) -> Pace:
 def burst(made: Pace, calls: int, now: float = 10.0) -> None:
     """Send calls at once, of which the gateway refuses all but the first."""
     for _ in range(calls):
-        made.sent(now)
+        made.sent_at.append(now)
     made.served(now)
     for under_way in range(calls - 1, 0, -1):
         made.refused(now + 0.001, sent_at=now, under_way=under_way)
@@ -31,7 +31,7 @@ def sent_within(made: Pace, begin: float, seconds: float, *, is_served: bool = T
     while now < begin + seconds:
         if made.allows(now, 0):
             made.begun(now)
-            made.sent(now)
+            made.sent_at.append(now)
             sent.append(now)
             if is_served:
                 made.served(now)
@@ -68,7 +68,7 @@ def test_calls_are_evenly_spread_and_grow_in_number_while_they_are_served() -> N
 
 def test_while_none_is_served_the_gap_doubles_up_to_a_bound() -> None:
     made = pace(first=0.5)
-    made.sent(0.0)
+    made.sent_at.append(0.0)
     made.refused(0.01, sent_at=0.0, under_way=1)
     sent = sent_within(made, 0.02, 40, is_served=False)
     gaps = [after - before for before, after in pairwise(sent)]
@@ -78,7 +78,7 @@ def test_while_none_is_served_the_gap_doubles_up_to_a_bound() -> None:
 
 def test_the_bound_is_the_longest_delay_where_that_is_shorter() -> None:
     made = pace(first=0.01, longest=0.1)
-    made.sent(0.0)
+    made.sent_at.append(0.0)
     made.refused(0.001, sent_at=0.0, under_way=1)
     assert len(sent_within(made, 0.002, 2, is_served=False)) > 15
 
@@ -86,7 +86,7 @@ def test_the_bound_is_the_longest_delay_where_that_is_shorter() -> None:
 def test_a_refusal_now_and_then_is_no_reason_for_a_cut() -> None:
     made = pace()
     for n in range(200):
-        made.sent(n * 0.001)
+        made.sent_at.append(n * 0.001)
     made.refused(0.2, sent_at=0.199, under_way=3)
     assert not made.is_limited
     for n in range(30):  # of a thousand a second

@@ -72,6 +72,7 @@ class GatewayGate:
             first_delay=retry.initial_delay,
             longest_delay=retry.max_delay,
         )
+        self._sent_at = self._pace.sent_at
         # The instance whose call is the probe; None unless the circuit is half open.
         self._probe: str | None = None
         self._paused_until = 0.0
@@ -142,7 +143,7 @@ class GatewayGate:
         """
         if self.shut and not self._may_still(w_id, now):
             return False
-        self._pace.sent(now)
+        self._sent_at.append(now)
         return True
 
     def call_answered(self) -> None:

@@ -133,6 +133,9 @@ class Pace:
             known of the gateway. It doubles while none is served.
         longest_delay: Seconds between two calls at most, or 5 where that is less.
 
+    Attributes:
+        sent_at: When the last calls were sent, to be added to at each call.
+
     """
 
     def __init__(self, *, slots: int, first_delay: float, longest_delay: float) -> None:
@@ -142,7 +145,7 @@ class Pace:
             lifted_at=slots * _CALLS_A_SLOT,
         )
         self._concurrency = CubicLimit(lowest=_LOWEST_CONCURRENCY, lifted_at=slots)
-        self._sent: deque[float] = deque(maxlen=_REMEMBERED)
+        self.sent_at: deque[float] = deque(maxlen=_REMEMBERED)
         self._refused: deque[float] = deque(maxlen=_REMEMBERED)
         self._cut_at = -inf
         self._next_at = -inf
@@ -177,10 +180,6 @@ class Pace:
         from_when = now if gap > _SHORT_GAP else max(self._next_at, now - _SHORT_GAP)
         self._next_at = from_when + gap
 
-    def sent(self, now: float) -> None:
-        """Take note of a call that is sent."""
-        self._sent.append(now)
-
     def served(self, now: float) -> None:
         """Take note of a call that was not refused."""
         if self._rate.is_set:
@@ -201,7 +200,7 @@ class Pace:
 
         """
         self._refused.append(now)
-        is_rare = _a_second(self._refused, now) < _NOW_AND_THEN * _a_second(self._sent, now)
+        is_rare = _a_second(self._refused, now) < _NOW_AND_THEN * _a_second(self.sent_at, now)
         if sent_at <= self._cut_at or is_rare:
             return
         self._rate.cut(self._used(now), at_least=self._first_rate, pause=pause)
@@ -222,7 +221,7 @@ class Pace:
         if self._rate.is_set and (self._holds_back or not self._rate.was_served):
             return self._rate.at(now)
         # What was allowed has not been tried.
-        return min(self._rate.at(now), _a_second(self._sent, now))
+        return min(self._rate.at(now), _a_second(self.sent_at, now))
 
 
 def _a_second(times: deque[float], now: float) -> float:

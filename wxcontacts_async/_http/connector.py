@@ -4,6 +4,7 @@ import asyncio
 import math
 import select
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -84,8 +85,12 @@ class ConnectionTap(asyncio.Protocol):
         self._inner.resume_writing()
 
 
+# Of the connection that the call under way in this task has got.
+TAP_OF_CALL: ContextVar[ConnectionTap | None] = ContextVar("tap_of_call", default=None)
+
+
 class TappingConnector(aiohttp.TCPConnector):
-    """Gives each call a connection that is alive, and tells afterwards which one it was."""
+    """Gives each call a connection that is alive, and leaves its tap in TAP_OF_CALL."""
 
     def __init__(
         self,
@@ -96,8 +101,6 @@ class TappingConnector(aiohttp.TCPConnector):
     ) -> None:
         # The slots limit it already; a second queue here would count as time of the call.
         super().__init__(limit=0, ssl=ssl, resolver=resolver, force_close=force_close)  # type: ignore[arg-type]
-        # One task makes one call at a time.
-        self._taps: dict[asyncio.Task[object] | None, ConnectionTap] = {}
 
     async def connect(
         self,
@@ -122,12 +125,8 @@ class TappingConnector(aiohttp.TCPConnector):
                 continue
             else:
                 tap.take_again()
-            self._taps[asyncio.current_task()] = tap
+            TAP_OF_CALL.set(tap)
             return connection
-
-    def tap_of_call(self) -> ConnectionTap | None:
-        """Return the tap of the connection that this task's call got, once; None if it got none."""
-        return self._taps.pop(asyncio.current_task(), None)
 
 
 def _tapped(transport: asyncio.Transport) -> ConnectionTap:

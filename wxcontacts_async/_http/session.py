@@ -4,7 +4,6 @@ import math
 import ssl
 from datetime import UTC, datetime
 from http.cookies import SimpleCookie
-from typing import NamedTuple
 
 import aiohttp
 from aiolimiter import AsyncLimiter
@@ -12,7 +11,7 @@ from anyio.lowlevel import checkpoint
 from multidict import CIMultiDict
 from yarl import URL
 
-from wxcontacts_async._http.connector import ConnectionTap, TappingConnector
+from wxcontacts_async._http.connector import TAP_OF_CALL, ConnectionTap, TappingConnector
 from wxcontacts_async._http.proxies import named_by_environment, proxy_for
 from wxcontacts_async._http.reply_body import ReplyBody
 from wxcontacts_async._http.translation import translated
@@ -27,7 +26,7 @@ _LONGEST_PROBLEM = 64 * 1024  # bytes, of the body of an answer that is no succe
 _BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)
 # Seconds within which a connection breaks that the gateway had closed before the call reached it:
 # as long as a packet takes there and back.
-_AT_ONCE = 0.05
+_AT_ONCE = 0.075
 _PROXY_ADVICE = ' The environment names a proxy; Gateway(proxy="environment") goes by it.'
 _TLS_ADVICE = " If TLS is spoken there, it must begin with https://."
 
@@ -64,18 +63,17 @@ class GatewaySession:
         self._headers_of_call = CIMultiDict(headers) if self._proxy else None
         self._kept = self._client()
         # For a call that is sent again: on a new connection, whatever is kept.
-        self._new: _Client | None = None
+        self._new: aiohttp.ClientSession | None = None
         self._has_replied = False
 
-    def _client(self, *, force_close: bool = False) -> "_Client":
+    def _client(self, *, force_close: bool = False) -> aiohttp.ClientSession:
         gateway = self._gateway
-        connector = TappingConnector(
-            ssl=gateway.ssl,
-            resolver=self._resolver,
-            force_close=force_close,
-        )
-        http = aiohttp.ClientSession(
-            connector=connector,
+        return aiohttp.ClientSession(
+            connector=TappingConnector(
+                ssl=gateway.ssl,
+                resolver=self._resolver,
+                force_close=force_close,
+            ),
             cookie_jar=_NoCookies(),
             headers=self._headers,
             timeout=aiohttp.ClientTimeout(
@@ -83,7 +81,6 @@ class GatewaySession:
                 connect=gateway.connect_timeout,
             ),
         )
-        return _Client(http, connector)
 
     async def pace(self) -> None:
         """Wait until `max_rate` allows another call. Cancelled, it has used up nothing."""
@@ -105,44 +102,35 @@ class GatewaySession:
 
         """
         body = encode_request(w_id)
-        answer = await self._attempt(self._kept, body)
-        if isinstance(answer, ReplyBody):
-            return answer
-        if may_resend and answer.was_unread:
-            if self._new is None:
-                self._new = self._client(force_close=True)
-            answer = await self._attempt(self._new, body)
-            if isinstance(answer, ReplyBody):
-                return answer
-        # Not raised within an except block: aiohttp's errors hold the request's headers, and a
-        # chained exception would carry them along.
-        raise self._translated(answer)
-
-    async def _attempt(self, client: "_Client", body: bytes) -> "ReplyBody | _NoReply":
-        try:
-            # Not as a context manager, which costs two coroutines more.
-            response = await client.http.post(
-                self._url,
-                data=body,
-                headers=self._headers_of_call,
-                allow_redirects=False,
-                proxy=self._proxy,
-            )
-            self._has_replied = True
+        client = self._kept
+        while True:
+            TAP_OF_CALL.set(None)
             try:
-                if not _OK <= response.status < _REDIRECTION:
-                    return await _problem(response)
-                pieces = await self._read(response)
-                return ReplyBody(pieces, response.headers.get("Content-Type", ""))
-            finally:
-                response.release()  # which closes the connection unless the body is read
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            tap = client.connector.tap_of_call()
-            if tap is not None and tap.lost_at == math.inf:
-                await checkpoint()  # a loop closes a connection first, and says why a tick later
-            return _NoReply(error, tap)
-        finally:
-            client.connector.tap_of_call()
+                # Not as a context manager, which costs two coroutines more.
+                response = await client.post(
+                    self._url,
+                    data=body,
+                    headers=self._headers_of_call,
+                    allow_redirects=False,
+                    proxy=self._proxy,
+                )
+                self._has_replied = True
+                try:
+                    if not _OK <= response.status < _REDIRECTION:
+                        return await _problem(response)
+                    pieces = await self._read(response)
+                    return ReplyBody(pieces, response.headers.get("Content-Type", ""))
+                finally:
+                    response.release()  # which closes the connection unless the body is read
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                failed = _NoReply(error, TAP_OF_CALL.get())
+                if failed.is_not_yet_lost:
+                    await checkpoint()  # a loop closes a connection first, and says why later
+            # Not raised within the except block: aiohttp's errors hold the request's headers, and
+            # a chained exception would carry them along.
+            if client is not self._kept or not may_resend or not failed.was_unread:
+                raise self._translated(failed)
+            client = self._new = self._new or self._client(force_close=True)
 
     async def _read(self, response: aiohttp.ClientResponse) -> list[bytes]:
         """Read the body, stopping as soon as it is larger than allowed."""
@@ -178,7 +166,7 @@ class GatewaySession:
         """Close all connections."""
         for client in (self._kept, self._new):
             if client is not None:
-                await client.http.close()
+                await client.close()
         if self._gateway.resolver is None:
             await self._resolver.close()
 
@@ -194,13 +182,6 @@ class _NoCookies(aiohttp.DummyCookieJar):
 _NONE = SimpleCookie()
 
 
-class _Client(NamedTuple):
-    """A session of aiohttp's, and its connector."""
-
-    http: aiohttp.ClientSession
-    connector: TappingConnector
-
-
 class _NoReply:
     """A call that brought no reply, and why."""
 
@@ -209,6 +190,11 @@ class _NoReply:
     def __init__(self, error: Exception, tap: ConnectionTap | None) -> None:
         self.error = error
         self._tap = tap
+
+    @property
+    def is_not_yet_lost(self) -> bool:
+        """Whether the connection has not ended, as far as is known."""
+        return self._tap is not None and self._tap.lost_at == math.inf
 
     @property
     def reason(self) -> Exception:
