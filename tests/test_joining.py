@@ -15,7 +15,18 @@ from wxcontacts_async.joining import JoinBuffer
 MEBIBYTE = 1024 * 1024
 
 
-@given(st.lists(st.lists(st.binary(max_size=300), min_size=1, max_size=5), max_size=10))
+@given(
+    st.lists(
+        st.lists(
+            st.builds(
+                lambda part, times: part * times, st.binary(max_size=300), st.integers(1, 900)
+            ),
+            min_size=1,
+            max_size=5,
+        ),
+        max_size=10,
+    ),
+)
 def test_pieces_are_joined_whatever_was_joined_before(replies: list[list[bytes]]) -> None:
     joiner = JoinBuffer()
     for pieces in replies:

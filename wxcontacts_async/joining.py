@@ -5,6 +5,7 @@ A joined reply of 4 MB would be new memory each time, which the system has to ma
 
 from collections.abc import Sequence
 
+_SMALLEST_KEPT = 128 * 1024  # what is smaller, C's allocator keeps by itself
 _LARGEST_KEPT = 16 * 1024 * 1024
 _SPARE = 1.25  # so that a slightly larger one fits as well
 
@@ -20,7 +21,7 @@ class JoinBuffer:
         if len(pieces) == 1:
             return pieces[0]
         size = sum(map(len, pieces))
-        if size > _LARGEST_KEPT:
+        if not _SMALLEST_KEPT < size <= _LARGEST_KEPT:
             return b"".join(pieces)
         if size > len(self._memory):
             self._memory = bytearray(min(int(size * _SPARE), _LARGEST_KEPT))
