@@ -68,15 +68,15 @@ async def test_who_is_there_again_is_accepted_no_more(database_url: str) -> None
         assert (await it.synced(THIN)).delta_counts == DeltaCounts()
 
 
-async def test_others_than_those_accepted_are_judged_as_ever(database_url: str) -> None:
+async def test_others_than_those_accepted_are_held(database_url: str) -> None:
     async with scene(database_url) as it:
         await it.synced(ALL)
         await it.synced(THIN)
         await it.store.accept(W_ID)
         synced = await it.synced(friends("139"))
-        # 25 were accepted; 14 of the 15 that are left are few enough, being less than 20.
-        assert synced.delta_counts == DeltaCounts(removed=39)
-        assert synced.suspicion is None
+        # 25 were accepted; 14 of the 15 that are left are few enough, but some were held.
+        assert synced.delta_counts == DeltaCounts(removed=25)
+        assert synced.suspicion == Suspicion(40, 14)
 
         await it.synced(ALL)
         await it.synced(THINNER)

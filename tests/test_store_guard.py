@@ -72,6 +72,7 @@ class _Rules:
         stored = set(self.there)
         unclear = {name for name in stored - given.there if ALL[name] in given.nameless}
         missing = stored - given.there - unclear
+        held_before = bool(self.since)
         self._forget(set(self.since) - missing - unclear)
         if self.max_shrink == 1:
             self._forget(set(self.since))
@@ -86,7 +87,9 @@ class _Rules:
             left = missing - gone
             for name in set(self.since) - gone:
                 self.since[name] = min(self.since[name], at)
-            if left and (self.has_no_time or self._is_suspicious(stored - gone, left, given)):
+            if left and (
+                self.has_no_time or held_before or self._is_suspicious(stored - gone, left, given)
+            ):
                 for name in left:
                     self.since.setdefault(name, at)
             else:

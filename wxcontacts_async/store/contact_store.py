@@ -45,8 +45,9 @@ class ContactStore:
             sometimes answer with too little. An answer is suspicious if it lacks more than that
             of the contacts in the database, of all or of one kind (public, friend, group), where
             these are at least 20; or if it has none of a kind of which there are some, however
-            few. It adds and changes, but removes none: the contacts that it lacks are held, until
-            `confirm_after` has passed or they are accepted. 1 removes always and at once.
+            few; and if some are held since the answers before it. It adds and changes, but removes
+            none: the contacts that it lacks are held, until `confirm_after` has passed or they
+            are accepted. 1 removes always and at once.
         confirm_after: Seconds, at least 0 and at most 100 years, for which every answer must have
             lacked a contact that is held until it is removed, from when the first of these was
             fetched to when a later one was; an answer that has it again ends that. An answer

@@ -2,7 +2,8 @@
 
 Gateways answer with too little after a new login: a list is missing, all are empty, or there is
 half of one. So an answer that lacks too many is suspicious. The contacts that it lacks are held:
-each is gone once every answer since has lacked it, too, for long enough.
+each is gone once every answer since has lacked it, too, for long enough. While some are held, the
+next answer is suspicious as well, however few it lacks, as it may have just the other half.
 """
 
 from collections import Counter
@@ -109,7 +110,7 @@ class Guard:
         left = answer.missing - gone
         held = _held_on(answer, left, memory)
         fresh = left - held.keys()
-        if memory.lacked_all or self._is_suspicious(answer, gone, left):
+        if memory.lacked_all or memory.held or self._is_suspicious(answer, gone, left):
             held |= dict.fromkeys(fresh, Held(answer.fetched_at))
         else:
             gone |= fresh
