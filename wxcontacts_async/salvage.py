@@ -18,7 +18,7 @@ from wxcontacts_async.contacts import (
     Sex,
     unwrapped,
 )
-from wxcontacts_async.outline import OutlineError, TooManyPartsError, members
+from wxcontacts_async.outline import Allowance, OutlineError, TooManyPartsError, members
 from wxcontacts_async.parts import NOT_JSON, RawJSON
 from wxcontacts_async.repair import UTF_8, TooManyRepairsError, with_sound_strings
 
@@ -35,9 +35,9 @@ _SEX_WORDS = {
     "female": Sex.FEMALE,
     "f": Sex.FEMALE,
 }
-# Reading a contact that is no JSON takes about a microsecond a member, so this is some seconds:
-# enough for one such value in each contact of the largest account known, of 150,000.
-_MOST_MEMBERS = 2_000_000
+# Reading a contact that is no JSON takes less than a microsecond a member, so this is some
+# seconds: enough for one such value in each contact of the largest account known, of 150,000.
+_MOST_MEMBERS = 3_000_000
 _value = msgspec.json.Decoder()
 _values = msgspec.json.Decoder(dict[str, Any])
 _encoder = msgspec.json.Encoder()
@@ -68,6 +68,7 @@ class ContactDecoder(Generic[ContactT]):
         self._contact = msgspec.json.Decoder(contact_type, strict=False)
         fields = msgspec.structs.fields(contact_type)
         self._fields = {field.encode_name: field for field in fields}
+        self._by_written_key = {f.encode_name.encode(): (f.encode_name, f.name) for f in fields}
         self._optional_text = [
             f.encode_name
             for f in fields
@@ -91,23 +92,29 @@ class ContactDecoder(Generic[ContactT]):
             return self._by_meaning(_values_in(written), set())
         return _named(contact), ()
 
-    def member_by_member(self, written: bytes) -> tuple[ContactT, tuple[str, ...], int]:
-        """Decode a contact in which not all is JSON; return how many members it has, too.
+    def member_by_member(
+        self,
+        written: bytes,
+        allowance: Allowance,
+    ) -> tuple[ContactT, tuple[str, ...]]:
+        """Decode a contact in which not all is JSON.
 
         Raises:
             OutlineError: It is no whole object.
+            TooManyPartsError: It has more members than may still be looked at.
 
         """
-        found = members(written)
+        found = members(written, allowance)
         values: dict[str, Any] = {}
         lost: set[str] = set()
-        for key, field in self._fields.items():
-            if key in found:
+        for written_key, (key, name) in self._by_written_key.items():
+            value = found.get(written_key)
+            if value is not None:
                 try:
-                    values[key] = _value.decode(found[key])
+                    values[key] = _value.decode(value)
                 except NOT_JSON:
-                    lost.add(field.name)
-        return *self._by_meaning(values, lost), len(found)
+                    lost.add(name)
+        return self._by_meaning(values, lost)
 
     def _by_meaning(
         self,
@@ -186,7 +193,7 @@ class Salvage(Generic[ContactT]):
         self.flawed: list[FlawedContact] = []
         self._decoder = decoder
         self._encoding = encoding
-        self._members = 0
+        self._allowance = Allowance(_MOST_MEMBERS)
 
     def contacts_in(
         self,
@@ -229,17 +236,9 @@ class Salvage(Generic[ContactT]):
             except NOT_JSON as error:
                 no_json = error
         try:
-            return self._member_by_member(sound)
+            return self._decoder.member_by_member(sound, self._allowance)
         except OutlineError:
             raise no_json from None
-
-    def _member_by_member(self, sound: bytes) -> tuple[ContactT, tuple[str, ...]]:
-        if self._members > _MOST_MEMBERS:
-            what = f"no JSON, as are more than {_MOST_MEMBERS} members before it"
-            raise TooManyPartsError(what)
-        contact, lost, number = self._decoder.member_by_member(sound)
-        self._members += number
-        return contact, lost
 
 
 def _named(contact: ContactT) -> ContactT:
