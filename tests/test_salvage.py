@@ -270,6 +270,17 @@ def test_the_name_of_a_rejected_contact_is_read_out_of_protobuf() -> None:
 
 
 @pytest.mark.slow
+def test_the_largest_account_printed_as_protobuf_is_read_whole() -> None:
+    wrapped = {name: {"string": it} if isinstance(it, str) else it for name, it in SOUND.items()}
+    people = [written(wrapped).replace(b"wxid_a", b"wxid_%d" % number) for number in range(150_000)]
+    for reply in (ready(reply_of(*people)), ready(b"\xef\xbb\xbf" + reply_of(*people))):
+        assert len(set(reply.friends)) == 150_000
+        assert msgspec.structs.replace(reply.friends[-1], user_name="wxid_a") == AS_IT_IS
+        assert not reply.flawed
+        assert not reply.rejected
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", [b"NaN", b"[]", b'{"string":"x"}', b'{"a":[NaN]}'])
 def test_the_largest_account_with_an_odd_value_in_each_contact_is_read_whole(odd: bytes) -> None:
     people = [

@@ -17,7 +17,7 @@ from wxcontacts_async.contacts import Contact, ContactKind, FlawedContact, Rejec
 from wxcontacts_async.errors import InvalidArgumentError, ReplyDecodeError, WxContactsError
 from wxcontacts_async.messages import says_throttled
 from wxcontacts_async.outline import TooManyPartsError
-from wxcontacts_async.parts import first_fields, strange_keys, take_apart
+from wxcontacts_async.parts import first_fields, is_sound, strange_keys, take_apart
 from wxcontacts_async.repair import (
     GB18030,
     UTF_8,
@@ -233,7 +233,8 @@ class ReplyDecoder(Generic[ContactT]):
         try:
             if encoding != GB18030:  # but another, or with a byte order mark
                 body = without_bom(body, encoding)
-            check_repairable(body)
+            if not is_sound(body):
+                check_repairable(body)
             text = without_bom(body, encoding) if encoding == GB18030 else body
             if encoding != UTF_8 and (result := self._decoded(text)):
                 return result
