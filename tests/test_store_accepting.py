@@ -4,6 +4,7 @@ import pytest
 
 from tests.syncing import (
     W_ID,
+    Timeline,
     all_synced,
     friends,
     instances,
@@ -121,6 +122,55 @@ async def test_an_answer_with_nobody_after_a_thin_one_is_accepted_whole(
         assert settled.delta_counts == DeltaCounts(removed=30)
         assert settled.suspicion is None
         assert not it.held
+
+
+def forget_who(it: Timeline, missing: int) -> None:
+    """Let a suspicion be as an older version wrote it down, which did not say who is missing."""
+    it.session.execute(
+        "UPDATE instances SET suspected_digest = 'of names', suspected_since = NULL, "
+        f"suspected_kinds = NULL, suspected_missing = {missing}",
+    )
+    it.session.execute("DELETE FROM missing_contacts")
+
+
+async def test_who_is_accepted_by_number_is_removed_if_no_more_are_missing(
+    database_url: str,
+) -> None:
+    async with timeline(database_url) as it:
+        await it.answered(0, ALL)
+        await it.answered(1, THIN)
+        forget_who(it, 25)
+        for _ in range(2):
+            assert it.accept() == Suspicion(40, 25)
+        assert (await it.answered(2, THIN)).delta_counts == DeltaCounts(removed=25)
+        assert it.suspicion is None
+
+
+async def test_no_more_are_removed_than_were_accepted(database_url: str) -> None:
+    async with timeline(database_url) as it:
+        await it.answered(0, ALL)
+        await it.answered(1, THIN)
+        forget_who(it, 25)
+        it.accept()
+        assert (await it.answered(100, NONE)).delta_counts == DeltaCounts()
+        settled = await it.answered(101, THINNER)
+        assert settled.delta_counts == DeltaCounts()
+        assert settled.suspicion == Suspicion(40, 30)
+        assert it.held == {str(name) for name in range(100, 130)}
+        assert (await it.answered(124, THINNER)).delta_counts == DeltaCounts()
+        assert (await it.answered(125, THINNER)).delta_counts == DeltaCounts(removed=30)
+
+
+async def test_what_was_accepted_by_number_outlasts_an_answer_with_nobody(
+    database_url: str,
+) -> None:
+    async with timeline(database_url) as it:
+        await it.answered(0, ALL)
+        await it.answered(1, THIN)
+        forget_who(it, 25)
+        it.accept()
+        assert (await it.answered(2, NONE)).suspicion == Suspicion(40, 40)
+        assert (await it.answered(3, THIN)).delta_counts == DeltaCounts(removed=25)
 
 
 async def test_only_an_instance_that_was_synced_can_be_accepted(database_url: str) -> None:

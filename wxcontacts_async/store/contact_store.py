@@ -257,6 +257,8 @@ class ContactStore:
 
         The next sync of it removes those of them that it still lacks, all at once; one that it
         has again is accepted no more. If its last answer had no contact at all, all are accepted.
+        Where an older version of this library did not write down which are missing, an answer
+        that lacks more of them than were said to be missing, or all, removes none of them.
 
         Returns:
             What was accepted; None if nothing is suspicious of it.

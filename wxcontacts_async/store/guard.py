@@ -27,11 +27,14 @@ class Held(NamedTuple):
     Attributes:
         since: When the answer was fetched that lacked it first.
         is_accepted: Whether a person said that it is gone, if the next answer lacks it as well.
+        told: Where it may be one of those that a person said are gone, of which it is not known
+            which they are: how many these are; else 0.
 
     """
 
     since: datetime
     is_accepted: bool = False
+    told: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ class Guard:
             return Verdict(set())
         if not any(answer.arrived.values()):
             return self._judge_none(answer, memory)
+        memory = _with_acceptance(answer, memory)
         gone = self._confirmed(answer, memory)
         left = answer.missing - gone
         held = _held_on(answer, left, memory)
@@ -149,6 +153,18 @@ class Guard:
 
     def _is_too_many(self, missing: int, stored: int) -> bool:
         return stored >= _SMALLEST_GUARDED and missing > self.max_shrink * stored
+
+
+def _with_acceptance(answer: Answer, memory: Memory) -> Memory:
+    """Say who is accepted where only their number is known: those missing, if they are no more."""
+    held = dict(memory.held)
+    any_of = {name for name in held if held[name].told}
+    absent = any_of & (answer.missing | answer.unclear)
+    for name in any_of:
+        is_accepted = len(absent) <= held[name].told
+        since = held[name].since if is_accepted else answer.fetched_at
+        held[name] = Held(since, is_accepted)
+    return Memory(held, lacked_all=memory.lacked_all) if any_of else memory
 
 
 def _held_on(answer: Answer, left: AbstractSet[str], memory: Memory) -> dict[str, Held]:

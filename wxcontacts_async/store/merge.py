@@ -295,7 +295,7 @@ class _Merge:
         if known := [w_id for w_id in w_ids if self._lacked(w_id) in {_ALL, _SOME}]:
             self._ask_for(known)
             for w_id, name, since, accepted in self._session.rows(sql.HELD):
-                held[w_id][name] = Held(read_time(since), bool(accepted))
+                held[w_id][name] = Held(read_time(since), accepted > 0, max(0, -accepted))
         return {
             w_id: Memory(those, lacked_all=self._lacked(w_id) in {_ALL, _UNKNOWN})
             for w_id, those in held.items()
@@ -319,7 +319,7 @@ class _Merge:
                 "w_id": w_id,
                 "user_name": name,
                 "since": written_time(each.since),
-                "accepted": int(each.is_accepted),
+                "accepted": -each.told or int(each.is_accepted),
             }
             for w_id, those in held.items()
             for name, each in those.items()
