@@ -96,6 +96,14 @@ class _Rules:
                 gone |= left - set(self.since)
             self._end(stored, given, gone, is_empty=False)
 
+    def answer_late(self, at: datetime, given: Given) -> None:
+        """Take over what an answer says that is older than the last one."""
+        for name, since in self.since.items():
+            is_there = name in given.there or ALL[name] in given.nameless
+            if is_there and since < at and self.last is not None:
+                self.since[name] = self.last
+                self.accepted.discard(name)
+
     def accept(self) -> None:
         if self.suspicion is not None and self.has_no_time:
             self.since = dict.fromkeys(self.there, self.last or NOON)
@@ -178,6 +186,8 @@ async def _follow(it: Timeline, rules: _Rules, steps: list[Given | str]) -> None
             assert settled.suspicion == rules.suspicion
             assert settled.delta_counts.removed == len(before - rules.there)
             assert step.there <= it.names
+        else:
+            rules.answer_late(at, step)
         assert it.names == rules.there
         assert it.suspicion == rules.suspicion
         if rules.suspicion is not None:

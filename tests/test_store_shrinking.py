@@ -1,6 +1,7 @@
 """Half a list is not believed: nobody is removed until they have been missing for long enough."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 import pytest
 
@@ -154,6 +155,37 @@ async def test_a_whole_list_starts_the_time_anew(database_url: str) -> None:
             await it2.answered(hours, answer)
         assert len(it2.names) == 41
         assert (await it2.answered(54, FEWER)).delta_counts == DeltaCounts(removed=21)
+
+
+async def test_a_set_that_comes_late_starts_the_time_anew(database_url: str) -> None:
+    async with timeline(database_url) as it:
+        await it.answered(0, ALL)
+        await it.answered(1, without(ALL, range(100, 130)))
+        await it.answered(24.9, without(ALL, range(100, 130)))
+        late = await it.answered(24.89, without(ALL, range(100, 110)))
+        assert late.delta_counts == DeltaCounts()
+        assert late.suspicion == it.suspicion == Suspicion(40, 30)
+        settled = await it.answered(25, without(ALL, range(100, 130)))
+        assert settled.delta_counts == DeltaCounts(removed=10)
+        assert settled.suspicion is not None
+        assert settled.suspicion.since == NOON + timedelta(hours=24.9)
+        await it.answered(48.8, without(ALL, range(100, 130)))
+        assert len(it.names) == 30
+        settled = await it.answered(48.9, without(ALL, range(100, 130)))
+        assert settled.delta_counts == DeltaCounts(removed=20)
+
+
+async def test_a_set_that_comes_late_ends_what_was_accepted(database_url: str) -> None:
+    async with timeline(database_url) as it:
+        await it.answered(0, ALL)
+        await it.answered(1, without(ALL, range(100, 130)))
+        await it.answered(2, without(ALL, range(100, 130)))
+        it.accept()
+        late = await it.answered(1.99, ALL)
+        assert late.suspicion is not None
+        assert late.suspicion.since == NOON + timedelta(hours=2)
+        settled = await it.answered(3, without(ALL, range(100, 130)))
+        assert settled.delta_counts == DeltaCounts()
 
 
 async def test_one_who_is_there_again_starts_anew_alone(database_url: str) -> None:

@@ -146,10 +146,11 @@ class _Merge:
             w_id: _Known(merged_at and read_time(merged_at), *others)
             for w_id, merged_at, *others in session.rows(sql.KNOWN)
         }
-        newer = self._newer_sets()
-        if newer:
+        newer, late = self._newer_and_late_sets()
+        if newer or late:
             self._stored = Counter(dict(session.rows(sql.COUNT_STORED)))
         sets = {w_id: it for w_id, it in newer.items() if not self._is_there(w_id, it.digest)}
+        self._start_anew(late)
         suspicions = self._suspicions(w_id for w_id in self._asked if w_id not in newer)
         for w_id, asked in self._asked.items():
             if not self._was_merged(w_id):  # else it is what a lost transaction said
@@ -194,21 +195,49 @@ class _Merge:
             return False
         return self._stored[w_id] == known.contacts
 
-    def _newer_sets(self) -> dict[str, Fingerprinted]:
-        """Return the sets that are newer than what was merged last.
+    def _newer_and_late_sets(self) -> tuple[dict[str, Fingerprinted], dict[str, Fingerprinted]]:
+        """Return the sets that are newer than what was merged last, and those that are not.
 
         Another sync of the same database may have been quicker. If the clock was changed, what
         was merged may seem to be of the future; it is older all the same.
         """
-        sets = {}
+        newer, late = {}, {}
         for w_id, asked in self._asked.items():
             outcome = self._batch.outcomes[asked]
             if isinstance(outcome, Fetched):
                 fetched_at = outcome.contacts.fetched_at
                 merged_at = self._known.get(w_id, _Known()).merged_at
                 if merged_at is None or not fetched_at <= merged_at < fetched_at + _CLOCKS_DIFFER:
-                    sets[w_id] = self._batch.arrived[asked]
-        return sets
+                    newer[w_id] = self._batch.arrived[asked]
+                else:
+                    late[w_id] = self._batch.arrived[asked]
+        return newer, late
+
+    def _start_anew(self, late: Mapping[str, Fingerprinted]) -> None:
+        """Start the time anew of contacts that are held and that a late set has.
+
+        Nothing else is taken from it. It shows that they were there after they had been missing
+        first; so the first set known to lack them since is the one that was merged last.
+        """
+        holding = {w_id: it for w_id, it in late.items() if self._lacked(w_id) in {_ALL, _SOME}}
+        if not holding:
+            return
+        memories = self._memories(holding)
+        there = self._fingerprints(holding)
+        for w_id, arrived in holding.items():
+            held, merged_at = memories[w_id].held, self._known[w_id].merged_at
+            gone = Comparison(arrived, there.get(w_id, {}), self._session.dialect).gone
+            seen = [
+                name
+                for name, each in held.items()
+                if name not in gone and each.since < arrived.contacts.fetched_at
+            ]
+            if seen and merged_at is not None:
+                held = {**held, **dict.fromkeys(seen, Held(merged_at))}
+                self._hold({w_id: held})
+                if self._lacked(w_id) == _SOME:
+                    since = written_time(min(each.since for each in held.values()))
+                    self._session.execute(sql.held_since(self._session.dialect), since, w_id)
 
     def _compared(self, sets: Mapping[str, Fingerprinted]) -> dict[str, Comparison]:
         """Put what arrived beside what is there."""

@@ -64,6 +64,12 @@ def hold(dialect: Dialect) -> str:
         SELECT w_id, user_name, CAST(since AS {dialect.timestamp}), accepted FROM held"""
 
 
+def held_since(dialect: Dialect) -> str:
+    """Write down since when contacts of an instance are held."""
+    return f"""
+        UPDATE instances SET suspected_since = CAST($1 AS {dialect.timestamp}) WHERE w_id = $2"""
+
+
 def log_new(dialect: Dialect) -> str:
     """Log the contacts of instances of which there was none."""
     return f"""
