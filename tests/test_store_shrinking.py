@@ -248,6 +248,22 @@ async def test_a_time_that_lies_ahead_starts_anew(database_url: str) -> None:
         assert (await it.answered(25, FEWER)).delta_counts == DeltaCounts(removed=21)
 
 
+@pytest.mark.parametrize("times", [1, 2, 3])
+async def test_a_clock_that_stood_in_the_past_makes_no_time_longer(
+    database_url: str,
+    times: int,
+) -> None:
+    async with timeline(database_url) as it:
+        await it.answered(0, ALL)
+        for hours in range(times):
+            await it.answered(hours - 50 * 365 * 24, FEWER)
+        settled = await it.answered(1, FEWER)
+        assert settled.delta_counts == DeltaCounts()
+        assert settled.suspicion is not None
+        assert settled.suspicion.since == NOON
+        assert (await it.answered(24, FEWER)).delta_counts == DeltaCounts(removed=21)
+
+
 async def test_a_failure_neither_clears_up_a_suspicion_nor_starts_it_anew(
     database_url: str,
 ) -> None:

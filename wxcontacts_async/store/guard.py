@@ -9,7 +9,7 @@ next answer is suspicious as well, however few it lacks, as it may have just the
 from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -45,11 +45,15 @@ class Memory:
         held: The contacts that are held, by `userName`.
         lacked_all: Whether the last one lacked all, or it is not known which, so that what the
             next one lacks has no time yet.
+        merged_at: When the last one was fetched, if there was one.
+        synced_at: When the last one was fetched that was not suspicious, if there was one.
 
     """
 
     held: Mapping[str, Held] = field(default_factory=dict)
     lacked_all: bool = False
+    merged_at: datetime | None = None
+    synced_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ class Guard:
         held = _held_on(answer, left, memory)
         fresh = left - held.keys()
         if memory.lacked_all or memory.held or self._is_suspicious(answer, gone, left):
-            held |= dict.fromkeys(fresh, Held(answer.fetched_at))
+            held |= dict.fromkeys(fresh, Held(_no_sooner(answer, memory.merged_at)))
         else:
             gone |= fresh
         since = min((each.since for each in held.values()), default=None)
@@ -162,9 +166,9 @@ def _with_acceptance(answer: Answer, memory: Memory) -> Memory:
     absent = any_of & (answer.missing | answer.unclear)
     for name in any_of:
         is_accepted = len(absent) <= held[name].told
-        since = held[name].since if is_accepted else answer.fetched_at
+        since = held[name].since if is_accepted else _no_sooner(answer, memory.merged_at)
         held[name] = Held(since, is_accepted)
-    return Memory(held, lacked_all=memory.lacked_all) if any_of else memory
+    return replace(memory, held=held) if any_of else memory
 
 
 def _held_on(answer: Answer, left: AbstractSet[str], memory: Memory) -> dict[str, Held]:
@@ -174,9 +178,16 @@ def _held_on(answer: Answer, left: AbstractSet[str], memory: Memory) -> dict[str
     for name in memory.held.keys() & (left | answer.unclear):
         before = memory.held[name]
         held[name] = before
-        if name in answer.unclear or before.since > now:
-            held[name] = before._replace(since=now)
+        if name in answer.unclear:
+            held[name] = before._replace(since=_no_sooner(answer, memory.merged_at))
+        elif before.since > now:
+            held[name] = before._replace(since=_no_sooner(answer, memory.synced_at))
     return held
+
+
+def _no_sooner(answer: Answer, before: datetime | None) -> datetime:
+    """Return when an answer was fetched; not before another one, which a wrong clock may say."""
+    return answer.fetched_at if before is None else max(answer.fetched_at, before)
 
 
 def _by_kind(answer: Answer, names: Mapping[str, bytes] | AbstractSet[str]) -> Counter[ContactKind]:

@@ -119,6 +119,7 @@ class _Known:
     """What the database says of an instance."""
 
     merged_at: datetime | None = None  # when the last set of it that was merged was fetched
+    synced_at: datetime | None = None  # when the last one was that was not suspicious
     lacked: str = _NONE
     contacts: int | None = None
     digest: str | None = None  # of the set that made these
@@ -143,8 +144,10 @@ class _Merge:
                 session.execute(f"DELETE FROM {table}")
         self._ask_for(self._asked)
         self._known = {
-            w_id: _Known(merged_at and read_time(merged_at), *others)
-            for w_id, merged_at, *others in session.rows(sql.KNOWN)
+            w_id: _Known(
+                merged_at and read_time(merged_at), synced_at and read_time(synced_at), *others
+            )
+            for w_id, merged_at, synced_at, *others in session.rows(sql.KNOWN)
         }
         newer, late = self._newer_and_late_sets()
         if newer or late:
@@ -325,10 +328,16 @@ class _Merge:
             self._ask_for(known)
             for w_id, name, since, accepted in self._session.rows(sql.HELD):
                 held[w_id][name] = Held(read_time(since), accepted > 0, max(0, -accepted))
-        return {
-            w_id: Memory(those, lacked_all=self._lacked(w_id) in {_ALL, _UNKNOWN})
-            for w_id, those in held.items()
-        }
+        return {w_id: self._memory(w_id, those) for w_id, those in held.items()}
+
+    def _memory(self, w_id: str, held: Mapping[str, Held]) -> Memory:
+        known = self._known.get(w_id, _Known())
+        return Memory(
+            held,
+            lacked_all=known.lacked in {_ALL, _UNKNOWN},
+            merged_at=known.merged_at,
+            synced_at=known.synced_at,
+        )
 
     def _is_written_anew(self, w_id: str, verdict: Verdict, memory: Memory) -> bool:
         lacked = self._lacked(w_id)

@@ -13,7 +13,8 @@ _LACKED = """
 # the last one, as the next one clears it), what it lacked, and how many contacts there have been
 # since a set of that digest was merged.
 KNOWN = f"""
-    SELECT w_id, CAST(coalesce(suspected_at, synced_at) AS TEXT), {_LACKED}, contacts, digest
+    SELECT w_id, CAST(coalesce(suspected_at, synced_at) AS TEXT), CAST(synced_at AS TEXT),
+        {_LACKED}, contacts, digest
     FROM instances WHERE w_id IN (SELECT w_id FROM asked)"""
 
 HELD = """
