@@ -1,7 +1,9 @@
 """`wxcontacts accept`: what it lets the next sync do, what it says and how it ends."""
 
 import json
+import re
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -88,6 +90,31 @@ def test_wids_are_read_from_a_file_and_typed_safely(tmp_path: Path) -> None:
 
     hint = """accept --store sqlite:///contacts.db -- '-it'"'"'s-one'`"""
     assert hint in suspicious.messages
+    assert accepted.code == 0
+    assert "accepted that 1 of 1 contacts are gone" in accepted.messages
+
+
+@pytest.mark.parametrize("w_id", ["one\n", "it's\\ \u3000one\x01", "\ufeff王"])
+def test_an_odd_wid_of_an_older_version_can_be_typed_as_it_is_shown(
+    tmp_path: Path,
+    w_id: str,
+) -> None:
+    with recording(reply_with("a")) as server:
+        _sync(server, tmp_path, "one")
+        server.reply = NOTHING
+        _sync(server, tmp_path, "one")
+    with closing(sqlite3.connect(tmp_path / "contacts.db")) as connection, connection:
+        for table in ("instances", "contacts", "contact_changes"):
+            connection.execute(f"UPDATE {table} SET w_id = ?", (w_id,))
+    said = run("changes", "--w-id", w_id, folder=tmp_path)
+    (typed,) = re.findall("`wxcontacts accept (.*) --store", said.messages)
+    read = subprocess.run(  # noqa: S603  # our own wId
+        ["/bin/bash", "-c", f"printf %s {typed}"],
+        capture_output=True,
+        check=True,
+    )
+    accepted = run("accept", read.stdout.decode(), folder=tmp_path)
+    assert read.stdout.decode() == w_id
     assert accepted.code == 0
     assert "accepted that 1 of 1 contacts are gone" in accepted.messages
 

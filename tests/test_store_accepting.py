@@ -9,6 +9,7 @@ from tests.syncing import (
     friends,
     instances,
     loaded,
+    log,
     replayed,
     scene,
     sync,
@@ -122,6 +123,19 @@ async def test_an_answer_with_nobody_after_a_thin_one_is_accepted_whole(
         assert settled.delta_counts == DeltaCounts(removed=30)
         assert settled.suspicion is None
         assert not it.held
+
+
+@pytest.mark.parametrize("w_id", ["w\n", " w", "w\u3000w", "\ufeffw"])
+async def test_what_is_stored_under_an_odd_wid_is_found(database_url: str, w_id: str) -> None:
+    async with timeline(database_url) as it:
+        await it.answered(0, ALL)
+        await it.answered(1, THIN)
+        for table in ("instances", "contacts", "contact_changes", "missing_contacts"):
+            it.session.execute(f"UPDATE {table} SET w_id = $1", w_id)
+    async with ContactStore(database_url) as store:
+        assert len(await store.load(w_id)) == 40
+        assert len(await log(store, w_id=w_id)) == 40
+        assert await store.accept(w_id) == Suspicion(40, 25)
 
 
 def forget_who(it: Timeline, missing: int) -> None:

@@ -79,8 +79,21 @@ def _counted(suspicion: Suspicion) -> str:
 
 def _hint(w_id: str, database: GivenDatabase) -> str:
     """Return the command to type, without any password."""
-    typed = quote(w_id) if w_id.isprintable() and len(w_id) <= _LONGEST_TYPED else "W_ID"
+    typed = _typed(w_id) if len(w_id) <= _LONGEST_TYPED else "W_ID"
     store = f"{STORE} {quote(database.name)}"
     if w_id.startswith("-"):
         return f"`wxcontacts accept {store} -- {typed}`"
     return f"`wxcontacts accept {typed} {store}`"
+
+
+def _typed(w_id: str) -> str:
+    """Write a wId as a shell reads it, on one line."""
+    if w_id.isprintable():
+        return quote(w_id)
+    escaped = "".join(
+        character
+        if character.isprintable() and character not in "\\'"
+        else "".join(f"\\x{byte:02x}" for byte in character.encode())
+        for character in w_id
+    )
+    return f"$'{escaped}'"

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from anyio import CancelScope
 
-from wxcontacts_async.arguments import check_number, check_w_id
+from wxcontacts_async.arguments import check_number, check_stored_w_id
 from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.pool import SessionPool
@@ -171,7 +171,7 @@ class ContactStore:
             StoreError: The store is not open, or cannot be read.
 
         """
-        check_w_id(w_id)
+        check_stored_w_id(w_id)
         contacts = await self._run(lambda session: reading.load(session, w_id))
         if contacts is None:
             raise NotSyncedError.of(w_id)
@@ -219,7 +219,7 @@ class ContactStore:
                 msg = "since must be a time from year 1 to 9999 in UTC"
                 raise InvalidArgumentError(msg) from None
         if w_id is not None:
-            check_w_id(w_id)
+            check_stored_w_id(w_id)
         self._check_open()
         return self._changes(since, w_id)
 
@@ -270,7 +270,7 @@ class ContactStore:
             StoreError: The store is not open, or cannot be written to.
 
         """
-        check_w_id(w_id)
+        check_stored_w_id(w_id)
         return await self._run(partial(acceptance.accept, w_id=w_id))
 
     async def _run(self, work: Callable[[Session], ResultT]) -> ResultT:
