@@ -36,7 +36,10 @@ async def test_who_is_accepted_is_removed_by_the_next_sync(database_url: str) ->
             assert accepted == Suspicion(40, 25)
         # Nothing is done yet: only the next answer says whether they are still missing.
         assert len(await it.store.load(W_ID)) == 40
-        assert (await instances(it.store))[W_ID].suspicion == accepted
+        known = (await instances(it.store))[W_ID].suspicion
+        assert known == accepted
+        assert known is not None
+        assert known.is_accepted
 
         synced = await it.synced(THIN)
         assert synced.delta_counts == DeltaCounts(removed=25)

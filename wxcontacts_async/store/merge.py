@@ -136,6 +136,7 @@ class _Merge:
         self._known: dict[str, _Known] = {}
         self._stored: Counter[str] = Counter()
         self._suspected: dict[str, Suspicion] = {}
+        self._held: Mapping[str, Mapping[str, Held]] = {}
 
     def run(self) -> None:
         session = self._session
@@ -166,7 +167,7 @@ class _Merge:
                 self._batch.settled[self._asked[w_id]] = Settled(
                     DeltaCounts(*(logged[w_id, change.value] for change in ChangeKind)),
                     self._suspected.get(w_id),
-                    len(it.unclear),
+                    len(it.unclear - self._held.get(w_id, {}).keys()),
                 )
         self._settle(newer)
 
@@ -309,6 +310,7 @@ class _Merge:
             else Verdict(set())
             for w_id, it in compared.items()
         }
+        self._held = {w_id: verdict.held for w_id, verdict in verdicts.items()}
         for w_id, verdict in verdicts.items():
             if verdict.suspicion is not None:
                 self._suspected[w_id] = verdict.suspicion
