@@ -10,6 +10,8 @@ from wxcontacts_async.emulator import Population
 
 _SHARE = 0.1
 _THINS_EVERY = 5
+_HALVES = 4
+_LISTS = ("official_accounts", "friends", "groups")
 
 
 def thins(number: int) -> bool:
@@ -17,23 +19,25 @@ def thins(number: int) -> bool:
     return number % _THINS_EVERY == _THINS_EVERY - 1
 
 
-def _without_some_friends(whole: ContactSet[Contact]) -> ContactSet[Contact]:
-    # More than half of at least 20 go, if a shrunk list is to be noticed.
-    return msgspec.structs.replace(whole, friends=whole.friends[: len(whole.friends) * 2 // 5])
-
-
-_THINNINGS: tuple[Callable[[ContactSet[Contact]], ContactSet[Contact]], ...] = (
-    _without_some_friends,
-    lambda whole: msgspec.structs.replace(whole, official_accounts=()),
-    lambda whole: msgspec.structs.replace(whole, friends=()),
-    lambda whole: msgspec.structs.replace(whole, groups=()),
-    lambda whole: ContactSet(whole.w_id, (), (), ()),
-)
-
-
 def thinned(whole: ContactSet[Contact]) -> list[ContactSet[Contact]]:
-    """Return all that may be left of a contact set."""
-    return [thin(whole) for thin in _THINNINGS]
+    """Return all that may be left of a contact set: parts of it, in its order, and nothing."""
+    # Drawn by the wId alone, so that whoever compares knows them; no two instances have the same.
+    draw = random.Random(f"parts of {whole.w_id}")  # noqa: S311  # guards nothing
+    parts = [_without_some_friends(whole, draw) for _ in range(_HALVES)]
+    for number_of_lists in (1, 1, 1, 2):
+        lists = dict.fromkeys(draw.sample(_LISTS, number_of_lists), ())
+        parts.append(msgspec.structs.replace(whole, **lists))
+    return [*parts, ContactSet(whole.w_id)]
+
+
+def _without_some_friends(
+    whole: ContactSet[Contact],
+    draw: random.Random,
+) -> ContactSet[Contact]:
+    # More than half of at least 20 go, if a shrunk list is to be noticed.
+    number = len(whole.friends)
+    kept = sorted(draw.sample(range(number), number * 2 // 5))
+    return msgspec.structs.replace(whole, friends=tuple(whole.friends[index] for index in kept))
 
 
 class ThinningPopulation(Population):

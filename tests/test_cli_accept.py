@@ -1,7 +1,9 @@
 """`wxcontacts accept`: what it lets the next sync do, what it says and how it ends."""
 
 import json
+import re
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -10,7 +12,11 @@ import pytest
 from tests.postgresql import PASSWORD, PostgresqlServer, execute
 from tests.recording_server import RecordingServer, recording, reply_with
 from tests.test_cli_process import Ended, run
+from wxcontacts_async import ContactKind
+from wxcontacts_async.cli.database import GivenDatabase
+from wxcontacts_async.cli.suspicion import suspicion_of
 from wxcontacts_async.cli.usage import duration, shown_duration
+from wxcontacts_async.store import Suspicion
 
 pytestmark = pytest.mark.processes
 
@@ -66,6 +72,13 @@ def test_changes_say_which_instances_are_suspicious(tmp_path: Path) -> None:
         _sync(server, tmp_path, "one", "two")
         all_said = run("changes", folder=tmp_path)
         other = run("changes", "--w-id", "three", folder=tmp_path)
+        run("accept", "two", folder=tmp_path)
+        one = run("changes", "--w-id", "one", folder=tmp_path)
+        two = run("changes", "--w-id", "two", folder=tmp_path)
+        run("sync", "two", "--gateway", server.url, folder=tmp_path)
+        removed = run("changes", "--w-id", "two", folder=tmp_path)
+        _forget_who(tmp_path)
+        unknown = run("changes", folder=tmp_path)
 
     assert clean.messages == other.messages == ""
     assert len([json.loads(line) for line in all_said.output.splitlines()]) == 60
@@ -75,6 +88,32 @@ def test_changes_say_which_instances_are_suspicious(tmp_path: Path) -> None:
     )
     assert "--confirm-after" in all_said.messages
     assert "`wxcontacts accept one --store" in all_said.messages
+    assert "accepted" not in one.messages
+    assert two.messages == (
+        "1 x suspicious, such as wId 'two': 25 of 30 contacts are missing, which is accepted; the "
+        "next sync removes those that it still lacks.\n"
+    )
+    assert removed.messages == ""
+    assert "25 of 30 contacts are missing, and are kept; `wxcontacts" in unknown.messages
+
+
+def _forget_who(folder: Path) -> None:
+    """Let suspicions be as an older version wrote them down."""
+    with closing(sqlite3.connect(folder / "contacts.db")) as connection, connection:
+        connection.execute(
+            "UPDATE instances SET suspected_digest = 'of names', suspected_since = NULL, "
+            "suspected_kinds = NULL WHERE suspected_at IS NOT NULL",
+        )
+        connection.execute("DELETE FROM missing_contacts")
+
+
+def test_only_of_an_answer_that_had_none_it_is_said_that_it_has_no_contact_at_all(
+    tmp_path: Path,
+) -> None:
+    database = GivenDatabase(f"sqlite:///{tmp_path}/contacts.db", "--to")
+    known = suspicion_of("w", Suspicion(40, 40, kinds=(ContactKind.FRIEND,)), database)
+    assert "which has no contact at all" in known
+    assert "no contact" not in suspicion_of("w", Suspicion(40, 30), database)
 
 
 def test_wids_are_read_from_a_file_and_typed_safely(tmp_path: Path) -> None:
@@ -88,6 +127,31 @@ def test_wids_are_read_from_a_file_and_typed_safely(tmp_path: Path) -> None:
 
     hint = """accept --store sqlite:///contacts.db -- '-it'"'"'s-one'`"""
     assert hint in suspicious.messages
+    assert accepted.code == 0
+    assert "accepted that 1 of 1 contacts are gone" in accepted.messages
+
+
+@pytest.mark.parametrize("w_id", ["one\n", "it's\\ \u3000one\x01", "\ufeff王"])
+def test_an_odd_wid_of_an_older_version_can_be_typed_as_it_is_shown(
+    tmp_path: Path,
+    w_id: str,
+) -> None:
+    with recording(reply_with("a")) as server:
+        _sync(server, tmp_path, "one")
+        server.reply = NOTHING
+        _sync(server, tmp_path, "one")
+    with closing(sqlite3.connect(tmp_path / "contacts.db")) as connection, connection:
+        for table in ("instances", "contacts", "contact_changes"):
+            connection.execute(f"UPDATE {table} SET w_id = ?", (w_id,))
+    said = run("changes", "--w-id", w_id, folder=tmp_path)
+    (typed,) = re.findall("`wxcontacts accept (.*) --store", said.messages)
+    read = subprocess.run(  # noqa: S603  # our own wId
+        ["/bin/bash", "-c", f"printf %s {typed}"],
+        capture_output=True,
+        check=True,
+    )
+    accepted = run("accept", read.stdout.decode(), folder=tmp_path)
+    assert read.stdout.decode() == w_id
     assert accepted.code == 0
     assert "accepted that 1 of 1 contacts are gone" in accepted.messages
 
@@ -118,7 +182,8 @@ def test_no_password_of_the_database_is_said(
 
     assert [ended.code for ended in ends] == [1, 0, 1, 0]
     said = "".join(ended.messages for ended in ends)
-    assert f"accept one --store postgresql://{role}@/postgres" in said
+    assert f"postgresql://{role}@/postgres has no contacts of it." in said
+    assert said.count("`wxcontacts accept one --store URL`") == 2
     assert "horse" not in said
 
 

@@ -131,10 +131,12 @@ def test_a_suspicious_instance_is_counted_and_explained(tmp_path: Path) -> None:
         run(*command)
         server.reply = reply_with(*names[:5])
         suspicious = run(*command, "--stale-after", "0s")
+        stale = run(*command, "--stale-after", "1h")
         again = run(*command, "--confirm-after", "1h30m")
         removed = run(*command, "--max-shrink", "1")
 
-    assert suspicious.code == again.code == 1
+    assert suspicious.code == stale.code == again.code == 1
+    assert _rows(stale)["instances suspicious"] == "1"
     assert _rows(suspicious)["instances suspicious"] == "1"
     assert _rows(suspicious)["instances failed"] == "0"
     assert _rows(suspicious)["contacts removed"] == "0"

@@ -200,6 +200,43 @@ def test_a_required_field_that_cannot_be_had_rejects_the_contact(value: bytes) -
     assert "remarkName" in reply.rejected[0].error
 
 
+class WithRaw(Contact, frozen=True):
+    extra: msgspec.Raw = msgspec.Raw(b"null")
+    other: msgspec.Raw | None = None
+
+
+@pytest.mark.parametrize("sex", ["1", '"男"', "NaN"])
+def test_a_value_that_is_held_as_it_stands_there_outlasts_another_odd_one(sex: str) -> None:
+    decoder = ReplyDecoder(WithRaw, says_initializing)
+    raw = f'{{"userName":"a","extra":{{"a" :1.10}},"other":[ 7],"sex":{sex}}}'.encode()
+    reply = decoder.decode(reply_of(raw, raw.replace(b"[ 7]", b"null")))
+    assert isinstance(reply, Ready)
+    for contact in reply.friends:
+        assert bytes(contact.extra) == b'{"a" :1.10}'
+    first, second = reply.friends
+    assert first.other is not None
+    assert bytes(first.other) == b"[ 7]"
+    assert second.other is None or bytes(second.other) == b"null"
+    assert [it.fields for it in reply.flawed] == ([("sex",)] * 2 if sex == "NaN" else [])
+
+
+@pytest.mark.parametrize("sex", ["1", '"男"', "NaN"])
+@pytest.mark.parametrize("error_type", [ValueError, TypeError, KeyError, msgspec.ValidationError])
+def test_what_a_contact_type_raises_is_named_and_never_quoted(
+    sex: str,
+    error_type: type[Exception],
+) -> None:
+    class Picky(Contact, frozen=True):
+        def __post_init__(self) -> None:
+            what = f"{self.user_name} of {self.city}"
+            raise error_type(what)
+
+    raw = f'{{"userName":"wxid_secret","city":"天津","sex":{sex}}}'.encode()
+    reply = ReplyDecoder(Picky, says_initializing).decode(reply_of(raw))
+    assert isinstance(reply, Ready)
+    assert [it.error for it in reply.rejected] == [error_type.__name__]
+
+
 @given(st.text(WHITE_SPACE), st.booleans(), st.booleans())
 def test_a_blank_name_of_any_white_space_is_no_id(
     blank: str,
@@ -267,6 +304,17 @@ def test_flawed_is_the_last_field_of_a_contact_set_and_told_where_there_is_one()
 def test_the_name_of_a_rejected_contact_is_read_out_of_protobuf() -> None:
     raw = json.dumps({"userName": {"string": "a"}, "remarkName": 7}).encode()
     assert RejectedContact(ContactKind.FRIEND, raw, "").user_name == "a"
+
+
+@pytest.mark.slow
+def test_the_largest_account_printed_as_protobuf_is_read_whole() -> None:
+    wrapped = {name: {"string": it} if isinstance(it, str) else it for name, it in SOUND.items()}
+    people = [written(wrapped).replace(b"wxid_a", b"wxid_%d" % number) for number in range(150_000)]
+    for reply in (ready(reply_of(*people)), ready(b"\xef\xbb\xbf" + reply_of(*people))):
+        assert len(set(reply.friends)) == 150_000
+        assert msgspec.structs.replace(reply.friends[-1], user_name="wxid_a") == AS_IT_IS
+        assert not reply.flawed
+        assert not reply.rejected
 
 
 @pytest.mark.slow

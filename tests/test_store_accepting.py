@@ -4,10 +4,12 @@ import pytest
 
 from tests.syncing import (
     W_ID,
+    Timeline,
     all_synced,
     friends,
     instances,
     loaded,
+    log,
     replayed,
     scene,
     sync,
@@ -34,7 +36,10 @@ async def test_who_is_accepted_is_removed_by_the_next_sync(database_url: str) ->
             assert accepted == Suspicion(40, 25)
         # Nothing is done yet: only the next answer says whether they are still missing.
         assert len(await it.store.load(W_ID)) == 40
-        assert (await instances(it.store))[W_ID].suspicion == accepted
+        known = (await instances(it.store))[W_ID].suspicion
+        assert known == accepted
+        assert known is not None
+        assert known.is_accepted
 
         synced = await it.synced(THIN)
         assert synced.delta_counts == DeltaCounts(removed=25)
@@ -68,15 +73,15 @@ async def test_who_is_there_again_is_accepted_no_more(database_url: str) -> None
         assert (await it.synced(THIN)).delta_counts == DeltaCounts()
 
 
-async def test_others_than_those_accepted_are_judged_as_ever(database_url: str) -> None:
+async def test_others_than_those_accepted_are_held(database_url: str) -> None:
     async with scene(database_url) as it:
         await it.synced(ALL)
         await it.synced(THIN)
         await it.store.accept(W_ID)
         synced = await it.synced(friends("139"))
-        # 25 were accepted; 14 of the 15 that are left are few enough, being less than 20.
-        assert synced.delta_counts == DeltaCounts(removed=39)
-        assert synced.suspicion is None
+        # 25 were accepted; 14 of the 15 that are left are few enough, but some were held.
+        assert synced.delta_counts == DeltaCounts(removed=25)
+        assert synced.suspicion == Suspicion(40, 14)
 
         await it.synced(ALL)
         await it.synced(THINNER)
@@ -121,6 +126,68 @@ async def test_an_answer_with_nobody_after_a_thin_one_is_accepted_whole(
         assert settled.delta_counts == DeltaCounts(removed=30)
         assert settled.suspicion is None
         assert not it.held
+
+
+@pytest.mark.parametrize("w_id", ["w\n", " w", "w\u3000w", "\ufeffw"])
+async def test_what_is_stored_under_an_odd_wid_is_found(database_url: str, w_id: str) -> None:
+    async with timeline(database_url) as it:
+        await it.answered(0, ALL)
+        await it.answered(1, THIN)
+        for table in ("instances", "contacts", "contact_changes", "missing_contacts"):
+            it.session.execute(f"UPDATE {table} SET w_id = $1", w_id)
+    async with ContactStore(database_url) as store:
+        assert len(await store.load(w_id)) == 40
+        assert len(await log(store, w_id=w_id)) == 40
+        assert await store.accept(w_id) == Suspicion(40, 25)
+
+
+def forget_who(it: Timeline, missing: int) -> None:
+    """Let a suspicion be as an older version wrote it down, which did not say who is missing."""
+    it.session.execute(
+        "UPDATE instances SET suspected_digest = 'of names', suspected_since = NULL, "
+        f"suspected_kinds = NULL, suspected_missing = {missing}",
+    )
+    it.session.execute("DELETE FROM missing_contacts")
+
+
+async def test_who_is_accepted_by_number_is_removed_if_no_more_are_missing(
+    database_url: str,
+) -> None:
+    async with timeline(database_url) as it:
+        await it.answered(0, ALL)
+        await it.answered(1, THIN)
+        forget_who(it, 25)
+        for _ in range(2):
+            assert it.accept() == Suspicion(40, 25)
+        assert (await it.answered(2, THIN)).delta_counts == DeltaCounts(removed=25)
+        assert it.suspicion is None
+
+
+async def test_no_more_are_removed_than_were_accepted(database_url: str) -> None:
+    async with timeline(database_url) as it:
+        await it.answered(0, ALL)
+        await it.answered(1, THIN)
+        forget_who(it, 25)
+        it.accept()
+        assert (await it.answered(100, NONE)).delta_counts == DeltaCounts()
+        settled = await it.answered(101, THINNER)
+        assert settled.delta_counts == DeltaCounts()
+        assert settled.suspicion == Suspicion(40, 30)
+        assert it.held == {str(name) for name in range(100, 130)}
+        assert (await it.answered(124, THINNER)).delta_counts == DeltaCounts()
+        assert (await it.answered(125, THINNER)).delta_counts == DeltaCounts(removed=30)
+
+
+async def test_what_was_accepted_by_number_outlasts_an_answer_with_nobody(
+    database_url: str,
+) -> None:
+    async with timeline(database_url) as it:
+        await it.answered(0, ALL)
+        await it.answered(1, THIN)
+        forget_who(it, 25)
+        it.accept()
+        assert (await it.answered(2, NONE)).suspicion == Suspicion(40, 40)
+        assert (await it.answered(3, THIN)).delta_counts == DeltaCounts(removed=25)
 
 
 async def test_only_an_instance_that_was_synced_can_be_accepted(database_url: str) -> None:

@@ -1,7 +1,7 @@
 """Whatever a gateway answers when, only those leave whom the rules of the guard let go."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
@@ -61,6 +61,7 @@ class _Rules:
         self.has_no_time = False
         self.suspicion: Suspicion | None = None
         self.last: datetime | None = None
+        self.whole: datetime | None = None  # when the last one was that was not suspicious
 
     def is_newer(self, at: datetime) -> bool:
         """Tell whether an answer is newer than the last one, or a clock has gone back."""
@@ -68,10 +69,12 @@ class _Rules:
 
     def answer(self, at: datetime, given: Given) -> None:
         """Take an answer over."""
-        self.last = at
+        before, self.last = self.last or at, at
+        whole = self.whole or at
         stored = set(self.there)
         unclear = {name for name in stored - given.there if ALL[name] in given.nameless}
         missing = stored - given.there - unclear
+        held_before = bool(self.since)
         self._forget(set(self.since) - missing - unclear)
         if self.max_shrink == 1:
             self._forget(set(self.since))
@@ -79,19 +82,29 @@ class _Rules:
         elif not given.there and not given.nameless:
             self._end(stored, given, missing & self.accepted, is_empty=True)
         else:
-            for name, since in self.since.items():
-                if name in unclear or (since > at and name not in self.accepted):
-                    self.since[name] = at + timedelta(microseconds=1)  # for now: not before
             gone = {name for name in missing if self._is_confirmed(name, at)}
             left = missing - gone
-            for name in set(self.since) - gone:
-                self.since[name] = min(self.since[name], at)
-            if left and (self.has_no_time or self._is_suspicious(stored - gone, left, given)):
+            for name, since in self.since.items():
+                if name in unclear:
+                    self.since[name] = max(at, before)
+                elif since > at:
+                    self.since[name] = max(at, whole)
+            if left and (
+                self.has_no_time or held_before or self._is_suspicious(stored - gone, left, given)
+            ):
                 for name in left:
-                    self.since.setdefault(name, at)
+                    self.since.setdefault(name, max(at, before))
             else:
                 gone |= left - set(self.since)
             self._end(stored, given, gone, is_empty=False)
+
+    def answer_late(self, at: datetime, given: Given) -> None:
+        """Take over what an answer says that is older than the last one."""
+        for name, since in self.since.items():
+            is_there = name in given.there or ALL[name] in given.nameless
+            if is_there and since < at and self.last is not None:
+                self.since[name] = self.last
+                self.accepted.discard(name)
 
     def accept(self) -> None:
         if self.suspicion is not None and self.has_no_time:
@@ -124,6 +137,8 @@ class _Rules:
         missing = (stored - gone) if is_empty else set(self.since)
         self.has_no_time = is_empty and bool(missing)
         self.suspicion = Suspicion(len(stored), len(missing)) if missing else None
+        if self.suspicion is None:
+            self.whole = self.last
 
     def _forget(self, names: set[str]) -> None:
         for name in names:
@@ -175,6 +190,8 @@ async def _follow(it: Timeline, rules: _Rules, steps: list[Given | str]) -> None
             assert settled.suspicion == rules.suspicion
             assert settled.delta_counts.removed == len(before - rules.there)
             assert step.there <= it.names
+        else:
+            rules.answer_late(at, step)
         assert it.names == rules.there
         assert it.suspicion == rules.suspicion
         if rules.suspicion is not None:
@@ -223,13 +240,14 @@ def test_the_guard_lets_go_only_whom_the_rules_let_go(
     rules = _Rules(rules.max_shrink, rules.confirm_after)
     guard = Guard(rules.max_shrink, rules.confirm_after)
     there, at, memory, suspicion = set[str](), NOON, Memory(), None
+    synced_at: datetime | None = None
     for step in [Given(0, frozenset(ALL)), *steps]:
         if isinstance(step, str):
             rules.accept()
             if memory.lacked_all:
-                memory = Memory(dict.fromkeys(there, Held(at)), lacked_all=True)
+                memory = replace(memory, held=dict.fromkeys(there, Held(at)))
             held = {name: it._replace(is_accepted=True) for name, it in memory.held.items()}
-            memory = Memory(held, lacked_all=memory.lacked_all)
+            memory = replace(memory, held=held)
             continue
         at += timedelta(hours=step.hours)
         if not rules.is_newer(at):  # the merge lets none of these come so far
@@ -238,9 +256,12 @@ def test_the_guard_lets_go_only_whom_the_rules_let_go(
         verdict = guard.judge(_answer(step, there, at), memory)
         there = (there | step.there) - verdict.gone
         suspicion = verdict.suspicion
+        synced_at = at if suspicion is None else synced_at
         memory = Memory(
             verdict.held,
             lacked_all=suspicion is not None and suspicion.since is None,
+            merged_at=at,
+            synced_at=synced_at,
         )
         assert there == rules.there
         assert suspicion == rules.suspicion

@@ -137,6 +137,7 @@ class _Model:
     ) -> set[str]:
         w_id = answer.w_id
         held = self._held.pop(w_id, set())
+        held_before = bool(held)
         if not (len(answer) or answer.rejected):
             self._held[w_id] = held & missing
             self._empty |= {w_id} if missing else set()
@@ -145,7 +146,7 @@ class _Model:
         named = expected(before, without_nameless(answer), is_postgresql=self._is_postgresql)
         unclear = before.keys() - arrived.keys() - missing - named.keys()
         held &= missing | unclear
-        if w_id in self._empty or self._is_suspicious(answer, before, missing):
+        if w_id in self._empty or held_before or self._is_suspicious(answer, before, missing):
             held |= missing
         self._empty.discard(w_id)
         self._held[w_id] = held

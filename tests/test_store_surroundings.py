@@ -83,6 +83,8 @@ async def test_a_suspicious_set_that_is_merged_twice_is_no_next_sync(database_ur
         assert not any(settled.delta_counts for settled in batch.settled.values())
     assert session.rows("SELECT count(*) FROM contacts") == [(40,)]
     batch = await merged(session, half, NOON + timedelta(hours=23))
+    assert not any(settled.delta_counts for settled in batch.settled.values())
+    batch = await merged(session, half, NOON + timedelta(hours=24))
     assert batch.settled[W_ID].delta_counts == DeltaCounts(removed=30)
     session.close()
 

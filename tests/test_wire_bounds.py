@@ -4,7 +4,7 @@ import pytest
 
 from tests.decoding import decoder, ready, reply_of
 from tests.test_wire_damage import GBK
-from wxcontacts_async import ReplyDecodeError
+from wxcontacts_async import ContactKind, RejectedContact, ReplyDecodeError
 from wxcontacts_async.repair import MOST_REPAIRS, TooManyRepairsError, with_sound_strings
 
 pytestmark = pytest.mark.slow
@@ -52,6 +52,22 @@ def test_one_contact_with_more_to_repair_than_is_repaired_costs_that_contact_alo
     assert [one.user_name for one in reply.friends] == ["b"]
     assert reply.rejected[1].error == "more than 300000 damaged characters"
     assert reply.rejected[1].user_name == "a"
+
+
+@pytest.mark.parametrize("number", [5, 5_000, 200_000])
+def test_members_are_counted_whatever_comes_of_their_contact(number: int) -> None:
+    # Read one by one, those of 20 MB take more than ten seconds.
+    no_object = b'{"userName":"a","city":NaN,%b 7 8}' % b",".join([b'"":1'] * number)
+    reply = ready(reply_of(*[no_object] * min(240_000, 20_000_000 // len(no_object))))
+    assert reply.friends == ()
+    assert reply.rejected[0].error != reply.rejected[-1].error
+    assert reply.rejected[-1].error == "no JSON, as are more than 3000000 members before it"
+
+
+def test_the_name_of_a_contact_is_found_among_any_number_of_members() -> None:
+    many = b",".join([b'"a":{"b":[NaN]}'] * 1_000_000)
+    for raw in (b'{"userName":"x",%b}', b'{%b,"userName":"x"}'):
+        assert RejectedContact(ContactKind.FRIEND, raw % many, "").user_name == "x"
 
 
 def test_line_breaks_between_values_and_escapes_that_are_sound_count_as_no_repair() -> None:

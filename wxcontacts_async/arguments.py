@@ -49,18 +49,36 @@ def check_w_id(w_id: object) -> None:
     It must be valid Unicode, not blank, and without white space, control characters and what
     takes no room, such as a byte order mark: a gateway would take it for another wId.
     """
-    if not isinstance(w_id, str):
-        msg = f"w_id must be a str, not {type(w_id).__name__}"
-        raise InvalidArgumentError(msg)
-    if w_id.isprintable() and w_id and " " not in w_id:
+    if isinstance(w_id, str) and w_id.isprintable() and w_id and " " not in w_id:
         return  # nearly all are; streams check 100,000 of them
-    if not w_id.strip():
-        msg = f"w_id must not be blank, as {shown_id(w_id)} is"
-        raise InvalidArgumentError(msg)
+    w_id = _not_blank(w_id)
     if odd := _ODD.search(w_id):
         what = f"{_kind_of(odd[0])} at character {odd.start() + 1} of {len(w_id)}"
         msg = f"w_id must not have {what}, as {shown_id(w_id)} has"
         raise InvalidArgumentError(msg, advice=_advice(w_id))
+    _check_unicode(w_id)
+
+
+def check_stored_w_id(w_id: object) -> None:
+    """Raise InvalidArgumentError unless `w_id` is text that a database may have as a wId.
+
+    It may have white space, as older versions of this library took it as it was, and gateways
+    may have heeded none of it.
+    """
+    _check_unicode(_not_blank(w_id))
+
+
+def _not_blank(w_id: object) -> str:
+    if not isinstance(w_id, str):
+        msg = f"w_id must be a str, not {type(w_id).__name__}"
+        raise InvalidArgumentError(msg)
+    if not w_id.strip():
+        msg = f"w_id must not be blank, as {shown_id(w_id)} is"
+        raise InvalidArgumentError(msg)
+    return w_id
+
+
+def _check_unicode(w_id: str) -> None:
     try:
         w_id.encode()
     except UnicodeEncodeError:

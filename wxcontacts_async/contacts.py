@@ -10,7 +10,7 @@ import msgspec
 
 from wxcontacts_async._typing import ContactT, DefaultT
 from wxcontacts_async.errors import InvalidArgumentError
-from wxcontacts_async.outline import member
+from wxcontacts_async.outline import name_in
 from wxcontacts_async.repair import TooManyRepairsError, with_sound_strings
 
 
@@ -94,7 +94,7 @@ class RejectedContact(msgspec.Struct, frozen=True, gc=False):
     @property
     def user_name(self) -> str | None:
         """Its `userName`, where that at least can be read and is not blank."""
-        written = member(self.raw, "userName")
+        written = name_in(self.raw)
         if written is None:
             return None
         try:
@@ -273,9 +273,10 @@ class ContactSet(
             msg = "older must be a ContactSet of the same w_id"
             raise InvalidArgumentError(msg)
         before, after = older._merged, self._merged  # noqa: SLF001  # it is one of us
-        unreadable = {rejected.user_name for rejected in self.rejected}
         # Where one cannot be told by name, it may be anyone of its kind.
-        unknown = {rejected.kind for rejected in self.rejected if rejected.user_name is None}
+        rejected = {(each.user_name, each.kind) for each in self.rejected}
+        unreadable = {name for name, _ in rejected}
+        unknown = {kind for name, kind in rejected if name is None}
         return ContactDelta(
             added=tuple(entry[1] for name, entry in after.items() if name not in before),
             removed=tuple(

@@ -40,22 +40,32 @@ _UP_TO_BRACKET = re.compile(
     rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+([\[\]{}])',
     re.DOTALL,
 )
-# An object as contacts are, with little nested in it; two matches read all of its members.
-_NESTED_ONCE = rb'\[(?:[^"\[\]{}]++|%b)*+\]|\{(?:[^"\[\]{}]++|%b)*+\}' % (
-    _STRING.pattern,
-    _STRING.pattern,
-)
-_FLAT_MEMBER = rb'"([^"\\]*+)"\s*+:\s*+(%b|%b|%b)' % (
-    _STRING.pattern,
-    _WORD.pattern,
-    _NESTED_ONCE,
-)
-_FLAT_MEMBERS = re.compile(
-    rb"\{\s*+%b\s*+(?:,\s*+%b\s*+)*+\}\s*+" % (_FLAT_MEMBER, _FLAT_MEMBER),
+
+
+def _nested(depth: int) -> bytes:
+    """Return the pattern of a list or an object, with others in it that deep."""
+    within = _STRING.pattern + (b"|" + _nested(depth - 1) if depth else b"")
+    return rb'\[(?:[^"\[\]{}]++|%b)*+\]|\{(?:[^"\[\]{}]++|%b)*+\}' % (within, within)
+
+
+# An object as contacts are, with little nested in it, is read without a line of Python a member.
+_SHALLOW_VALUE = b"%b|%b|%b" % (_STRING.pattern, _WORD.pattern, _nested(2))
+_SHALLOW_MEMBER = rb'"[^"\\]*+"\s*+:\s*+(?:%b)' % _SHALLOW_VALUE
+# What comes behind a member is another one or the end, so a pattern has each part once.
+_SHALLOW = rb'\{\s*+(?:(?:%b)\s*+(?:,\s*+(?=")|(?=\})))++\}\s*+'
+_SHALLOW_OBJECT = re.compile(_SHALLOW % _SHALLOW_MEMBER, re.DOTALL)
+_MEMBER = re.compile(rb'"([^"\\]*+)"\s*+:\s*+(%b)' % _SHALLOW_VALUE, re.DOTALL)
+# A group that is matched several times has what it matched last, as JSON means it.
+_SHALLOW_WITH_NAME = re.compile(
+    _SHALLOW % rb'"userName"\s*+:\s*+(%b)|%b' % (_SHALLOW_VALUE, _SHALLOW_MEMBER),
     re.DOTALL,
 )
-_MEMBER = re.compile(_FLAT_MEMBER, re.DOTALL)
-_FEW_COLONS = 1000
+_NAME_FIRST = re.compile(
+    rb'\{\s*+(?:(?!"userName")%b\s*+,\s*+)*+"userName"\s*+:\s*+(%b)\s*+[,}]'
+    % (_SHALLOW_MEMBER, _SHALLOW_VALUE),
+    re.DOTALL,
+)
+_ONE_BY_ONE = 8  # times as long as the patterns need for a member
 # Between the strings of sound JSON there is a comma or a colon. A key here holds none of both, so
 # that its quotes are no end of a string and beginning of the next.
 _KEY = rb'"[^"\\,:\[\]{}]*+"\s*+:'
@@ -85,6 +95,27 @@ class OutlineError(ValueError):
 
 class TooManyPartsError(ValueError):
     """The text has more parts than are looked at one by one; it says of what."""
+
+
+class Allowance:
+    """How many members of contacts may be looked at, which bounds the time that it takes.
+
+    It is charged for what is looked at, whether that comes to anything or not.
+
+    Arguments:
+        most: How many members that are read with others at once.
+
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = self._left = most
+
+    def charge(self, number: int) -> None:
+        """Take so many off; raise TooManyPartsError if that is more than are left."""
+        self._left -= number
+        if self._left < 0:
+            what = f"no JSON, as are more than {self._most} members before it"
+            raise TooManyPartsError(what)
 
 
 class Outline(msgspec.Struct, gc=False):
@@ -147,39 +178,69 @@ def outline(text: bytes) -> Outline:
     return found
 
 
-def members(text: bytes) -> dict[str, bytes]:
-    """Return the members of an object by their key, each value as it stands there.
+def members(text: bytes, allowance: Allowance) -> dict[bytes, bytes]:
+    """Return the members of an object by their key in UTF-8, each value as it stands there.
 
     Raises:
         OutlineError: The text does not begin with one whole object.
-        TooManyPartsError: It has too many members to look at them one by one.
+        TooManyPartsError: It has more members than may still be looked at.
 
     """
-    if text.count(b":") <= _FEW_COLONS and _FLAT_MEMBERS.fullmatch(text):
-        return {key.decode(errors="replace"): value for key, value in _MEMBER.findall(text)}
+    allowance.charge(text.count(b":"))
+    if _SHALLOW_OBJECT.fullmatch(text):
+        return dict(_MEMBER.findall(text))
     found: dict[str, bytes] = {}
-    _read_members(text, found)
-    return found
+    _read_members(text, found, allowance)
+    return {key.encode(): value for key, value in found.items()}
 
 
 def first_members(text: bytes) -> dict[str, bytes]:
     """Return those members of an object that stand before it is cut off or cannot be read."""
     found: dict[str, bytes] = {}
     with suppress(OutlineError, TooManyPartsError):
-        _read_members(text, found, is_contact=False)
+        _read_members(text, found)
     return found
 
 
-def member(text: bytes, key: str) -> bytes | None:
-    """Return the value of one member of an object, as it stands there; None if it has none."""
+def name_in(text: bytes) -> bytes | None:
+    """Return the value of `userName` in an object, as it stands there; None if it has none.
+
+    It takes some passes in C, and no line of Python a member: however many objects are asked for
+    it, that takes a bounded time. Where something is nested deeply, it is found only before that.
+    """
     try:
-        return members(text).get(key)
-    except (OutlineError, TooManyPartsError):
-        return None
+        return bytes(_named.decode(text).name) or None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = _SHALLOW_WITH_NAME.fullmatch(text)
+    if found is None:
+        found = _NAME_FIRST.match(text)
+        if found is not None and not _is_balanced(text):
+            return None
+    return found[1] if found else None
 
 
-def _read_members(text: bytes, found: dict[str, bytes], *, is_contact: bool = True) -> None:
-    reader = _Reader(text, is_contact=is_contact)
+def _is_balanced(text: bytes) -> bool:
+    """Tell whether a text is one object by its brackets and strings."""
+    reader = _Reader(text, Allowance(_MOST_BRACKETS))
+    with suppress(TooManyPartsError):
+        end = reader.end_of_nested(0)
+        return end is not None and reader.past_space(end) == len(text)
+    return False
+
+
+class _Named(msgspec.Struct, gc=False):
+    name: msgspec.Raw = msgspec.field(name="userName", default=msgspec.Raw())
+
+
+_named = msgspec.json.Decoder(_Named)
+
+
+def _read_members(
+    text: bytes,
+    found: dict[str, bytes],
+    allowance: Allowance | None = None,
+) -> None:
+    reader = _Reader(text, allowance)
 
     def read(name: str, at: int) -> int:
         end = reader.end_of_value(at)
@@ -228,8 +289,10 @@ class _Reader:
     which something is nested is taken for one that is not whole.
     """
 
-    def __init__(self, text: bytes, *, is_contact: bool = False) -> None:
+    def __init__(self, text: bytes, allowance: Allowance | None = None) -> None:
+        is_contact = allowance is not None
         self._text = text
+        self._allowance = allowance
         self._members = 0
         self._contacts = 0
         self._brackets_in_vain = 0
@@ -281,7 +344,7 @@ class _Reader:
 
     def end_of_value(self, at: int) -> int:
         """Return where the value that begins at `at` ends."""
-        end = self._end_of_flat(at) or self._end_of_nested(at)
+        end = self._end_of_flat(at) or self.end_of_nested(at)
         if end is None:
             raise OutlineError
         return end
@@ -302,7 +365,7 @@ class _Reader:
         whole = value.match(text, at, min(quote, list_end))
         return whole.end() if whole else None
 
-    def _end_of_nested(self, at: int) -> int | None:
+    def end_of_nested(self, at: int) -> int | None:
         """Return where the object or list that begins at `at` ends; None if it is not whole."""
         text = self._text
         if text[at : at + 1] not in _CLOSED_BY:
@@ -313,6 +376,8 @@ class _Reader:
         list_end, _ = self._known_list_ends.after(at)
         while up_to := _UP_TO_BRACKET.match(text, at, min(quote, list_end)):
             self._brackets_in_vain += 1
+            if self._allowance is not None:
+                self._allowance.charge(1)
             bracket, at = up_to[1], up_to.end()
             if at > seam:
                 if not self._may_nest(seam, bytes(open_brackets[-1:])):
@@ -333,7 +398,7 @@ class _Reader:
     def _end_of_contact(self, at: int) -> int:
         end = self._end_of_flat(at)
         if end is None and self._brackets_in_vain <= _MOST_READ_IN_VAIN:
-            end = self._end_of_nested(at)
+            end = self.end_of_nested(at)
         if end is None or not _AFTER_CONTACT.match(self._text, end):
             end = self._end_before_seam(at)
         return end
@@ -375,6 +440,8 @@ class _Reader:
 
     def _count_member(self) -> None:
         self._members += 1
+        if self._allowance is not None:
+            self._allowance.charge(_ONE_BY_ONE)
         if self._members > _MOST_MEMBERS:
             what = f"more than {_MOST_MEMBERS} members"
             raise TooManyPartsError(what)

@@ -53,6 +53,11 @@ class _Envelope(msgspec.Struct, gc=False):
     data: msgspec.Raw = msgspec.Raw(b"null")
 
 
+class _Nothing(msgspec.Struct, gc=False):
+    """An object of which no member is kept."""
+
+
+_nothing = msgspec.json.Decoder(_Nothing)
 _envelope = msgspec.json.Decoder(_Envelope)
 _lists = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _list = msgspec.json.Decoder(list[msgspec.Raw])
@@ -75,6 +80,16 @@ def take_apart(body: bytes, encoding: str) -> Parts | None:
     with suppress(OutlineError):
         return _take_damaged_apart(body, encoding)
     return None
+
+
+def is_sound(body: bytes) -> bool:
+    """Tell whether a body is JSON in UTF-8, so that nothing of its text is to be repaired."""
+    try:
+        _nothing.decode(body)  # which reads all of it, and looks at no UTF-8
+        body.decode()
+    except NOT_JSON:
+        return False
+    return True
 
 
 def strange_keys(body: bytes) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ is told as flawed. What has no readable id, or is no whole object, is rejected w
 """
 
 import re
-from collections.abc import Sequence
-from typing import Any, Generic
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, get_args
 
 import msgspec
 
@@ -18,7 +18,7 @@ from wxcontacts_async.contacts import (
     Sex,
     unwrapped,
 )
-from wxcontacts_async.outline import OutlineError, TooManyPartsError, members
+from wxcontacts_async.outline import Allowance, OutlineError, TooManyPartsError, members
 from wxcontacts_async.parts import NOT_JSON, RawJSON
 from wxcontacts_async.repair import UTF_8, TooManyRepairsError, with_sound_strings
 
@@ -35,11 +35,12 @@ _SEX_WORDS = {
     "female": Sex.FEMALE,
     "f": Sex.FEMALE,
 }
-# Reading a contact that is no JSON takes about a microsecond a member, so this is some seconds:
-# enough for one such value in each contact of the largest account known, of 150,000.
-_MOST_MEMBERS = 2_000_000
+# Reading a contact that is no JSON takes less than a microsecond a member, so this is some
+# seconds: enough for one such value in each contact of the largest account known, of 150,000.
+_MOST_MEMBERS = 3_000_000
 _value = msgspec.json.Decoder()
 _values = msgspec.json.Decoder(dict[str, Any])
+_raws = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encoder = msgspec.json.Encoder()
 
 
@@ -68,6 +69,7 @@ class ContactDecoder(Generic[ContactT]):
         self._contact = msgspec.json.Decoder(contact_type, strict=False)
         fields = msgspec.structs.fields(contact_type)
         self._fields = {field.encode_name: field for field in fields}
+        self._by_written_key = {f.encode_name.encode(): (f.encode_name, f.name) for f in fields}
         self._optional_text = [
             f.encode_name
             for f in fields
@@ -75,6 +77,7 @@ class ContactDecoder(Generic[ContactT]):
         ]
         self._required_text = [f.encode_name for f in fields if f.type is str and f.required]
         self._others = [f for f in fields if f.type != str | None and not f.required]
+        self._raw = [f for f in fields if f.type is msgspec.Raw or msgspec.Raw in get_args(f.type)]
         self._sex = next(f.encode_name for f in fields if f.name == "sex")
 
     def decode(self, written: bytes) -> tuple[ContactT, tuple[str, ...]]:
@@ -88,33 +91,46 @@ class ContactDecoder(Generic[ContactT]):
         try:
             contact = self._contact.decode(written)
         except msgspec.ValidationError:
-            return self._by_meaning(_values_in(written), set())
+            values = _values_in(written)
+            return self._by_meaning(values, set(), _raws.decode(written) if self._raw else {})
         return _named(contact), ()
 
-    def member_by_member(self, written: bytes) -> tuple[ContactT, tuple[str, ...], int]:
-        """Decode a contact in which not all is JSON; return how many members it has, too.
+    def member_by_member(
+        self,
+        written: bytes,
+        allowance: Allowance,
+    ) -> tuple[ContactT, tuple[str, ...]]:
+        """Decode a contact in which not all is JSON.
 
         Raises:
             OutlineError: It is no whole object.
+            TooManyPartsError: It has more members than may still be looked at.
 
         """
-        found = members(written)
+        found = members(written, allowance)
         values: dict[str, Any] = {}
         lost: set[str] = set()
-        for key, field in self._fields.items():
-            if key in found:
+        for written_key, (key, name) in self._by_written_key.items():
+            value = found.get(written_key)
+            if value is not None:
                 try:
-                    values[key] = _value.decode(found[key])
+                    values[key] = _value.decode(value)
                 except NOT_JSON:
-                    lost.add(field.name)
-        return *self._by_meaning(values, lost), len(found)
+                    lost.add(name)
+        raws = {key: found[key.encode()] for key in values} if self._raw else {}
+        return self._by_meaning(values, lost, raws)
 
     def _by_meaning(
         self,
         values: dict[str, Any],
         lost: set[str],
+        written: Mapping[str, RawJSON],
     ) -> tuple[ContactT, tuple[str, ...]]:
-        """Make a contact of its values by their keys; `lost` has the fields that have none."""
+        """Make a contact of its values by their keys; `lost` has the fields that have none.
+
+        `written` has the values as they stand there, for the fields that hold them so.
+        """
+        raws = self._take_raws(values, written) if self._raw else {}
         for key in self._required_text:
             if key in values:
                 values[key] = _unwrapped(values[key])
@@ -128,7 +144,31 @@ class ContactDecoder(Generic[ContactT]):
         except msgspec.ValidationError:
             self._lose_the_unfit(values, lost)
             contact = msgspec.convert(values, self._contact_type, strict=False)
+        if raws:
+            contact = msgspec.structs.replace(contact, **raws)
         return _named(contact), self._in_order(lost)
+
+    def _take_raws(
+        self,
+        values: dict[str, Any],
+        written: Mapping[str, RawJSON],
+    ) -> dict[str, msgspec.Raw]:
+        """Put in the values that are held as they stand there.
+
+        Those of fields that may hold others as well are returned instead, by the field's name, as
+        `msgspec.convert` takes them for none.
+        """
+        optional = {}
+        for field in self._raw:
+            key = field.encode_name
+            if key in values:
+                raw = msgspec.Raw(bytes(written[key]))
+                if field.type is msgspec.Raw:
+                    values[key] = raw
+                elif values[key] is not None and not field.required:
+                    del values[key]
+                    optional[field.name] = raw
+        return optional
 
     def _read_text(self, key: str, values: dict[str, Any], lost: set[str]) -> None:
         value = _unwrapped(values[key])
@@ -186,7 +226,7 @@ class Salvage(Generic[ContactT]):
         self.flawed: list[FlawedContact] = []
         self._decoder = decoder
         self._encoding = encoding
-        self._members = 0
+        self._allowance = Allowance(_MOST_MEMBERS)
 
     def contacts_in(
         self,
@@ -229,17 +269,9 @@ class Salvage(Generic[ContactT]):
             except NOT_JSON as error:
                 no_json = error
         try:
-            return self._member_by_member(sound)
+            return self._decoder.member_by_member(sound, self._allowance)
         except OutlineError:
             raise no_json from None
-
-    def _member_by_member(self, sound: bytes) -> tuple[ContactT, tuple[str, ...]]:
-        if self._members > _MOST_MEMBERS:
-            what = f"no JSON, as are more than {_MOST_MEMBERS} members before it"
-            raise TooManyPartsError(what)
-        contact, lost, number = self._decoder.member_by_member(sound)
-        self._members += number
-        return contact, lost
 
 
 def _named(contact: ContactT) -> ContactT:
@@ -286,14 +318,29 @@ def _sex_in(value: object) -> int | None:
 
 def _reason(error: Exception) -> str:
     """Say what was wrong with a contact, without its values."""
-    if isinstance(error, msgspec.DecodeError):
-        return _QUOTED_VALUE.sub("...", str(error))
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    if isinstance(error, _NoObjectError):
-        return "not an object"
-    if isinstance(error, BlankNameError):
-        return "userName is blank"
-    if isinstance(error, TooManyRepairsError | TooManyPartsError):
-        return str(error)
-    return type(error).__name__
+    if _is_of_contact_type(error):
+        return type(error.__cause__ or error).__name__  # what it says may quote a contact
+    match error:
+        case msgspec.DecodeError():
+            return _QUOTED_VALUE.sub("...", str(error))
+        case RecursionError():
+            return "nested too deeply"
+        case _NoObjectError():
+            return "not an object"
+        case BlankNameError():
+            return "userName is blank"
+        case TooManyRepairsError() | TooManyPartsError():
+            return str(error)
+        case _:
+            return type(error).__name__
+
+
+def _is_of_contact_type(error: Exception) -> bool:
+    """Tell whether code of a contact type raised it, such as `__post_init__`."""
+    if isinstance(error, msgspec.ValidationError) and error.__cause__ is not None:
+        return True  # msgspec has wrapped it
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    raised_in = traceback.tb_frame.f_globals.get("__name__", "") if traceback else __name__
+    return not raised_in.startswith(__name__.partition(".")[0] + ".")

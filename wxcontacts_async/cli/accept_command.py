@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from wxcontacts_async.arguments import check_stored_w_id
 from wxcontacts_async.cli import gateway_options as options
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.signals import exiting_when_interrupted
@@ -40,7 +41,8 @@ def accept(
         check_no_url(w_ids or (), STORE)
         database = GivenDatabase(store, STORE, is_read=True)
         console = HumanConsole()
-        acceptance = Acceptance(read_w_ids(w_ids or (), source)[0], database, console)
+        given, _ = read_w_ids(w_ids or (), source, check_stored_w_id)
+        acceptance = Acceptance(given, database, console)
         end = acceptance.run()
         say_early_end(end, console)
         raise typer.Exit(end.exit_code or min(acceptance.unknown, 1))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from wxcontacts_async.arguments import check_w_id
+from wxcontacts_async.arguments import check_stored_w_id
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.output import STANDARD, LineFile
 from wxcontacts_async.cli.signals import exiting_when_interrupted
@@ -49,7 +49,7 @@ def changes(
         begin = None if since is None else moment("--since", since)
         if w_id is not None:
             with naming_options(w_id="--w-id"):
-                check_w_id(w_id)
+                check_stored_w_id(w_id)
         database = GivenDatabase(store, STORE, is_read=True)
         file = LineFile(STANDARD, "--output")
         end, suspects = run_changes(database, file, since=begin, w_id=w_id)

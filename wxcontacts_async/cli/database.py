@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 
 from wxcontacts_async.cli.output import CommandError
 from wxcontacts_async.cli.store_options import TO
@@ -56,6 +57,8 @@ class GivenDatabase:
         self._option = option
         self._is_sqlite = address.dialect is SQLITE
         self.name = address.shown
+        # What to type for it; a query is not shown, as it may hold a password.
+        self.typed = quote(self.name) if self._is_sqlite or self.name == url else "URL"
         driver = "adbc_driver_sqlite" if self._is_sqlite else "adbc_driver_postgresql"
         if find_spec(driver) is None:
             raise ModuleNotFoundError(name=driver)

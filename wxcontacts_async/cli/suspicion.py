@@ -38,7 +38,7 @@ def suspicion_of(w_id: str, suspicion: Suspicion, database: GivenDatabase) -> st
     """Say what an answer lacks, and what to do."""
     missing = f"wId {shown_id(w_id)}: {_counted(suspicion)} are missing from the answer"
     hint = f"{_hint(w_id, database)} lets the next sync remove them."
-    if suspicion.since is None:
+    if suspicion.since is None and suspicion.kinds:
         return (
             f"{missing}, which has no contact at all, so none of them was removed. No sync "
             f"believes that by itself; {hint}"
@@ -66,6 +66,8 @@ def held_back(number: int) -> str:
 
 def _known(instance: StoredInstance, suspicion: Suspicion, database: GivenDatabase) -> str:
     where = f"wId {shown_id(instance.w_id)}: {_counted(suspicion)} are missing"
+    if suspicion.is_accepted:
+        return f"{where}, which is accepted; the next sync removes those that it still lacks."
     hint = f"{_hint(instance.w_id, database)} lets the next sync remove them."
     if suspicion.since is None:
         return f"{where}, and are kept; {hint}"
@@ -79,8 +81,21 @@ def _counted(suspicion: Suspicion) -> str:
 
 def _hint(w_id: str, database: GivenDatabase) -> str:
     """Return the command to type, without any password."""
-    typed = quote(w_id) if w_id.isprintable() and len(w_id) <= _LONGEST_TYPED else "W_ID"
-    store = f"{STORE} {quote(database.name)}"
+    typed = _typed(w_id) if len(w_id) <= _LONGEST_TYPED else "W_ID"
+    store = f"{STORE} {database.typed}"
     if w_id.startswith("-"):
         return f"`wxcontacts accept {store} -- {typed}`"
     return f"`wxcontacts accept {typed} {store}`"
+
+
+def _typed(w_id: str) -> str:
+    """Write a wId as a shell reads it, on one line."""
+    if w_id.isprintable():
+        return quote(w_id)
+    escaped = "".join(
+        character
+        if character.isprintable() and character not in "\\'"
+        else "".join(f"\\x{byte:02x}" for byte in character.encode())
+        for character in w_id
+    )
+    return f"$'{escaped}'"

@@ -114,7 +114,7 @@ async def _sync(job: SyncJob, counts: SyncCounts) -> None:
 
 
 async def _stale(job: SyncJob, store: ContactStore) -> list[str]:
-    """Return the instances that were not synced just now."""
+    """Return the instances that were not synced just now, or are suspicious since."""
     if job.stale_after is None:
         return list(job.w_ids)
     now = datetime.now(UTC)
@@ -122,7 +122,9 @@ async def _stale(job: SyncJob, store: ContactStore) -> list[str]:
         instance.w_id
         async for instance in store.instances()
         # Whoever synced it may have a clock that is somewhat ahead of ours.
-        if instance.synced_at is not None and abs(now - instance.synced_at) < job.stale_after
+        if instance.synced_at is not None
+        and instance.suspicion is None
+        and abs(now - instance.synced_at) < job.stale_after
     }
     return [w_id for w_id in job.w_ids if w_id not in fresh]
 

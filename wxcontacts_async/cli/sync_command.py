@@ -35,7 +35,8 @@ def sync(
         typer.Option(
             metavar="TIME",
             help="Skip instances that were synced less than 90s, 10m, 1h or 2d ago, so that the "
-            "same command after Ctrl-C, a crash or a failure syncs just the rest.",
+            "same command after Ctrl-C, a crash or a failure syncs just the rest. Suspicious ones "
+            "are never skipped.",
             show_default="none is skipped",
         ),
     ] = None,

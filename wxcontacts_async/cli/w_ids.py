@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from wxcontacts_async import InvalidArgumentError
@@ -13,20 +13,25 @@ from wxcontacts_async.cli.usage import naming_options, wrong
 _COMMENT = re.compile(r"(^|\s)#.*")
 
 
-def read_w_ids(arguments: Sequence[str], source: str | None) -> tuple[list[str], int]:
+def read_w_ids(
+    arguments: Sequence[str],
+    source: str | None,
+    check: Callable[[object], None] = check_w_id,
+) -> tuple[list[str], int]:
     """Return the wIds, each once, in the order given, and how many were there once more.
 
     Arguments:
         arguments: wIds.
         source: A file with one wId a line, `-` for standard input, or None.
+        check: Raises InvalidArgumentError for what is none.
 
     """
     with naming_options():
         for w_id in arguments:
-            check_w_id(w_id)
+            check(w_id)
     given = list(arguments)
     if source is not None:
-        given += _w_ids_in(source)
+        given += _w_ids_in(source, check)
     if not given:
         if source is not None:
             raise wrong("--from", "must hold a wId a line, and there is none in it")
@@ -79,7 +84,7 @@ class FollowedWIds:
         return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _w_ids_in(source: str) -> list[str]:
+def _w_ids_in(source: str, check: Callable[[object], None]) -> list[str]:
     name = "standard input" if source == STANDARD else repr(source)
     try:
         content = _content(source)
@@ -92,12 +97,12 @@ def _w_ids_in(source: str) -> list[str]:
         raise wrong("--from", f"{name} must be UTF-8, which line {line} is not") from None
     # Not splitlines, to which a dozen other characters would be line ends.
     lines = enumerate((_COMMENT.sub("", line).strip() for line in text.split("\n")), 1)
-    return [_checked(line, f"{name}, line {number}") for number, line in lines if line]
+    return [_checked(line, f"{name}, line {number}", check) for number, line in lines if line]
 
 
-def _checked(w_id: str, where: str) -> str:
+def _checked(w_id: str, where: str, check: Callable[[object], None]) -> str:
     try:
-        check_w_id(w_id)
+        check(w_id)
     except InvalidArgumentError as error:
         what = error.what.removeprefix("w_id ")
         raise wrong("--from", f"{where}: a wId {what}") from None

@@ -9,9 +9,10 @@ from wxcontacts_async.store.suspected import SUSPICION_COLUMNS, read_suspicion
 _SUSPECTED = f"SELECT synced_at IS NULL, {SUSPICION_COLUMNS} FROM instances WHERE w_id = $1"
 _FORGET = "DELETE FROM missing_contacts WHERE w_id = $1"
 _ACCEPT_HELD = "UPDATE missing_contacts SET accepted = 1 WHERE w_id = $1"
-_ACCEPT_ALL = """
+_COUNT = "SELECT count(*) FROM contacts WHERE w_id = $1"
+_ACCEPT_ANY = """
     INSERT INTO missing_contacts (w_id, user_name, since, accepted)
-    SELECT contacts.w_id, user_name, suspected_at, 1
+    SELECT contacts.w_id, user_name, suspected_at, {}
     FROM contacts JOIN instances ON instances.w_id = contacts.w_id WHERE contacts.w_id = $1"""
 # So that what is written down counts, whichever version found it suspicious.
 _ALL_ARE_KNOWN = """
@@ -44,6 +45,8 @@ def _accept(session: Session, stored: str, suspicion: Suspicion) -> None:
         session.execute(_ACCEPT_HELD, stored)
         return
     # The answer had no contact at all, or an older version did not write down which contacts it
-    # lacked: let the next answer say.
-    for statement in (_FORGET, _ACCEPT_ALL, _ALL_ARE_KNOWN):
+    # lacked: let the next answer say, which may lack no more of them than were accepted.
+    ((contacts,),) = session.rows(_COUNT, stored)
+    accepted = 1 if contacts == suspicion.missing else -suspicion.missing
+    for statement in (_FORGET, _ACCEPT_ANY.format(accepted), _ALL_ARE_KNOWN):
         session.execute(statement, stored)

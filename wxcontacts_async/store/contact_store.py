@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from anyio import CancelScope
 
-from wxcontacts_async.arguments import check_number, check_w_id
+from wxcontacts_async.arguments import check_number, check_stored_w_id
 from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.pool import SessionPool
@@ -45,8 +45,9 @@ class ContactStore:
             sometimes answer with too little. An answer is suspicious if it lacks more than that
             of the contacts in the database, of all or of one kind (public, friend, group), where
             these are at least 20; or if it has none of a kind of which there are some, however
-            few. It adds and changes, but removes none: the contacts that it lacks are held, until
-            `confirm_after` has passed or they are accepted. 1 removes always and at once.
+            few; and if some are held since the answers before it. It adds and changes, but removes
+            none: the contacts that it lacks are held, until `confirm_after` has passed or they
+            are accepted. 1 removes always and at once.
         confirm_after: Seconds, at least 0 and at most 100 years, for which every answer must have
             lacked a contact that is held until it is removed, from when the first of these was
             fetched to when a later one was; an answer that has it again ends that. An answer
@@ -170,7 +171,7 @@ class ContactStore:
             StoreError: The store is not open, or cannot be read.
 
         """
-        check_w_id(w_id)
+        check_stored_w_id(w_id)
         contacts = await self._run(lambda session: reading.load(session, w_id))
         if contacts is None:
             raise NotSyncedError.of(w_id)
@@ -218,7 +219,7 @@ class ContactStore:
                 msg = "since must be a time from year 1 to 9999 in UTC"
                 raise InvalidArgumentError(msg) from None
         if w_id is not None:
-            check_w_id(w_id)
+            check_stored_w_id(w_id)
         self._check_open()
         return self._changes(since, w_id)
 
@@ -256,6 +257,8 @@ class ContactStore:
 
         The next sync of it removes those of them that it still lacks, all at once; one that it
         has again is accepted no more. If its last answer had no contact at all, all are accepted.
+        Where an older version of this library did not write down which are missing, an answer
+        that lacks more of them than were said to be missing, or all, removes none of them.
 
         Returns:
             What was accepted; None if nothing is suspicious of it.
@@ -267,7 +270,7 @@ class ContactStore:
             StoreError: The store is not open, or cannot be written to.
 
         """
-        check_w_id(w_id)
+        check_stored_w_id(w_id)
         return await self._run(partial(acceptance.accept, w_id=w_id))
 
     async def _run(self, work: Callable[[Session], ResultT]) -> ResultT:

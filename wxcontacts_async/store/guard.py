@@ -2,13 +2,14 @@
 
 Gateways answer with too little after a new login: a list is missing, all are empty, or there is
 half of one. So an answer that lacks too many is suspicious. The contacts that it lacks are held:
-each is gone once every answer since has lacked it, too, for long enough.
+each is gone once every answer since has lacked it, too, for long enough. While some are held, the
+next answer is suspicious as well, however few it lacks, as it may have just the other half.
 """
 
 from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -26,11 +27,14 @@ class Held(NamedTuple):
     Attributes:
         since: When the answer was fetched that lacked it first.
         is_accepted: Whether a person said that it is gone, if the next answer lacks it as well.
+        told: Where it may be one of those that a person said are gone, of which it is not known
+            which they are: how many these are; else 0.
 
     """
 
     since: datetime
     is_accepted: bool = False
+    told: int = 0
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,15 @@ class Memory:
         held: The contacts that are held, by `userName`.
         lacked_all: Whether the last one lacked all, or it is not known which, so that what the
             next one lacks has no time yet.
+        merged_at: When the last one was fetched, if there was one.
+        synced_at: When the last one was fetched that was not suspicious, if there was one.
 
     """
 
     held: Mapping[str, Held] = field(default_factory=dict)
     lacked_all: bool = False
+    merged_at: datetime | None = None
+    synced_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -105,12 +113,13 @@ class Guard:
             return Verdict(set())
         if not any(answer.arrived.values()):
             return self._judge_none(answer, memory)
+        memory = _with_acceptance(answer, memory)
         gone = self._confirmed(answer, memory)
         left = answer.missing - gone
         held = _held_on(answer, left, memory)
         fresh = left - held.keys()
-        if memory.lacked_all or self._is_suspicious(answer, gone, left):
-            held |= dict.fromkeys(fresh, Held(answer.fetched_at))
+        if memory.lacked_all or memory.held or self._is_suspicious(answer, gone, left):
+            held |= dict.fromkeys(fresh, Held(_no_sooner(answer, memory.merged_at)))
         else:
             gone |= fresh
         since = min((each.since for each in held.values()), default=None)
@@ -150,6 +159,18 @@ class Guard:
         return stored >= _SMALLEST_GUARDED and missing > self.max_shrink * stored
 
 
+def _with_acceptance(answer: Answer, memory: Memory) -> Memory:
+    """Say who is accepted where only their number is known: those missing, if they are no more."""
+    held = dict(memory.held)
+    any_of = {name for name in held if held[name].told}
+    absent = any_of & (answer.missing | answer.unclear)
+    for name in any_of:
+        is_accepted = len(absent) <= held[name].told
+        since = held[name].since if is_accepted else _no_sooner(answer, memory.merged_at)
+        held[name] = Held(since, is_accepted)
+    return replace(memory, held=held) if any_of else memory
+
+
 def _held_on(answer: Answer, left: AbstractSet[str], memory: Memory) -> dict[str, Held]:
     """Return those that are held on; time starts anew where a clock or a name is in doubt."""
     now = answer.fetched_at
@@ -157,9 +178,16 @@ def _held_on(answer: Answer, left: AbstractSet[str], memory: Memory) -> dict[str
     for name in memory.held.keys() & (left | answer.unclear):
         before = memory.held[name]
         held[name] = before
-        if name in answer.unclear or before.since > now:
-            held[name] = before._replace(since=now)
+        if name in answer.unclear:
+            held[name] = before._replace(since=_no_sooner(answer, memory.merged_at))
+        elif before.since > now:
+            held[name] = before._replace(since=_no_sooner(answer, memory.synced_at))
     return held
+
+
+def _no_sooner(answer: Answer, before: datetime | None) -> datetime:
+    """Return when an answer was fetched; not before another one, which a wrong clock may say."""
+    return answer.fetched_at if before is None else max(answer.fetched_at, before)
 
 
 def _by_kind(answer: Answer, names: Mapping[str, bytes] | AbstractSet[str]) -> Counter[ContactKind]:

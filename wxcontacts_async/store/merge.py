@@ -119,6 +119,7 @@ class _Known:
     """What the database says of an instance."""
 
     merged_at: datetime | None = None  # when the last set of it that was merged was fetched
+    synced_at: datetime | None = None  # when the last one was that was not suspicious
     lacked: str = _NONE
     contacts: int | None = None
     digest: str | None = None  # of the set that made these
@@ -135,6 +136,7 @@ class _Merge:
         self._known: dict[str, _Known] = {}
         self._stored: Counter[str] = Counter()
         self._suspected: dict[str, Suspicion] = {}
+        self._held: Mapping[str, Mapping[str, Held]] = {}
 
     def run(self) -> None:
         session = self._session
@@ -143,13 +145,16 @@ class _Merge:
                 session.execute(f"DELETE FROM {table}")
         self._ask_for(self._asked)
         self._known = {
-            w_id: _Known(merged_at and read_time(merged_at), *others)
-            for w_id, merged_at, *others in session.rows(sql.KNOWN)
+            w_id: _Known(
+                merged_at and read_time(merged_at), synced_at and read_time(synced_at), *others
+            )
+            for w_id, merged_at, synced_at, *others in session.rows(sql.KNOWN)
         }
-        newer = self._newer_sets()
-        if newer:
+        newer, late = self._newer_and_late_sets()
+        if newer or late:
             self._stored = Counter(dict(session.rows(sql.COUNT_STORED)))
         sets = {w_id: it for w_id, it in newer.items() if not self._is_there(w_id, it.digest)}
+        self._start_anew(late)
         suspicions = self._suspicions(w_id for w_id in self._asked if w_id not in newer)
         for w_id, asked in self._asked.items():
             if not self._was_merged(w_id):  # else it is what a lost transaction said
@@ -162,7 +167,7 @@ class _Merge:
                 self._batch.settled[self._asked[w_id]] = Settled(
                     DeltaCounts(*(logged[w_id, change.value] for change in ChangeKind)),
                     self._suspected.get(w_id),
-                    len(it.unclear),
+                    len(it.unclear - self._held.get(w_id, {}).keys()),
                 )
         self._settle(newer)
 
@@ -194,21 +199,49 @@ class _Merge:
             return False
         return self._stored[w_id] == known.contacts
 
-    def _newer_sets(self) -> dict[str, Fingerprinted]:
-        """Return the sets that are newer than what was merged last.
+    def _newer_and_late_sets(self) -> tuple[dict[str, Fingerprinted], dict[str, Fingerprinted]]:
+        """Return the sets that are newer than what was merged last, and those that are not.
 
         Another sync of the same database may have been quicker. If the clock was changed, what
         was merged may seem to be of the future; it is older all the same.
         """
-        sets = {}
+        newer, late = {}, {}
         for w_id, asked in self._asked.items():
             outcome = self._batch.outcomes[asked]
             if isinstance(outcome, Fetched):
                 fetched_at = outcome.contacts.fetched_at
                 merged_at = self._known.get(w_id, _Known()).merged_at
                 if merged_at is None or not fetched_at <= merged_at < fetched_at + _CLOCKS_DIFFER:
-                    sets[w_id] = self._batch.arrived[asked]
-        return sets
+                    newer[w_id] = self._batch.arrived[asked]
+                else:
+                    late[w_id] = self._batch.arrived[asked]
+        return newer, late
+
+    def _start_anew(self, late: Mapping[str, Fingerprinted]) -> None:
+        """Start the time anew of contacts that are held and that a late set has.
+
+        Nothing else is taken from it. It shows that they were there after they had been missing
+        first; so the first set known to lack them since is the one that was merged last.
+        """
+        holding = {w_id: it for w_id, it in late.items() if self._lacked(w_id) in {_ALL, _SOME}}
+        if not holding:
+            return
+        memories = self._memories(holding)
+        there = self._fingerprints(holding)
+        for w_id, arrived in holding.items():
+            held, merged_at = memories[w_id].held, self._known[w_id].merged_at
+            gone = Comparison(arrived, there.get(w_id, {}), self._session.dialect).gone
+            seen = [
+                name
+                for name, each in held.items()
+                if name not in gone and each.since < arrived.contacts.fetched_at
+            ]
+            if seen and merged_at is not None:
+                held = {**held, **dict.fromkeys(seen, Held(merged_at))}
+                self._hold({w_id: held})
+                if self._lacked(w_id) == _SOME:
+                    since = written_time(min(each.since for each in held.values()))
+                    self._session.execute(sql.held_since(self._session.dialect), since, w_id)
 
     def _compared(self, sets: Mapping[str, Fingerprinted]) -> dict[str, Comparison]:
         """Put what arrived beside what is there."""
@@ -277,6 +310,7 @@ class _Merge:
             else Verdict(set())
             for w_id, it in compared.items()
         }
+        self._held = {w_id: verdict.held for w_id, verdict in verdicts.items()}
         for w_id, verdict in verdicts.items():
             if verdict.suspicion is not None:
                 self._suspected[w_id] = verdict.suspicion
@@ -295,11 +329,17 @@ class _Merge:
         if known := [w_id for w_id in w_ids if self._lacked(w_id) in {_ALL, _SOME}]:
             self._ask_for(known)
             for w_id, name, since, accepted in self._session.rows(sql.HELD):
-                held[w_id][name] = Held(read_time(since), bool(accepted))
-        return {
-            w_id: Memory(those, lacked_all=self._lacked(w_id) in {_ALL, _UNKNOWN})
-            for w_id, those in held.items()
-        }
+                held[w_id][name] = Held(read_time(since), accepted > 0, max(0, -accepted))
+        return {w_id: self._memory(w_id, those) for w_id, those in held.items()}
+
+    def _memory(self, w_id: str, held: Mapping[str, Held]) -> Memory:
+        known = self._known.get(w_id, _Known())
+        return Memory(
+            held,
+            lacked_all=known.lacked in {_ALL, _UNKNOWN},
+            merged_at=known.merged_at,
+            synced_at=known.synced_at,
+        )
 
     def _is_written_anew(self, w_id: str, verdict: Verdict, memory: Memory) -> bool:
         lacked = self._lacked(w_id)
@@ -319,7 +359,7 @@ class _Merge:
                 "w_id": w_id,
                 "user_name": name,
                 "since": written_time(each.since),
-                "accepted": int(each.is_accepted),
+                "accepted": -each.told or int(each.is_accepted),
             }
             for w_id, those in held.items()
             for name, each in those.items()

@@ -29,7 +29,7 @@ class DeltaCounts(msgspec.Struct, frozen=True, gc=False):
 class Suspicion(msgspec.Struct, frozen=True, gc=False, eq=False):
     """Contacts that are missing from what a gateway answers, and that are not removed yet.
 
-    Two are equal if their numbers are; since when, and of which kinds, is not compared.
+    Two are equal if their numbers are; nothing else is compared.
 
     Attributes:
         stored: How many contacts of the instance the database had before the last answer.
@@ -37,7 +37,9 @@ class Suspicion(msgspec.Struct, frozen=True, gc=False, eq=False):
         since: When the answer was fetched that lacked the first of them; None if the last one
             had no contact at all, which is never believed by itself, or if an older version of
             this library found it, so that their time has yet to begin.
-        kinds: Of which kinds they are.
+        kinds: Of which kinds they are; none if an older version of this library found it.
+        is_accepted: Whether a person has accepted that they are gone, so that the next sync
+            removes those that are still missing.
 
     """
 
@@ -45,6 +47,7 @@ class Suspicion(msgspec.Struct, frozen=True, gc=False, eq=False):
     missing: int
     since: datetime | None = None
     kinds: tuple[ContactKind, ...] = ()
+    is_accepted: bool = False
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Suspicion):
@@ -69,8 +72,8 @@ class Synced(msgspec.Struct, frozen=True):
         waited: Seconds of these that it waited to be called (again).
         suspicion: What is missing from the answer and was not removed, where that is so; see
             `ContactStore(max_shrink=...)`.
-        held_back: How many contacts the answer lacks and were not removed since a contact of
-            their kind could not be read, nor its name, so that it may be any of them.
+        held_back: How many contacts besides those the answer lacks and were not removed since a
+            contact of their kind could not be read, nor its name, so that it may be any of them.
 
     """
 

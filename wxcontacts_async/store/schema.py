@@ -86,7 +86,8 @@ MIGRATIONS = (
         )""",
     ),
     # The contacts that are held though answers lack them, as long as their instance is suspicious.
-    # Its suspected_digest is of older versions: where it is not null, these are not known.
+    # Its suspected_digest is of older versions: where it is not null, these are not known. Those
+    # are accepted of which accepted is 1; where it is -n, n of the contacts are, whichever.
     (
         """
         CREATE TABLE missing_contacts (

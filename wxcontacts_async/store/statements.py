@@ -13,7 +13,8 @@ _LACKED = """
 # the last one, as the next one clears it), what it lacked, and how many contacts there have been
 # since a set of that digest was merged.
 KNOWN = f"""
-    SELECT w_id, CAST(coalesce(suspected_at, synced_at) AS TEXT), {_LACKED}, contacts, digest
+    SELECT w_id, CAST(coalesce(suspected_at, synced_at) AS TEXT), CAST(synced_at AS TEXT),
+        {_LACKED}, contacts, digest
     FROM instances WHERE w_id IN (SELECT w_id FROM asked)"""
 
 HELD = """
@@ -62,6 +63,12 @@ def hold(dialect: Dialect) -> str:
     return f"""
         INSERT INTO missing_contacts (w_id, user_name, since, accepted)
         SELECT w_id, user_name, CAST(since AS {dialect.timestamp}), accepted FROM held"""
+
+
+def held_since(dialect: Dialect) -> str:
+    """Write down since when contacts of an instance are held."""
+    return f"""
+        UPDATE instances SET suspected_since = CAST($1 AS {dialect.timestamp}) WHERE w_id = $2"""
 
 
 def log_new(dialect: Dialect) -> str:

@@ -6,17 +6,20 @@ from wxcontacts_async.store.staging import read_time
 
 SUSPICION_COLUMNS = (
     "suspected_stored, suspected_missing, CAST(suspected_since AS TEXT), "
-    "suspected_kinds, suspected_digest"
+    "suspected_kinds, suspected_digest, "
+    "CASE WHEN suspected_at IS NULL THEN 0 ELSE (SELECT coalesce(min(abs(accepted)), 0) "
+    "FROM missing_contacts WHERE missing_contacts.w_id = instances.w_id) END"
 )
 OF_ASKED = f"SELECT w_id, {SUSPICION_COLUMNS} FROM instances WHERE w_id IN (SELECT w_id FROM asked)"
 
 
-def read_suspicion(
+def read_suspicion(  # noqa: PLR0917  # a row's columns
     stored: int | None,
     missing: int | None,
     since: str | None,
     kinds: str | None,
     digest: str | None,
+    accepted: int,
 ) -> Suspicion | None:
     """Return what the columns say; None if nothing is suspicious."""
     if stored is None or missing is None:
@@ -24,4 +27,5 @@ def read_suspicion(
     if digest is not None:  # of an older version, which does not know the other columns
         return Suspicion(stored, missing)
     of_kinds = tuple(map(ContactKind, kinds.split(","))) if kinds else ()
-    return Suspicion(stored, missing, None if since is None else read_time(since), of_kinds)
+    time = None if since is None else read_time(since)
+    return Suspicion(stored, missing, time, of_kinds, is_accepted=bool(accepted))
