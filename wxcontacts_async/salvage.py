@@ -316,7 +316,7 @@ def _sex_in(value: object) -> int | None:
     return _SEX_WORDS.get(word)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> str:  # noqa: PLR0911  # one a cause
     """Say what was wrong with a contact, without its values."""
     if _is_of_contact_type(error):
         return type(error.__cause__ or error).__name__  # what it says may quote a contact
