@@ -120,13 +120,15 @@ def _advice(error: WxContactsError) -> str:  # noqa: PLR0911  # one an error
             return "Give it a longer --init-timeout, or log the instance in again."
         case GatewayConnectionError(transient=True):
             return "Check that the gateway runs and that --gateway is right."
+        case GatewayConnectionError(advice=advice) if "base_url" in advice:
+            return advice.partition(".")[0].replace("base_url", "--gateway") + "."
         case GatewayConnectionError():
-            return "Check the gateway's certificate."
+            return "Check the gateway's certificate, and whether it wants one of the client."
         case GatewayTimeoutError():
             return "Check the gateway, or give a lower --max-concurrency."
         case GatewayHTTPError(status=401 | 403):
             return f"Check the credentials in --header or {AUTHORIZATION_VARIABLE}."
-        case GatewayHTTPError(status=429):
+        case GatewayHTTPError(status=429 | 503):
             return "Give a lower --max-rate or --max-concurrency."
         case GatewayHTTPError(transient=False) | ReplyDecodeError():
             return "Check that --gateway is the final address of a getAllContact gateway."

@@ -99,7 +99,7 @@ class FaultKind(StrEnum):
     STATUS_503 = "status-503"
     STATUS_504 = "status-504"
     RATE_LIMIT = "rate-limit"
-    """429 for whoever comes sooner than so many calls a second allow, spread evenly, as nginx's
+    """429 for a call that comes sooner than so many calls a second allow, spread evenly, as nginx's
     `limit_req` without a burst does; before anything else, and for all instances together."""
 
     # The reply says no, in its own way.
