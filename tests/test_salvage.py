@@ -200,6 +200,43 @@ def test_a_required_field_that_cannot_be_had_rejects_the_contact(value: bytes) -
     assert "remarkName" in reply.rejected[0].error
 
 
+class WithRaw(Contact, frozen=True):
+    extra: msgspec.Raw = msgspec.Raw(b"null")
+    other: msgspec.Raw | None = None
+
+
+@pytest.mark.parametrize("sex", ["1", '"男"', "NaN"])
+def test_a_value_that_is_held_as_it_stands_there_outlasts_another_odd_one(sex: str) -> None:
+    decoder = ReplyDecoder(WithRaw, says_initializing)
+    raw = f'{{"userName":"a","extra":{{"a" :1.10}},"other":[ 7],"sex":{sex}}}'.encode()
+    reply = decoder.decode(reply_of(raw, raw.replace(b"[ 7]", b"null")))
+    assert isinstance(reply, Ready)
+    for contact in reply.friends:
+        assert bytes(contact.extra) == b'{"a" :1.10}'
+    first, second = reply.friends
+    assert first.other is not None
+    assert bytes(first.other) == b"[ 7]"
+    assert second.other is None or bytes(second.other) == b"null"
+    assert [it.fields for it in reply.flawed] == ([("sex",)] * 2 if sex == "NaN" else [])
+
+
+@pytest.mark.parametrize("sex", ["1", '"男"', "NaN"])
+@pytest.mark.parametrize("error_type", [ValueError, TypeError, KeyError, msgspec.ValidationError])
+def test_what_a_contact_type_raises_is_named_and_never_quoted(
+    sex: str,
+    error_type: type[Exception],
+) -> None:
+    class Picky(Contact, frozen=True):
+        def __post_init__(self) -> None:
+            what = f"{self.user_name} of {self.city}"
+            raise error_type(what)
+
+    raw = f'{{"userName":"wxid_secret","city":"天津","sex":{sex}}}'.encode()
+    reply = ReplyDecoder(Picky, says_initializing).decode(reply_of(raw))
+    assert isinstance(reply, Ready)
+    assert [it.error for it in reply.rejected] == [error_type.__name__]
+
+
 @given(st.text(WHITE_SPACE), st.booleans(), st.booleans())
 def test_a_blank_name_of_any_white_space_is_no_id(
     blank: str,

@@ -5,8 +5,8 @@ is told as flawed. What has no readable id, or is no whole object, is rejected w
 """
 
 import re
-from collections.abc import Sequence
-from typing import Any, Generic
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, get_args
 
 import msgspec
 
@@ -40,6 +40,7 @@ _SEX_WORDS = {
 _MOST_MEMBERS = 3_000_000
 _value = msgspec.json.Decoder()
 _values = msgspec.json.Decoder(dict[str, Any])
+_raws = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encoder = msgspec.json.Encoder()
 
 
@@ -76,6 +77,7 @@ class ContactDecoder(Generic[ContactT]):
         ]
         self._required_text = [f.encode_name for f in fields if f.type is str and f.required]
         self._others = [f for f in fields if f.type != str | None and not f.required]
+        self._raw = [f for f in fields if f.type is msgspec.Raw or msgspec.Raw in get_args(f.type)]
         self._sex = next(f.encode_name for f in fields if f.name == "sex")
 
     def decode(self, written: bytes) -> tuple[ContactT, tuple[str, ...]]:
@@ -89,7 +91,8 @@ class ContactDecoder(Generic[ContactT]):
         try:
             contact = self._contact.decode(written)
         except msgspec.ValidationError:
-            return self._by_meaning(_values_in(written), set())
+            values = _values_in(written)
+            return self._by_meaning(values, set(), _raws.decode(written) if self._raw else {})
         return _named(contact), ()
 
     def member_by_member(
@@ -114,14 +117,20 @@ class ContactDecoder(Generic[ContactT]):
                     values[key] = _value.decode(value)
                 except NOT_JSON:
                     lost.add(name)
-        return self._by_meaning(values, lost)
+        raws = {key: found[key.encode()] for key in values} if self._raw else {}
+        return self._by_meaning(values, lost, raws)
 
     def _by_meaning(
         self,
         values: dict[str, Any],
         lost: set[str],
+        written: Mapping[str, RawJSON],
     ) -> tuple[ContactT, tuple[str, ...]]:
-        """Make a contact of its values by their keys; `lost` has the fields that have none."""
+        """Make a contact of its values by their keys; `lost` has the fields that have none.
+
+        `written` has the values as they stand there, for the fields that hold them so.
+        """
+        raws = self._take_raws(values, written) if self._raw else {}
         for key in self._required_text:
             if key in values:
                 values[key] = _unwrapped(values[key])
@@ -135,7 +144,31 @@ class ContactDecoder(Generic[ContactT]):
         except msgspec.ValidationError:
             self._lose_the_unfit(values, lost)
             contact = msgspec.convert(values, self._contact_type, strict=False)
+        if raws:
+            contact = msgspec.structs.replace(contact, **raws)
         return _named(contact), self._in_order(lost)
+
+    def _take_raws(
+        self,
+        values: dict[str, Any],
+        written: Mapping[str, RawJSON],
+    ) -> dict[str, msgspec.Raw]:
+        """Put in the values that are held as they stand there.
+
+        Those of fields that may hold others as well are returned instead, by the field's name, as
+        `msgspec.convert` takes them for none.
+        """
+        optional = {}
+        for field in self._raw:
+            key = field.encode_name
+            if key in values:
+                raw = msgspec.Raw(bytes(written[key]))
+                if field.type is msgspec.Raw:
+                    values[key] = raw
+                elif values[key] is not None and not field.required:
+                    del values[key]
+                    optional[field.name] = raw
+        return optional
 
     def _read_text(self, key: str, values: dict[str, Any], lost: set[str]) -> None:
         value = _unwrapped(values[key])
@@ -285,14 +318,30 @@ def _sex_in(value: object) -> int | None:
 
 def _reason(error: Exception) -> str:
     """Say what was wrong with a contact, without its values."""
-    if isinstance(error, msgspec.DecodeError):
-        return _QUOTED_VALUE.sub("...", str(error))
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    if isinstance(error, _NoObjectError):
-        return "not an object"
-    if isinstance(error, BlankNameError):
-        return "userName is blank"
-    if isinstance(error, TooManyRepairsError | TooManyPartsError):
-        return str(error)
-    return type(error).__name__
+    if _is_of_contact_type(error):
+        return type(error.__cause__ or error).__name__  # what it says may quote a contact
+    match error:
+        case msgspec.DecodeError():
+            reason = _QUOTED_VALUE.sub("...", str(error))
+        case RecursionError():
+            reason = "nested too deeply"
+        case _NoObjectError():
+            reason = "not an object"
+        case BlankNameError():
+            reason = "userName is blank"
+        case TooManyRepairsError() | TooManyPartsError():
+            reason = str(error)
+        case _:
+            reason = type(error).__name__
+    return reason
+
+
+def _is_of_contact_type(error: Exception) -> bool:
+    """Tell whether code of a contact type raised it, such as `__post_init__`."""
+    if isinstance(error, msgspec.ValidationError) and error.__cause__ is not None:
+        return True  # msgspec has wrapped it
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    raised_in = traceback.tb_frame.f_globals.get("__name__", "") if traceback else __name__
+    return not raised_in.startswith(__name__.partition(".")[0] + ".")

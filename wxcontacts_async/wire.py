@@ -36,6 +36,12 @@ _Item = TypeVar("_Item")
 _LONGEST_SHOWN_BODY = 60
 _PERHAPS_CONTACTS = re.compile(rb'"\s*[:,]|userName|wxid_|gh_|@chatroom')
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+# What field names are made of, and what those of contacts mostly are not.
+_PART_OF_FIELD_NAME = re.compile(
+    "contact|friend|group|public|list|data|user|member|chat|room|code|msg|message|result|total"
+    "|count|page|status|error|info",
+    re.IGNORECASE,
+)
 _LIKE_AN_ID = re.compile(r"^(?:wxid|gh)_|@|[0-9]{5}")
 _MOST_KEYS_SHOWN = 5
 _LONGEST_KEY_SHOWN = 40
@@ -336,11 +342,15 @@ def _check_keys(strange_keys: Sequence[str]) -> None:
 
 def _named(keys: Sequence[str]) -> str:
     """Name some keys; only count those that may be of contacts, as ids may be keys, too."""
-    named = [] if any(map(_LIKE_AN_ID.search, keys)) else filter(_FIELD_NAME.fullmatch, keys)
+    named = [] if any(map(_LIKE_AN_ID.search, keys)) else filter(_is_field_name, keys)
     shown = [key[:_LONGEST_KEY_SHOWN] for key in islice(named, _MOST_KEYS_SHOWN)]
     if others := len(keys) - len(shown):
         shown.append(f"{others} other{'s' if others > 1 else ''}")
     return ", ".join(shown)
+
+
+def _is_field_name(key: str) -> bool:
+    return bool(_FIELD_NAME.fullmatch(key) and _PART_OF_FIELD_NAME.search(key))
 
 
 def _no_reply(body: bytes, looks_like: str = "") -> ReplyDecodeError:
