@@ -322,6 +322,7 @@ def _reason(error: Exception) -> str:  # noqa: PLR0911  # one a cause
         return type(error.__cause__ or error).__name__  # what it says may quote a contact
     match error:
         case msgspec.DecodeError():
+<<<<<<< HEAD
             return _QUOTED_VALUE.sub("...", str(error))
         case RecursionError():
             return "nested too deeply"
@@ -333,6 +334,20 @@ def _reason(error: Exception) -> str:  # noqa: PLR0911  # one a cause
             return str(error)
         case _:
             return type(error).__name__
+=======
+            reason = _QUOTED_VALUE.sub("...", str(error))
+        case RecursionError():
+            reason = "nested too deeply"
+        case _NoObjectError():
+            reason = "not an object"
+        case BlankNameError():
+            reason = "userName is blank"
+        case TooManyRepairsError() | TooManyPartsError():
+            reason = str(error)
+        case _:
+            reason = type(error).__name__
+    return reason
+>>>>>>> fixes
 
 
 def _is_of_contact_type(error: Exception) -> bool:
