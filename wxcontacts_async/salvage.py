@@ -316,25 +316,12 @@ def _sex_in(value: object) -> int | None:
     return _SEX_WORDS.get(word)
 
 
-def _reason(error: Exception) -> str:  # noqa: PLR0911  # one a cause
+def _reason(error: Exception) -> str:
     """Say what was wrong with a contact, without its values."""
     if _is_of_contact_type(error):
         return type(error.__cause__ or error).__name__  # what it says may quote a contact
     match error:
         case msgspec.DecodeError():
-<<<<<<< HEAD
-            return _QUOTED_VALUE.sub("...", str(error))
-        case RecursionError():
-            return "nested too deeply"
-        case _NoObjectError():
-            return "not an object"
-        case BlankNameError():
-            return "userName is blank"
-        case TooManyRepairsError() | TooManyPartsError():
-            return str(error)
-        case _:
-            return type(error).__name__
-=======
             reason = _QUOTED_VALUE.sub("...", str(error))
         case RecursionError():
             reason = "nested too deeply"
@@ -347,7 +334,6 @@ def _reason(error: Exception) -> str:  # noqa: PLR0911  # one a cause
         case _:
             reason = type(error).__name__
     return reason
->>>>>>> fixes
 
 
 def _is_of_contact_type(error: Exception) -> bool:
