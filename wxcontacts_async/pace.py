@@ -17,11 +17,11 @@ _GROWTH = 0.4  # C of CUBIC
 # How many times a pause a limit takes to grow back, so that the gateway does not mostly pause.
 _PAUSES_TO_GROW = 5
 _KEPT_AFTER_PAUSE = 0.8  # since the gateway has recovered by then
-_NOW_AND_THEN = 0.02  # share of the calls of a second
+_NOW_AND_THEN = 0.02  # share of the calls
 _LONGEST_GAP = 5.0  # seconds between two calls: as seldom as an outage is probed
 _LOWEST_CONCURRENCY = 1.0
 _CALLS_A_SLOT = 100  # a second; a limit above that is none
-_REMEMBERED = 64
+_REMEMBERED = 256
 _SHORT_GAP = 0.005  # seconds; timers are not exact enough for shorter ones
 
 
@@ -200,8 +200,7 @@ class Pace:
 
         """
         self._refused.append(now)
-        is_rare = _a_second(self._refused, now) < _NOW_AND_THEN * _a_second(self.sent_at, now)
-        if sent_at <= self._cut_at or is_rare:
+        if sent_at <= self._cut_at or (not pause and self._is_rare()):
             return
         self._rate.cut(self._used(now), at_least=self._first_rate, pause=pause)
         self._concurrency.cut(
@@ -215,6 +214,12 @@ class Pace:
     def paused(self) -> None:
         """Take note that the gateway was not called for a while: calls do not all go at once."""
         self._concurrency.start_slowly()
+
+    def _is_rare(self) -> bool:
+        """Tell whether a refusal is one now and then, by the calls since the last cut."""
+        since = max(self._cut_at, self.sent_at[0] if self.sent_at else -inf)
+        sent = sum(at >= since for at in self.sent_at)
+        return sum(at >= since for at in self._refused) < _NOW_AND_THEN * sent
 
     def _used(self, now: float) -> float:
         """Return how many calls a second were too many."""
