@@ -33,6 +33,15 @@ class Counting:
         self.calls += isinstance(event, CallSent)
 
 
+def check_counted(calls: int) -> None:
+    """See that no more calls were counted than arrived, but for those of a moment's stall.
+
+    On a machine that is busy elsewhere a connection may be seen to be closed so late that the call
+    may have been read, for all that can be known. Such a call is counted and sent again.
+    """
+    assert CONNECTIONS * ROUNDS <= calls <= CONNECTIONS * (ROUNDS + 1)
+
+
 async def fetch_as_connections_close(pool: SessionPool, node: NodeGateway) -> None:
     """Call all at once, again and again, just as the connections of before are about to close."""
     for n in range(ROUNDS):
@@ -47,7 +56,8 @@ async def test_connections_that_node_closes_early_cost_no_call() -> None:
         async with open_pool(node.url, observers=[counting]) as pool:
             await fetch_as_connections_close(pool, node)
         calls = node.calls()
-        assert counting.calls == len(calls) == CONNECTIONS * ROUNDS
+        assert len(calls) == CONNECTIONS * ROUNDS
+        check_counted(counting.calls)
         assert len({call.connection for call in calls}) > 3 * CONNECTIONS, "few were closed"
         check_manners(node)
 
@@ -82,7 +92,8 @@ async def test_connections_that_a_proxy_closes_early_cost_no_call(
         ) as pool:
             await fetch_as_connections_close(pool, node)
         calls = front.calls()
-        assert counting.calls == len(calls) == len(node.calls()) == CONNECTIONS * ROUNDS
+        assert len(calls) == len(node.calls()) == CONNECTIONS * ROUNDS
+        check_counted(counting.calls)
         assert len({call.connection for call in calls}) > 3 * CONNECTIONS, "few were closed"
         check_manners(node)
 
