@@ -38,9 +38,11 @@ def test_an_answer_with_nobody_is_taken_over_once_it_is_accepted(tmp_path: Path)
         known = run("accept", "one", "two", "three", folder=tmp_path)
 
     assert suspicious.code == 1
-    assert "2 x suspicious, such as wId 'one': 3 of 3 contacts are missing" in suspicious.messages
+    # Of two that are fetched at once, either may be the first.
+    (example,) = re.findall(r"2 x suspicious, such as wId '(one|two)'", suspicious.messages)
+    assert f"wId '{example}': 3 of 3 contacts are missing" in suspicious.messages
     assert "No sync believes that by itself" in suspicious.messages
-    assert "accept one --store sqlite:///contacts.db" in suspicious.messages
+    assert f"accept {example} --store sqlite:///contacts.db" in suspicious.messages
     assert (said.code, said.output) == (0, "")
     assert said.messages.startswith("1 x suspicious, such as wId 'two': 3 of 3 contacts are ")
     assert "`wxcontacts accept two --store sqlite:///contacts.db`" in said.messages
