@@ -1,7 +1,6 @@
 """What a gateway that is busy, away or gone must not do to those who ask for its instances."""
 
 from itertools import pairwise
-from time import monotonic
 
 import anyio
 import pytest
@@ -12,8 +11,6 @@ from tests.scripted import BAD_GATEWAY, BUSY, READY, TOO_OFTEN, Script, reply
 from wxcontacts_async import (
     Failed,
     Gateway,
-    GatewayConnectionError,
-    GatewayDown,
     GatewayHTTPError,
     GatewayPaused,
     GatewayRefusedError,
@@ -177,33 +174,3 @@ async def test_a_pool_that_cannot_be_entered_leaves_nothing_behind(
     with anyio.fail_after(5), pytest.raises(InvalidArgumentError, match="HTTP_PROXY"):
         async with SessionPool(gateways):
             pass
-
-
-async def test_a_probe_is_not_sent_to_a_gateway_that_is_slow_to_say_that_it_is_there() -> None:
-    """One probe at a time, however long it takes."""
-    under_way = most = 0
-    witness = Witness()
-
-    async def answer(stream: anyio.abc.SocketStream, request: bytes) -> None:  # noqa: ARG001
-        nonlocal under_way, most
-        under_way += 1
-        if witness.of(GatewayDown):
-            most = max(most, under_way)
-            await anyio.sleep(0.4)
-        await stream.send(BAD_GATEWAY)
-        under_way -= 1
-
-    async with (
-        RawServer(answer) as server,
-        SessionPool(
-            Gateway(server.url, max_concurrency=8, outage_timeout=1.5),
-            retry=QUICK,
-            observers=[witness],
-        ) as pool,
-    ):
-        began = monotonic()
-        report = await pool.fetch_all(f"w{n}" for n in range(40))
-    assert len(report.errors) == 40
-    assert most <= 8
-    assert 1.5 <= monotonic() - began < 10
-    assert any(isinstance(error, GatewayConnectionError) for error in report.errors.values())
