@@ -28,6 +28,7 @@ from wxcontacts_async.wire import Initializing, Ready, Refused
 # Seconds before an instance is called again that is told that its calls are too frequent. They
 # double up to one: an instance that is called too often is logged out.
 _LEAST_SPARED = 0.05
+_NONE_YET = Tally()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ class InstanceProgress(Generic[ContactT]):
         # many calls the gateway had served and refused by then.
         self._refusals = 0
         self._refused_since = 0.0
-        self._tally = Tally()
+        self._tally = _NONE_YET
         self._initializing_since: float | None = None
 
     def resume_wait(self, not_before: float, *, now: float) -> None:

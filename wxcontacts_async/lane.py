@@ -327,7 +327,8 @@ class Lane(Generic[ContactT]):
             self.follow(line, place, None)
             return False
         progress.calls += 1
-        if self._announce.tells_routine:
+        place.is_told = self._announce.tells_routine
+        if place.is_told:
             self._announce(CallSent(progress.w_id, self.name, progress.calls))
         return True
 
@@ -390,13 +391,14 @@ class Lane(Generic[ContactT]):
 
     def _step_after(self, received: ReceivedReply[ContactT]) -> Step[ContactT]:
         """Decode a reply, and tell what follows from it."""
-        progress, sent_at = received.place.progress, received.sent_at
+        place, sent_at = received.place, received.sent_at
+        progress = place.progress
         pieces = received.body.pieces
         body = self._joiner.joined(pieces) if self._decoder.keeps_no_body else b"".join(pieces)
         pieces.clear()
         self._arenas.prepare_for(len(body))
         reply = self._decoder.decode(body, received.body.content_type)
-        if self._announce.tells_routine:
+        if place.is_told:
             self._announce(
                 ReplyReceived(
                     progress.w_id,
@@ -429,7 +431,7 @@ class Lane(Generic[ContactT]):
             self._wait(place)
         else:
             self._end(place)
-            if isinstance(step, Failed) or self._announce.tells_routine:
+            if place.is_told or isinstance(step, Failed):
                 self._announce(InstanceEnded(step))
             for asker, times in place.askers.items():
                 for _ in range(times):

@@ -74,7 +74,7 @@ class State(Enum):
 class Place(Generic[ContactT]):
     """One instance's place in a lane, shared by all who ask for it."""
 
-    __slots__ = ("askers", "gone", "progress", "scope", "shut_before", "state", "timer")
+    __slots__ = ("askers", "gone", "is_told", "progress", "scope", "shut_before", "state", "timer")
 
     def __init__(self, progress: InstanceProgress[ContactT]) -> None:
         self.progress = progress
@@ -84,6 +84,8 @@ class Place(Generic[ContactT]):
         self.state = State.READY
         # For how long the gate had been shut when it became READY: since then, it waits for it.
         self.shut_before = 0.0
+        # Whether anybody wanted what is routine when its call was sent.
+        self.is_told = False
         self.scope: CancelScope | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.gone: Event | None = None

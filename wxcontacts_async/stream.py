@@ -4,7 +4,6 @@ import asyncio
 from asyncio import Event
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
-from contextlib import aclosing
 from types import TracebackType
 from typing import Generic, Self, TypeAlias
 
@@ -189,12 +188,7 @@ class OutcomeStream(Generic[ContactT]):
         """Ask for one instance of the source after the other."""
         with self._feeding:
             try:
-                async with aclosing(_one_by_one(self._instances)) as instances:
-                    async for instance in instances:
-                        if self._closed_because is not None:
-                            return
-                        self._admit(instance)
-                        await self._wait_for_room()
+                await self._ask_for_all(self._instances)
             except Exception as error:  # noqa: BLE001  # it is the reader's
                 self._error = error
             except asyncio.CancelledError:
@@ -208,7 +202,25 @@ class OutcomeStream(Generic[ContactT]):
         self._exhausted = True
         self.wake_reader()
 
-    def _admit(self, instance: str | Instance) -> None:
+    async def _ask_for_all(self, instances: Instances) -> None:
+        if not isinstance(instances, AsyncIterable):
+            for instance in instances:
+                if self._admit(instance):
+                    await self._wait_for_room()
+            return
+        try:
+            async for instance in instances:
+                if self._admit(instance):
+                    await self._wait_for_room()
+        finally:
+            if isinstance(instances, AsyncGenerator):
+                with CancelScope(shield=True):  # its own cleanup may await
+                    await instances.aclose()
+
+    def _admit(self, instance: str | Instance) -> bool:
+        """Ask for one instance; tell whether to wait before the next."""
+        if self._closed_because is not None:
+            return True  # and be cancelled there
         if not isinstance(instance, str | Instance):
             msg = f"instances must be str or Instance, not {type(instance).__name__}"
             raise InvalidArgumentError(msg)
@@ -220,15 +232,16 @@ class OutcomeStream(Generic[ContactT]):
             failed = Failed(w_id, "", error)
             self._announce(InstanceEnded(failed))
             self.arrived(failed, None)
-            return
-        asker = self._askers.get(lane.name)
-        if asker is None:
-            asker = self._askers[lane.name] = _LaneAsker(self, lane)
-        asker.ask(w_id)
+        else:
+            asker = self._askers.get(lane.name)
+            if asker is None:
+                asker = self._askers[lane.name] = _LaneAsker(self, lane)
+            asker.ask(w_id)
+        self._taken += 1
+        return not self._taken % _INSTANCES_A_TICK or self._pending >= self._max_pending
 
     async def _wait_for_room(self) -> None:
-        self._taken += 1
-        if not self._taken % _INSTANCES_A_TICK:
+        if self._closed_because is not None or not self._taken % _INSTANCES_A_TICK:
             await checkpoint()
         while self._pending >= self._max_pending:
             self._room = Event()
@@ -264,18 +277,3 @@ async def _wait_for_all(events: list[Event]) -> None:
     with CancelScope(shield=True):
         for event in events:
             await event.wait()
-
-
-async def _one_by_one(instances: Instances) -> AsyncGenerator[str | Instance]:
-    """Iterate over either kind of iterable; an async generator is closed at the end."""
-    if not isinstance(instances, AsyncIterable):
-        for instance in instances:
-            yield instance
-        return
-    try:
-        async for instance in instances:
-            yield instance
-    finally:
-        if isinstance(instances, AsyncGenerator):
-            with CancelScope(shield=True):  # its own cleanup may await
-                await instances.aclose()
