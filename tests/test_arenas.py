@@ -1,5 +1,7 @@
 """Keeping arenas mapped: how many, and that they go with the keeper."""
 
+import platform
+import subprocess
 import sys
 
 import pytest
@@ -19,3 +21,30 @@ def test_a_few_small_objects_are_kept_by_the_largest_reply(replies: list[int], k
     assert kept <= sys.getallocatedblocks() - before <= kept + 30
     del keeper
     assert sys.getallocatedblocks() - before <= kept // 2
+
+
+# As asyncio reads: into 256 KiB, of which what has come is kept.
+_FAULTS = """
+import resource
+from wxcontacts_async.arenas import ArenaKeeper
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(100):
+        bytes(256 * 1024).replace(b"\\0", b"x")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(faults())
+ArenaKeeper()
+faults()
+print(faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators differ")
+def test_what_is_read_into_is_not_mapped_anew_each_time() -> None:
+    measure = [sys.executable, "-c", _FAULTS]
+    ran = subprocess.run(measure, capture_output=True, check=True, timeout=30)  # noqa: S603
+    before, after = map(int, ran.stdout.split())
+    assert before > 1000
+    assert after < 100

@@ -1,9 +1,13 @@
-"""Keeps CPython's memory arenas mapped from one reply to the next.
+"""Keeps memory mapped from one reply to the next: CPython's arenas, and what C's allocator has.
 
 CPython takes memory for small objects from the system in arenas of 1 MiB and gives an arena back
 as soon as nothing lives in it. When a contact set of 10,000 is dropped, that is some ten arenas,
 taken again, page fault by page fault, for the next reply: a third of the time of its decoding. One
 small object in an arena is enough to keep it.
+
+A reply's bytes come from C's allocator. That of glibc maps each piece above 128 KiB by itself, as
+the 256 KiB are that asyncio reads into, until such a piece of more has been freed once; from then
+on it keeps pieces up to that size, and twice as much free memory.
 """
 
 _KEPT_AT_MOST = 32 * 1024 * 1024
@@ -14,18 +18,21 @@ _FILLERS_AN_ARENA = _ARENA // (_FILLER + 48)
 # A contact set takes about 1.5 times the memory of the reply's text, and there may be two of them:
 # one that is being decoded, and the one before it in the hands of whoever reads.
 _BYTES_A_REPLY_BYTE = 3
+_LARGEST_PIECE = 4 * 1024 * 1024
 
 
 class ArenaKeeper:
     """Keeps as many arenas as the largest reply so far needs, and at most 32 MiB of them.
 
     They go back to the system when the keeper itself is dropped. Where Python allocates otherwise
-    (PYTHONMALLOC, free threading, PyPy) it does nothing of use and no harm.
+    (PYTHONMALLOC, free threading, PyPy) it does nothing of use and no harm. Made, it also has C's
+    allocator keep what is freed, where that is glibc's.
     """
 
     def __init__(self) -> None:
         self._kept: list[bytes] = []
         self._enough_for = 0
+        _ = bytes(_LARGEST_PIECE)  # which is freed at once, and never touched
 
     def prepare_for(self, reply_bytes: int) -> None:
         """See to it that the contact set of a reply of that size finds its arenas mapped."""
