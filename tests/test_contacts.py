@@ -11,11 +11,16 @@ from hypothesis import strategies as st
 
 from wxcontacts_async import (
     Contact,
+    ContactDelta,
     ContactKind,
     ContactSet,
+    DirectoryEntry,
+    Fetched,
+    FlawedContact,
     InvalidArgumentError,
     RejectedContact,
     Sex,
+    merge_contact_sets,
 )
 
 names = st.sampled_from("abcdefgh")
@@ -132,6 +137,41 @@ def test_a_contact_set_comes_back_from_json_and_pickle_as_it_was(contact_set: Co
     assert msgspec.json.decode(encoded, type=ContactSet[Contact]) == contact_set
     assert pickle.loads(pickle.dumps(contact_set)) == contact_set  # noqa: S301  # our own bytes
     assert copy.deepcopy(contact_set) == contact_set
+
+
+class MyContact(Contact, frozen=True):
+    remark_name: str | None = None
+
+
+_SET = ContactSet(
+    "w",
+    friends=(Contact("a", sex=Sex(7)), Contact("b")),
+    rejected=(RejectedContact(ContactKind.GROUP, b"\xff{", "why"),),
+    flawed=(FlawedContact(ContactKind.FRIEND, "b", ("city",), b'{"userName":"b","city":NaN}'),),
+)
+_MY_SET = ContactSet("w", friends=(MyContact("a", remark_name="x"),))
+
+
+@pytest.mark.parametrize(
+    ("kept", "type_"),
+    [
+        (_SET, ContactSet),
+        (_MY_SET, ContactSet[MyContact]),
+        (_SET.delta_since(ContactSet("w")), ContactDelta),
+        (_MY_SET.delta_since(ContactSet("w")), ContactDelta[MyContact]),
+        (Fetched("w", "east", _SET, 1, 0.0, 0.1, 99), Fetched),
+        (Fetched("w", "east", _MY_SET, 1, 0.0, 0.1, 99), Fetched[MyContact]),
+        (merge_contact_sets([_SET])["a"], DirectoryEntry),
+        (dict(merge_contact_sets([_SET])), dict[str, DirectoryEntry]),
+    ],
+)
+def test_what_has_contacts_comes_back_from_json_with_contacts(
+    kept: object,
+    type_: type[object],
+) -> None:
+    """The bare name means `Contact`, as it does for a type checker."""
+    assert msgspec.json.decode(msgspec.json.encode(kept), type=type_) == kept
+    assert msgspec.convert(msgspec.to_builtins(kept), type_) == kept
 
 
 def test_a_sex_that_the_document_does_not_list_is_kept() -> None:

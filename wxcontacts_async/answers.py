@@ -11,7 +11,7 @@ from wxcontacts_async._http.translation import (
     SPEAKS_TLS_ADVICE,
     WANTS_CERTIFICATE,
 )
-from wxcontacts_async._typing import ContactT
+from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.errors import (
     GatewayConnectionError,
     GatewayHTTPError,

@@ -4,11 +4,10 @@ from collections.abc import Iterator, ValuesView
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from functools import cached_property
-from typing import Any, Generic, Self, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
 import msgspec
 
-from wxcontacts_async._typing import ContactT, DefaultT
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.outline import name_in
 from wxcontacts_async.repair import TooManyRepairsError, with_sound_strings
@@ -75,6 +74,21 @@ class Contact(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     country: str | None = None
     province: str | None = None
     city: str | None = None
+
+
+if TYPE_CHECKING:
+    # A default lets `SessionPool` alone mean `SessionPool[Contact]`. Python 3.11 cannot say so at
+    # run time, and type checkers know typing_extensions whether it is installed or not.
+    from typing_extensions import TypeVar
+
+    ContactT = TypeVar("ContactT", bound=Contact, default=Contact)
+    DefaultT = TypeVar("DefaultT", default=None)
+else:
+    from typing import TypeVar
+
+    # msgspec goes by the bound, so that `type=ContactSet` decodes contacts.
+    ContactT = TypeVar("ContactT", bound=Contact)
+    DefaultT = TypeVar("DefaultT")
 
 
 class RejectedContact(msgspec.Struct, frozen=True, gc=False):

@@ -9,10 +9,9 @@ from typing import Generic
 
 import msgspec
 
-from wxcontacts_async._typing import ContactT
 from wxcontacts_async.arguments import check_w_id
 from wxcontacts_async.backoff import InitializationWait, RetryPolicy
-from wxcontacts_async.contacts import ContactSet
+from wxcontacts_async.contacts import ContactSet, ContactT
 from wxcontacts_async.errors import (
     GatewayHTTPError,
     GatewayRefusedError,

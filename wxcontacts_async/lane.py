@@ -17,10 +17,10 @@ from typing import Generic, Literal
 from anyio.abc import TaskGroup
 
 from wxcontacts_async._http.reply_body import ReplyBody
-from wxcontacts_async._typing import ContactT
 from wxcontacts_async.answers import Answers, Step
 from wxcontacts_async.arenas import ArenaKeeper
 from wxcontacts_async.backoff import InitializationWait, RetryPolicy
+from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.errors import own_error
 from wxcontacts_async.events import (
     Announcer,

@@ -5,8 +5,7 @@ from typing import Generic
 
 import msgspec
 
-from wxcontacts_async._typing import ContactT
-from wxcontacts_async.contacts import ContactKind, ContactSet, filled
+from wxcontacts_async.contacts import ContactKind, ContactSet, ContactT, filled
 
 _PRECEDENCE = {kind: rank for rank, kind in enumerate(ContactKind)}
 

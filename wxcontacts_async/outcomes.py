@@ -5,8 +5,7 @@ from typing import Generic, TypeAlias
 
 import msgspec
 
-from wxcontacts_async._typing import ContactT
-from wxcontacts_async.contacts import ContactSet
+from wxcontacts_async.contacts import ContactSet, ContactT
 from wxcontacts_async.errors import WxContactsError
 
 

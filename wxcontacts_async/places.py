@@ -13,7 +13,7 @@ from typing import Generic, Protocol
 from anyio import CancelScope
 
 from wxcontacts_async._http.reply_body import ReplyBody
-from wxcontacts_async._typing import ContactT
+from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.instance import InstanceProgress
 from wxcontacts_async.outcomes import Failed, Fetched
 

@@ -11,11 +11,10 @@ from anyio import create_task_group
 from anyio.abc import TaskGroup
 
 from wxcontacts_async._http.session import check_environment
-from wxcontacts_async._typing import ContactT
 from wxcontacts_async.arenas import ArenaKeeper
 from wxcontacts_async.arguments import check_number, check_w_id
 from wxcontacts_async.backoff import InitializationWait, RetryPolicy
-from wxcontacts_async.contacts import Contact, ContactSet
+from wxcontacts_async.contacts import Contact, ContactSet, ContactT
 from wxcontacts_async.errors import InvalidArgumentError, PoolClosedError, UnknownGatewayError
 from wxcontacts_async.event_log import log_event, logs_routine
 from wxcontacts_async.events import Announcer, Observer

@@ -10,9 +10,9 @@ from typing import Any, Generic, get_args
 
 import msgspec
 
-from wxcontacts_async._typing import ContactT
 from wxcontacts_async.contacts import (
     ContactKind,
+    ContactT,
     FlawedContact,
     RejectedContact,
     Sex,

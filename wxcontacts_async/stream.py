@@ -11,7 +11,7 @@ from anyio import CancelScope, create_task_group
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
-from wxcontacts_async._typing import ContactT
+from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.errors import (
     InvalidArgumentError,
     PoolClosedError,

@@ -12,8 +12,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from wxcontacts_async._typing import ContactT
-from wxcontacts_async.contacts import Contact, ContactKind, FlawedContact, RejectedContact
+from wxcontacts_async.contacts import Contact, ContactKind, ContactT, FlawedContact, RejectedContact
 from wxcontacts_async.errors import InvalidArgumentError, ReplyDecodeError, WxContactsError
 from wxcontacts_async.messages import says_throttled
 from wxcontacts_async.outline import TooManyPartsError

@@ -14,8 +14,8 @@ from anyio.abc import TaskGroup
 
 from wxcontacts_async._http.reply_body import ReplyBody
 from wxcontacts_async._http.session import GatewaySession
-from wxcontacts_async._typing import ContactT
 from wxcontacts_async.answers import Step
+from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.gateway import Gateway
 from wxcontacts_async.places import Line, Place, State
 
