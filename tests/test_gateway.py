@@ -62,6 +62,10 @@ async def test_the_documents_error_gives_the_code_and_the_message() -> None:
         ("/wx/api", "/wx/api/getAllContact"),
         ("/wx/api/", "/wx/api/getAllContact"),
         ("/a%20b", "/a%20b/getAllContact"),
+        ("/getAllContact", "/getAllContact"),
+        ("/getAllContact/", "/getAllContact"),
+        ("/wx/api/getAllContact", "/wx/api/getAllContact"),
+        ("/getAllContacts", "/getAllContacts/getAllContact"),
     ],
 )
 async def test_the_request_is_exactly_the_documents(suffix: str, path: str) -> None:

@@ -281,6 +281,8 @@ WRONG_ARGUMENTS: list[tuple[Callable[[], object], str]] = [
     (lambda: make_pool("http://user:pass@host"), "base_url must hold no credentials"),
     (lambda: make_pool("http://host?x=1"), "base_url must have no query"),
     (lambda: make_pool("http://host#x"), "base_url must have no query"),
+    (lambda: make_pool("http://host/getAllContact?wId=x"), "base_url must have no query"),
+    (lambda: make_pool("http://host/getAllContact?"), "base_url must have no query"),
     (lambda: make_pool(7), "gateways must be a base URL, a Gateway, or a mapping"),
     (lambda: make_pool({}), "gateways must be a base URL, a Gateway, or a mapping"),
     (lambda: make_pool({"a": 7}), r"gateways\['a'\] must be a base URL or a Gateway"),

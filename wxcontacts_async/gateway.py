@@ -15,6 +15,7 @@ from wxcontacts_async.errors import InvalidArgumentError
 
 _MEBIBYTE = 1024 * 1024
 _LOWEST_RATE = 0.0001
+_WHOLE_ADDRESS = r"(.*)/getAllContact/*"
 # Compiled when a header is first checked: most gateways have none.
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _UNSAFE_IN_HEADER_VALUE = r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]"
@@ -27,7 +28,8 @@ class Gateway:
 
     Arguments:
         base_url: http or https, with or without a path prefix or a trailing slash; no query, no
-            credentials (these belong into `headers`).
+            credentials (these belong into `headers`). Given the whole address, with
+            /getAllContact at its end, it is kept without that.
         headers: Sent with every call, to this gateway alone; never logged, never redirected.
         max_concurrency: Slots: how many calls may be under way at once, at least 1.
         max_rate: Calls a second at most, at least 0.0001; they are spread evenly. None is no
@@ -67,6 +69,8 @@ class Gateway:
 
     def __post_init__(self) -> None:
         _check_base_url(self.base_url)
+        if pasted := re.fullmatch(_WHOLE_ADDRESS, self.base_url):
+            object.__setattr__(self, "base_url", pasted[1])
         check_number("max_concurrency", self.max_concurrency, at_least=1, whole=True)
         check_number("max_rate", self.max_rate, at_least=_LOWEST_RATE, optional=True)
         check_number("connect_timeout", self.connect_timeout, above=0)
@@ -100,7 +104,7 @@ def _check_base_url(base_url: object) -> None:
         msg = "base_url must begin with http:// or https:// and name a host"
     elif url.user is not None or url.password is not None:
         msg = "base_url must hold no credentials; pass them as headers={'Authorization': ...}"
-    elif url.query_string or url.fragment:
+    elif "?" in base_url or "#" in base_url:
         msg = "base_url must have no query and no fragment"
     else:
         return
