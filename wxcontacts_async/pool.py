@@ -17,6 +17,7 @@ from wxcontacts_async.backoff import InitializationWait, RetryPolicy
 from wxcontacts_async.contacts import Contact, ContactSet, ContactT
 from wxcontacts_async.errors import InvalidArgumentError, PoolClosedError, UnknownGatewayError
 from wxcontacts_async.event_log import log_event, logs_routine
+from wxcontacts_async.event_loop import running_loop
 from wxcontacts_async.events import Announcer, Observer
 from wxcontacts_async.gateway import Gateway
 from wxcontacts_async.instance import Instance
@@ -31,8 +32,9 @@ from wxcontacts_async.wire import ReplyDecoder
 class SessionPool(Generic[ContactT]):
     """Fetches the contacts of many instances from one or more gateways.
 
-    Enter it with `async with`, and leave it in the same task; any number of tasks of that event
-    loop may share it. Leaving it cancels what is under way: those who wait get PoolClosedError.
+    Enter it with `async with`, in asyncio's event loop, and leave it in the same task; any number
+    of tasks of that loop may share it. Leaving it cancels what is under way: those who wait get
+    PoolClosedError. In another kind of event loop, such as trio's, it is a WxContactsError.
 
     However many ask for one instance at a time, it is called once, and never sooner than it was
     told to wait.
@@ -108,9 +110,10 @@ class SessionPool(Generic[ContactT]):
         if self._tasks is not None:
             msg = "a pool is entered once; make a new SessionPool"
             raise PoolClosedError(msg)
+        loop = running_loop("a SessionPool")
         for gateway in self._gateways.values():
             check_environment(gateway)  # before anything is begun that would have to be ended
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._tasks = create_task_group()
         await self._tasks.__aenter__()
         arenas = ArenaKeeper()
@@ -250,7 +253,7 @@ class SessionPool(Generic[ContactT]):
         if not self._lanes:
             msg = "the pool is not open; use it within `async with SessionPool(...) as pool`"
             raise PoolClosedError(msg)
-        if asyncio.get_running_loop() is not self._loop:
+        if running_loop("a SessionPool") is not self._loop:
             msg = "the pool was entered in another event loop; make one for each loop"
             raise PoolClosedError(msg)
 

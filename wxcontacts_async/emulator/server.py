@@ -30,6 +30,7 @@ from wxcontacts_async.emulator.population import Population
 from wxcontacts_async.emulator.port import Port
 from wxcontacts_async.emulator.script import EmulatedInstance, Refusal, draw_instances
 from wxcontacts_async.errors import InvalidArgumentError
+from wxcontacts_async.event_loop import running_loop
 
 _HIGHEST_PORT = 65_535
 
@@ -274,6 +275,7 @@ class GatewayEmulator:
                 await self.come_back()
 
     async def __aenter__(self) -> Self:
+        running_loop("a GatewayEmulator")
         await self._port.bind(self._host, self._wanted_port)
         self._entered = monotonic()
         self._is_down = self._turns_away = False

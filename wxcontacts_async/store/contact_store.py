@@ -11,6 +11,7 @@ from anyio import CancelScope
 from wxcontacts_async.arguments import check_number, check_stored_w_id
 from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
+from wxcontacts_async.event_loop import running_loop
 from wxcontacts_async.pool import SessionPool
 from wxcontacts_async.store import acceptance, reading
 from wxcontacts_async.store.database import Database
@@ -92,11 +93,13 @@ class ContactStore:
             StoreVersionError: Its tables are of a newer version of this library.
             StoreBusyError: Its tables must be made, and another one is writing.
             StoreError: It cannot be used otherwise.
+            WxContactsError: The event loop is not asyncio's.
 
         """
         if self._is_open:
             msg = "the store is open already"
             raise StoreError(msg)
+        running_loop("a ContactStore")
         self._is_open = True
         try:
             await self._database.open()
