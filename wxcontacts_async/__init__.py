@@ -10,47 +10,53 @@
 ...                     print(error)
 """
 
-from wxcontacts_async.backoff import InitializationWait, RetryPolicy
-from wxcontacts_async.contacts import (
-    Contact,
-    ContactDelta,
-    ContactKind,
-    ContactSet,
-    FlawedContact,
-    RejectedContact,
-    Sex,
-)
-from wxcontacts_async.errors import (
-    GatewayConnectionError,
-    GatewayHTTPError,
-    GatewayRefusedError,
-    GatewayTimeoutError,
-    InitializationTimeoutError,
-    InvalidArgumentError,
-    PoolClosedError,
-    ReplyDecodeError,
-    ReplyTooLargeError,
-    UnknownGatewayError,
-    WxContactsError,
-)
-from wxcontacts_async.events import (
-    CallSent,
-    Event,
-    GatewayDown,
-    GatewayPaused,
-    GatewayUp,
-    InstanceEnded,
-    InstanceWaiting,
-    Observer,
-    ReplyReceived,
-    RetryScheduled,
-)
-from wxcontacts_async.gateway import Gateway
-from wxcontacts_async.instance import Instance
-from wxcontacts_async.merging import ContactDirectory, DirectoryEntry, merge_contact_sets
-from wxcontacts_async.outcomes import Failed, Fetched, FetchReport, Outcome
-from wxcontacts_async.pool import SessionPool
-from wxcontacts_async.stream import OutcomeStream
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wxcontacts_async.backoff import InitializationWait, RetryPolicy
+    from wxcontacts_async.contacts import (
+        Contact,
+        ContactDelta,
+        ContactKind,
+        ContactSet,
+        FlawedContact,
+        RejectedContact,
+        Sex,
+    )
+    from wxcontacts_async.errors import (
+        GatewayConnectionError,
+        GatewayHTTPError,
+        GatewayRefusedError,
+        GatewayTimeoutError,
+        InitializationTimeoutError,
+        InvalidArgumentError,
+        PoolClosedError,
+        ReplyDecodeError,
+        ReplyTooLargeError,
+        UnknownGatewayError,
+        WxContactsError,
+    )
+    from wxcontacts_async.events import (
+        CallSent,
+        Event,
+        GatewayDown,
+        GatewayPaused,
+        GatewayUp,
+        InstanceEnded,
+        InstanceWaiting,
+        Observer,
+        ReplyReceived,
+        RetryScheduled,
+    )
+    from wxcontacts_async.gateway import Gateway
+    from wxcontacts_async.instance import Instance
+    from wxcontacts_async.merging import ContactDirectory, DirectoryEntry, merge_contact_sets
+    from wxcontacts_async.outcomes import Failed, Fetched, FetchReport, Outcome
+    from wxcontacts_async.pool import SessionPool
+    from wxcontacts_async.stream import OutcomeStream
+
+__version__ = "0.1.0"
 
 __all__ = [
     "CallSent",
@@ -95,3 +101,34 @@ __all__ = [
     "WxContactsError",
     "merge_contact_sets",
 ]
+
+# What is asked for is imported then, all at once. `python -m wxcontacts_async` begins with this
+# module, and has to heed Ctrl-C before it imports anything that takes long.
+_MODULES = (
+    "backoff",
+    "contacts",
+    "errors",
+    "events",
+    "gateway",
+    "instance",
+    "merging",
+    "outcomes",
+    "pool",
+    "stream",
+)
+
+if not TYPE_CHECKING:  # to which any name would be one of ours
+
+    def __getattr__(name: str) -> object:
+        if name in __all__:
+            for module in _MODULES:
+                members = vars(import_module(f"{__name__}.{module}"))
+                globals().update((each, members[each]) for each in __all__ if each in members)
+            return globals()[name]
+        if name in _MODULES:
+            return import_module(f"{__name__}.{name}")
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg, name=name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__, *_MODULES})

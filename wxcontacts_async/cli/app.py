@@ -4,19 +4,21 @@ import os
 import signal
 import sys
 import threading
-from importlib.metadata import version
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
+from wxcontacts_async import __version__
 from wxcontacts_async.cli.accept_command import accept
 from wxcontacts_async.cli.changes_command import changes
 from wxcontacts_async.cli.demo_command import demo
 from wxcontacts_async.cli.emulator_command import emulator
 from wxcontacts_async.cli.export_command import export
 from wxcontacts_async.cli.fetch_command import fetch
+from wxcontacts_async.cli.output import OutputError
 from wxcontacts_async.cli.signals import INTERRUPTED
+from wxcontacts_async.cli.standard_streams import drop_output, take_standard_streams
 from wxcontacts_async.cli.sync_command import sync
 from wxcontacts_async.cli.usage import without_passwords
 from wxcontacts_async.cli.watch_command import watch
@@ -55,10 +57,7 @@ app.command()(demo)
 
 def run() -> NoReturn:
     """Run the command and leave the process with its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        # Names are in all scripts of the world; a terminal that cannot show one must not fail.
-        if stream is not None:
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # TextIOWrapper
+    take_standard_streams()
     code: int | str | None = INTERRUPTED
     try:
         app(prog_name="wxcontacts")
@@ -66,6 +65,11 @@ def run() -> NoReturn:
         code = leaving.code
     except KeyboardInterrupt:
         pass
+    except OutputError as error:
+        drop_output()
+        if not error.reader_gone:
+            typer.echo(f"{error}.", err=True)
+        code = 1
     # All is done and said; Ctrl-C could only bring a traceback from the interpreter's end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _leave_stuck_threads_behind(int(code or 0))
@@ -83,7 +87,7 @@ def _leave_stuck_threads_behind(code: int) -> None:
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  # typer passes it so
     if wanted:
-        typer.echo(f"wxcontacts {version('wxcontacts_async')}")
+        typer.echo(f"wxcontacts {__version__}")
         raise typer.Exit
 
 

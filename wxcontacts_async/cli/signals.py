@@ -1,4 +1,4 @@
-"""What Ctrl-C does: it ends the asynchronous part of a command, or all of it, in order."""
+"""What Ctrl-C, SIGTERM and SIGHUP do: they end a command in order."""
 
 import asyncio
 import importlib.util
@@ -11,6 +11,8 @@ import anyio
 import typer
 
 INTERRUPTED = 128 + signal.SIGINT
+# What a terminal sends: for Ctrl-C, and when it is closed.
+_OF_TERMINAL = [signal.SIGINT] if sys.platform == "win32" else [signal.SIGINT, signal.SIGHUP]
 
 
 @contextmanager
@@ -21,6 +23,9 @@ def exiting_when_interrupted() -> Iterator[None]:
     of the process there would be a moment for a traceback.
     """
     try:
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            # As an exception from here on, as files are left in order.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         yield
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
@@ -34,8 +39,9 @@ def run_until_signal(
     """Run `work` on uvloop, if there is one, or else on asyncio.
 
     Arguments:
-        work: Is cancelled at the first SIGINT or SIGTERM. Further ones change nothing, and what
-            the command has to say afterwards is safe from Ctrl-C too.
+        work: Is cancelled at the first SIGINT, SIGTERM or SIGHUP (unless that is ignored, as
+            nohup does). Further ones change nothing, and what the command has to say afterwards
+            is safe from Ctrl-C and from the terminal's end too.
         on_signal: Called with it, in the event loop, when that happens.
 
     Returns:
@@ -59,7 +65,8 @@ def run_until_signal(
         received.append(signal.SIGINT)
     if not received:
         return None
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in _OF_TERMINAL:
+        signal.signal(number, signal.SIG_IGN)
     return received[0]
 
 
@@ -76,9 +83,14 @@ async def _until_signal(
 
         if sys.platform != "win32":
             loop = asyncio.get_running_loop()
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _heeded():
                 # The loop takes its handlers along when it is closed. Removed any sooner (as
                 # anyio's receiver does when it is left), a second Ctrl-C would break the loop
                 # in the midst of its cleaning up.
                 loop.add_signal_handler(number, stop, number)
         await work()
+
+
+def _heeded() -> list[signal.Signals]:
+    hangup = [number for number in _OF_TERMINAL if signal.getsignal(number) is not signal.SIG_IGN]
+    return [*{*hangup, signal.SIGINT, signal.SIGTERM}]
