@@ -19,7 +19,7 @@ def accept(
         list[str] | None,
         typer.Argument(metavar="W_ID", help="Suspicious instances.", show_default=False),
     ] = None,
-    source: options.Source = None,
+    sources: options.Sources = None,
     store: Annotated[
         str,
         typer.Option(STORE, metavar="URL", help=url_help("The database that holds them")),
@@ -41,7 +41,7 @@ def accept(
         check_no_url(w_ids or (), STORE)
         database = GivenDatabase(store, STORE, is_read=True)
         console = HumanConsole()
-        given, _ = read_w_ids(w_ids or (), source, check_stored_w_id)
+        given, _ = read_w_ids(w_ids or (), sources or (), check_stored_w_id)
         acceptance = Acceptance(given, database, console)
         end = acceptance.run()
         say_early_end(end, console)

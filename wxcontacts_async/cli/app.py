@@ -16,11 +16,13 @@ from wxcontacts_async.cli.demo_command import demo
 from wxcontacts_async.cli.emulator_command import emulator
 from wxcontacts_async.cli.export_command import export
 from wxcontacts_async.cli.fetch_command import fetch
+from wxcontacts_async.cli.option_groups import with_options
 from wxcontacts_async.cli.output import OutputError
 from wxcontacts_async.cli.signals import INTERRUPTED
 from wxcontacts_async.cli.standard_streams import drop_output, take_standard_streams
 from wxcontacts_async.cli.sync_command import sync
 from wxcontacts_async.cli.usage import without_passwords
+from wxcontacts_async.cli.verbosity import Verbosity, heed
 from wxcontacts_async.cli.watch_command import watch
 
 
@@ -38,21 +40,14 @@ class _HidesPasswords(TyperGroup):
 
 app = typer.Typer(
     cls=_HidesPasswords,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     # Without boxes: an error is one line, whole, and what a user typed is never markup.
     rich_markup_mode=None,
 )
-app.command()(fetch)
-app.command()(sync)
-app.command()(watch)
-app.command()(accept)
-app.command()(changes)
-app.command()(export)
-app.command()(emulator)
-app.command()(demo)
+for command in (fetch, sync, watch, accept, changes, export, emulator, demo):
+    app.command()(with_options(command, Verbosity, heed))
 
 
 def run() -> NoReturn:
@@ -91,7 +86,6 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001  # typer passes it so
         raise typer.Exit
 
 
-@app.callback()
 def _wxcontacts(
     *,
     show_version: Annotated[
@@ -105,3 +99,6 @@ def _wxcontacts(
     ] = False,
 ) -> None:
     """Fetch the contacts of many WeChat instances at once, from a getAllContact gateway."""
+
+
+app.callback()(with_options(_wxcontacts, Verbosity, heed))

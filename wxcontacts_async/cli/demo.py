@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from rich.table import Table
 
-from wxcontacts_async import Gateway, InitializationWait
+from wxcontacts_async import Gateway, InitializationWait, RetryPolicy
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.database import GivenDatabase
 from wxcontacts_async.cli.fetch import FetchEnd
@@ -52,7 +52,9 @@ def run_demo(
 
     """
     tables = HumanConsole(stderr=False)
-    job = SyncJob(w_ids, Gateway(url), database, initialization=InitializationWait())
+    job = SyncJob(
+        w_ids, Gateway(url), database, initialization=InitializationWait(), retry=RetryPolicy()
+    )
     first = _DemoCounts(len(w_ids))
     end = run_sync(job, first, console)
     _show_first(first, tables)
@@ -60,7 +62,7 @@ def run_demo(
         return _said_early_end(end, job, console)
 
     advance()
-    console.say("The emulator's population has moved a little; once more:")
+    console.chat("The emulator's population has moved a little; once more:")
     began = datetime.now(UTC)
     second = _DemoCounts(len(w_ids))
     end = run_sync(job, second, console)
@@ -72,7 +74,7 @@ def run_demo(
         say_early_end(reading, console)
         return reading.exit_code
     _show_second(second, changes, tables)
-    console.say(
+    console.chat(
         f"The contacts are in {database.name}. "
         f"Try: wxcontacts changes --store {database.name} --since 1m",
     )
@@ -119,7 +121,7 @@ def _show_second(
         )
         version = change.after or change.before
         table.add_row(change.change, version.kind if version else "", before, after)
-    console.print(table)
+    console.show(table)
 
 
 def _read_some_changes(

@@ -50,7 +50,7 @@ def demo(
             initializing=_INITIALIZING,
             refusing=_REFUSING,
         )
-        console.say(
+        console.chat(
             f"{_INSTANCES} instances of an emulator; a third are initializing, a few refuse.",
         )
         try:

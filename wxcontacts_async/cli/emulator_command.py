@@ -16,6 +16,7 @@ import typer
 from wxcontacts_async.arguments import check_number
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.faults import SYNTAX, read_faults
+from wxcontacts_async.cli.output import OutputError
 from wxcontacts_async.cli.signals import run_until_signal
 from wxcontacts_async.cli.usage import naming_options, number, wrong
 from wxcontacts_async.emulator import FaultKind, GatewayEmulator
@@ -37,7 +38,7 @@ def emulator(
     ] = "10",
     seed: Annotated[
         str,
-        typer.Option(metavar="S", help="Whole number; another one, other people and wIds."),
+        typer.Option(metavar="N", help="Whole number; another one, other people and wIds."),
     ] = "0",
     initializing: Annotated[
         str,
@@ -85,11 +86,20 @@ def emulator(
             "friends come, go and are renamed, and so is a group. 0 or none is never.",
         ),
     ] = "0",
+    listed: Annotated[
+        bool,
+        typer.Option(
+            "--list",
+            help="Print the wIds of all instances, one a line, and exit without serving: the same "
+            "ones for the same --instances and --seed.",
+        ),
+    ] = False,
     obey_stdin: Annotated[bool, typer.Option("--obey-stdin", hidden=True)] = False,
 ) -> None:
     """Serve a gateway with invented contacts to try things against, until Ctrl-C.
 
-    Prints its URL and then a few wIds, each on a line. A wId that it does not know is refused.
+    Prints its URL and then a few wIds, each on a line; --list prints all of them. A wId that it
+    does not know is refused.
 
     Put your own service through faults, the same ones for the same seed: a twentieth of the calls
     answered with 503, a hundredth cut, and an outage of 5 seconds every minute, with
@@ -120,6 +130,10 @@ def emulator(
             faults=given_faults,
             port=number(port),
         )
+    if listed:
+        for w_id in emulated.w_ids:
+            typer.echo(w_id)
+        return
     problem = _serve(
         emulated,
         advance_seconds=advance_seconds,
@@ -131,9 +145,9 @@ def emulator(
         raise wrong("--port", f"{port} cannot be listened at: {reason}{advice}")
     if given_faults:
         met = ", ".join(f"{kind} {times:,}" for kind, times in emulated.faults_met.most_common())
-        HumanConsole().say(f"Faults met: {met or 'none'}.")
+        HumanConsole().chat(f"Faults met: {met or 'none'}.")
     if emulated.advances:
-        HumanConsole().say(f"Advances: {emulated.advances:,}.")
+        HumanConsole().chat(f"Advances: {emulated.advances:,}.")
 
 
 def _serve(
@@ -142,7 +156,7 @@ def _serve(
     advance_seconds: float | None,
     obey_stdin: bool,
 ) -> OSError | None:
-    """Serve until SIGINT or SIGTERM; print the URL, then a few wIds, each on a line.
+    """Serve until SIGINT, SIGTERM or SIGHUP; print the URL, then a few wIds, each on a line.
 
     Arguments:
         emulator: What to serve.
@@ -185,10 +199,12 @@ def _serve(
 def _show(emulator: GatewayEmulator) -> None:
     w_ids = emulator.w_ids
     HumanConsole(stderr=False).say("\n".join([emulator.url, *w_ids[:_SHOWN_W_IDS]]))
-    HumanConsole().say(
-        f"Serving {len(w_ids):,} instances until Ctrl-C. "
-        f"Try: wxcontacts fetch --gateway {emulator.url} {' '.join(w_ids[:1])}",
+    advice = (
+        f"Try: wxcontacts fetch --gateway {emulator.url} {w_ids[0]}"
+        if w_ids
+        else "It refuses every wId."
     )
+    HumanConsole().chat(f"Serving {len(w_ids):,} instances until Ctrl-C. {advice}")
 
 
 def _advance_when_told(emulator: GatewayEmulator) -> None:
@@ -210,7 +226,10 @@ async def _obey_stdin(emulator: GatewayEmulator) -> None:
 
     def advance() -> None:
         emulator.advance()
-        HumanConsole(stderr=False).say("advanced")
+        try:
+            HumanConsole(stderr=False).say("advanced")
+        except OutputError:
+            ended.set()  # as whoever asked is gone
 
     def read() -> None:
         with contextlib.suppress(RuntimeError):  # the loop may be closed by then

@@ -79,5 +79,5 @@ def export(
                 console.say(f"{name} is {'as it was' if parquet else 'not complete'}.")
             else:
                 written = f"{counts.contacts:,} contacts of {counts.instances:,} instances"
-                console.say(f"{written} are in {name}.")
+                console.chat(f"{written} are in {name}.")
         raise typer.Exit(end.exit_code)

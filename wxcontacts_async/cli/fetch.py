@@ -9,6 +9,7 @@ from wxcontacts_async import (
     Fetched,
     Gateway,
     InitializationWait,
+    RetryPolicy,
     SessionPool,
 )
 from wxcontacts_async.cli.console import HumanConsole
@@ -31,6 +32,7 @@ class FetchJob:
         w_ids: The instances, each once.
         gateway: Where they are.
         initialization: How initializing ones are waited for.
+        retry: How failed calls are tried again.
         contacts_file: Where contacts go.
         failures_file: Where failed instances, and rejected and flawed contacts go, if anywhere.
         on_contacts: Called with each contact set that was written.
@@ -41,6 +43,7 @@ class FetchJob:
     gateway: Gateway
     _: KW_ONLY
     initialization: InitializationWait
+    retry: RetryPolicy
     contacts_file: LineFile
     failures_file: LineFile | None = None
     on_contacts: Callable[[ContactSet], None] = lambda _: None
@@ -94,6 +97,7 @@ async def _fetch(job: FetchJob, counts: FetchCounts) -> None:
         SessionPool(
             job.gateway,
             initialization=job.initialization,
+            retry=job.retry,
             observers=[counts.observe],
         ) as pool,
         pool.stream(job.w_ids) as outcomes,

@@ -7,17 +7,18 @@ import typer
 from wxcontacts_async.cli import gateway_options as options
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.fetch import FetchJob, run_fetch
+from wxcontacts_async.cli.option_groups import with_option_groups
 from wxcontacts_async.cli.output import STANDARD, open_files
 from wxcontacts_async.cli.signals import exiting_when_interrupted
 from wxcontacts_async.cli.summary import say_end, say_failures, show_numbers
+from wxcontacts_async.cli.w_ids import read_w_ids
 
 
+@with_option_groups
 def fetch(
     *,
     w_ids: options.WIds = None,
-    source: options.Source = None,
-    gateway: options.GatewayUrl = options.DEFAULT_GATEWAY,
-    header: options.Headers = None,
+    sources: options.Sources = None,
     output: Annotated[
         str,
         typer.Option(
@@ -26,10 +27,7 @@ def fetch(
         ),
     ] = STANDARD,
     failures: options.Failures = None,
-    max_concurrency: options.MaxConcurrency = options.DEFAULT_CONCURRENCY,
-    max_rate: options.MaxRate = None,
-    init_interval: options.InitInterval = options.DEFAULT_INTERVAL,
-    init_timeout: options.InitTimeout = options.DEFAULT_TIMEOUT,
+    calling: options.GatewayOptions,
 ) -> None:
     """Fetch contacts and write them as lines of JSON, as soon as each instance is ready.
 
@@ -41,20 +39,14 @@ def fetch(
     """
     with exiting_when_interrupted():
         console = HumanConsole()
-        gateway_settings, initialization = options.read_gateway(
-            gateway,
-            header,
-            max_concurrency=max_concurrency,
-            max_rate=max_rate,
-            init_interval=init_interval,
-            init_timeout=init_timeout,
-        )
-        chosen = options.read_chosen(w_ids, source, console)
-        contacts_file, failures_file = open_files(output, failures, source)
+        called = calling.read()
+        chosen = options.each_once(read_w_ids(w_ids or (), sources or ()), console)
+        contacts_file, failures_file = open_files(output, failures, sources or ())
         job = FetchJob(
             chosen,
-            gateway_settings,
-            initialization=initialization,
+            called.gateway,
+            initialization=called.initialization,
+            retry=called.retry,
             contacts_file=contacts_file,
             failures_file=failures_file,
         )

@@ -5,7 +5,7 @@ import os
 import select
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import FileIO
 from math import inf
 from pathlib import Path
@@ -194,47 +194,49 @@ def _open_private(path: str, flags: int) -> int:
 def open_files(
     output: str,
     failures: str | None,
-    source: str | None,
+    sources: Sequence[str],
 ) -> tuple[LineFile, LineFile | None]:
     """Open the file for contacts and the one for failures, if any, and empty them.
 
     Raises:
-        typer.BadParameter: One cannot be opened, or is the same as another, or as `source`.
+        typer.BadParameter: One cannot be opened, or is the same as another, or as one of `sources`.
 
     """
     contacts_file = LineFile(output, "--output")
-    _must_not_be_source(contacts_file, source)
+    _must_not_be_source(contacts_file, sources)
 
     def check(failures_file: LineFile) -> None:
         failures_file.must_not_be(contacts_file.status, "--output")
         if failures == output == STANDARD:
             raise wrong("--failures", "must be another file than that of --output")
 
-    failures_file = open_failures(failures, source, check)
+    failures_file = open_failures(failures, sources, check)
     contacts_file.empty()
     return contacts_file, failures_file
 
 
 def open_failures(
     failures: str | None,
-    source: str | None,
+    sources: Sequence[str],
     check: Callable[[LineFile], None],
 ) -> LineFile | None:
     """Open the file for failures, if any, and empty it once it is checked.
 
     Raises:
-        typer.BadParameter: It cannot be opened, or is the same as `source`, or fails the check.
+        typer.BadParameter: It cannot be opened, is the same as one of `sources`, or fails the
+            check.
 
     """
     if failures is None:
         return None
     file = LineFile(failures, "--failures")
     check(file)
-    _must_not_be_source(file, source)
+    _must_not_be_source(file, sources)
     file.empty()
     return file
 
 
-def _must_not_be_source(file: LineFile, source: str | None) -> None:
-    if source is not None and source != STANDARD:
-        file.must_not_be(Path(source).stat(), "--from")
+def _must_not_be_source(file: LineFile, sources: Sequence[str]) -> None:
+    for source in sources:
+        if source != STANDARD:
+            file.must_not_be(Path(source).stat(), "--from")

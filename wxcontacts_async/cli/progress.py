@@ -17,10 +17,11 @@ _REDRAWN_EVERY = 0.1
 _FIRST_LINE_AFTER = 1.0
 _LINES_EVERY = 5.0
 _MINUTE = 60
+_BAR_WIDTH = 30
 
 
 async def show_progress(counts: FetchCounts, console: HumanConsole, *, redrawn: bool) -> None:
-    """Show it until cancelled.
+    """Show it until cancelled, unless that is not wanted.
 
     Arguments:
         counts: What to show.
@@ -28,10 +29,8 @@ async def show_progress(counts: FetchCounts, console: HumanConsole, *, redrawn: 
         redrawn: Whether it is drawn again and again in place, then to disappear.
 
     """
-    try:
+    if not console.is_quiet:
         await (_redraw(counts, console) if redrawn else _say_now_and_then(counts, console))
-    except OSError:  # such as a full disk; that nobody can be told is no reason to stop
-        console.quiet = True
 
 
 async def _say_now_and_then(counts: FetchCounts, console: HumanConsole) -> None:
@@ -51,19 +50,22 @@ async def _redraw(counts: FetchCounts, console: HumanConsole) -> None:
         redirect_stderr=False,
     ) as live:
         while True:
-            live.update(_drawn(counts), refresh=True)
+            live.update(_drawn(counts, console.width), refresh=True)
             await sleep(_REDRAWN_EVERY)
 
 
-def _drawn(counts: FetchCounts) -> RenderableType:
+def _drawn(counts: FetchCounts, width: int) -> RenderableType:
     done = counts.total - counts.missing
-    bar = Table.grid(padding=(0, 1))
-    bar.add_row(
-        ProgressBar(total=counts.total, completed=done, width=30),
+    texts = [
         Text(f"{done:,} of {counts.total:,} instances"),
         Text(_time_left(counts), style="cyan"),
-    )
-    return Group(bar, Text(_numbers(counts)))
+    ]
+    numbers = Text(_numbers(counts))
+    if width < _BAR_WIDTH + sum(len(text) + 1 for text in texts):
+        return Group(*texts, numbers)  # which wrap, where a table would cut them
+    bar = Table.grid(padding=(0, 1))
+    bar.add_row(ProgressBar(total=counts.total, completed=done, width=_BAR_WIDTH), *texts)
+    return Group(bar, numbers)
 
 
 def _numbers(counts: FetchCounts) -> str:

@@ -22,6 +22,13 @@ from wxcontacts_async.cli.running import End
 from wxcontacts_async.cli.usage import AUTHORIZATION_VARIABLE
 from wxcontacts_async.errors import shown_id
 
+# What the library calls otherwise.
+_IN_ADVICE = {
+    "its base_url": "--gateway",
+    'Gateway(proxy="environment")': "--proxy environment",
+    "Gateway(proxy=...)": "--proxy",
+}
+
 
 def show_numbers(
     counts: FetchCounts,
@@ -29,7 +36,7 @@ def show_numbers(
     more: Iterable[tuple[str, str]] = (),
 ) -> None:
     """Show the table of instances and contacts, with more rows of a name and a number each."""
-    console.say(f"{counts.fetched:,} of {counts.total:,} instances in {counts.seconds:.1f} s")
+    console.chat(f"{counts.fetched:,} of {counts.total:,} instances in {counts.seconds:.1f} s")
     table = Table(show_header=False)
     table.add_column()
     table.add_column(justify="right")
@@ -44,7 +51,7 @@ def show_numbers(
     table.add_section()
     for row in more:
         table.add_row(*row)
-    console.print(table)
+    console.show(table)
 
 
 def add_failed_rows(counts: FetchCounts, table: Table) -> None:
@@ -118,14 +125,11 @@ def _advice(error: WxContactsError) -> str:  # noqa: PLR0911  # one an error
     match error:
         case InitializationTimeoutError():
             return "Give it a longer --init-timeout, or log the instance in again."
-        case GatewayConnectionError(transient=True):
-            return "Check that the gateway runs and that --gateway is right."
-        case GatewayConnectionError(advice=advice) if "base_url" in advice:
-            return advice.partition(".")[0].replace("base_url", "--gateway") + "."
         case GatewayConnectionError():
-            return "Check the gateway's certificate, and whether it wants one of the client."
+            return _connection_advice(error)
         case GatewayTimeoutError():
-            return "Check the gateway, or give a lower --max-concurrency."
+            longer = "--request-timeout" if error.reached else "--connect-timeout"
+            return f"Check the gateway, or give a lower --max-concurrency or a longer {longer}."
         case GatewayHTTPError(status=401 | 403):
             return f"Check the credentials in --header or {AUTHORIZATION_VARIABLE}."
         case GatewayHTTPError(status=429 | 503):
@@ -136,3 +140,19 @@ def _advice(error: WxContactsError) -> str:  # noqa: PLR0911  # one an error
             return ""
         case _:
             return error.advice
+
+
+def _connection_advice(error: GatewayConnectionError) -> str:
+    advice = error.advice
+    if "proxy" in advice:
+        for theirs, ours in _IN_ADVICE.items():
+            advice = advice.replace(theirs, ours)
+        return advice
+    if error.transient:
+        return "Check that the gateway runs and that --gateway is right."
+    if "base_url" in advice:
+        return advice.partition(".")[0].replace("base_url", "--gateway") + "."
+    return (
+        "Check the gateway's certificate, which --ca FILE can trust, and whether it wants one of "
+        "the client, which is --client-cert FILE."
+    )

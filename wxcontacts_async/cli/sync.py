@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from rich.table import Table
 
-from wxcontacts_async import Failed, Gateway, InitializationWait, SessionPool
+from wxcontacts_async import Failed, Gateway, InitializationWait, RetryPolicy, SessionPool
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.counts import FetchCounts
 from wxcontacts_async.cli.database import GivenDatabase
@@ -26,6 +26,7 @@ class SyncJob:
         gateway: Where they are.
         database: What is brought in step.
         initialization: How initializing ones are waited for.
+        retry: How failed calls are tried again.
         stale_after: How long after its last sync an instance is synced again; None: always.
         failures_file: Where failed instances, and rejected and flawed contacts go, if anywhere.
 
@@ -36,6 +37,7 @@ class SyncJob:
     database: GivenDatabase
     _: KW_ONLY
     initialization: InitializationWait
+    retry: RetryPolicy
     stale_after: timedelta | None = None
     failures_file: LineFile | None = None
 
@@ -98,6 +100,7 @@ async def _sync(job: SyncJob, counts: SyncCounts) -> None:
             SessionPool(
                 job.gateway,
                 initialization=job.initialization,
+                retry=job.retry,
                 observers=[counts.observe],
             ) as pool,
             store.sync(pool, stale) as results,
@@ -154,7 +157,7 @@ def show_sync(counts: SyncCounts, console: HumanConsole) -> None:
     add_decoding_rows(counts, table)
     table.add_section()
     table.add_row("time", f"{counts.seconds:,.1f} s")
-    console.print(table)
+    console.show(table)
 
 
 def say_suspicious(counts: SyncCounts, database: GivenDatabase, console: HumanConsole) -> None:

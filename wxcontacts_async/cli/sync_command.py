@@ -7,6 +7,7 @@ import typer
 
 from wxcontacts_async.cli import gateway_options as options
 from wxcontacts_async.cli.console import HumanConsole
+from wxcontacts_async.cli.option_groups import with_option_groups
 from wxcontacts_async.cli.output import open_failures
 from wxcontacts_async.cli.signals import exiting_when_interrupted
 from wxcontacts_async.cli.store_options import (
@@ -21,14 +22,14 @@ from wxcontacts_async.cli.store_options import (
 )
 from wxcontacts_async.cli.summary import say_early_end, say_failures
 from wxcontacts_async.cli.usage import duration, number
+from wxcontacts_async.cli.w_ids import read_w_ids
 
 
+@with_option_groups
 def sync(
     *,
     w_ids: options.WIds = None,
-    source: options.Source = None,
-    gateway: options.GatewayUrl = options.DEFAULT_GATEWAY,
-    header: options.Headers = None,
+    sources: options.Sources = None,
     to: ToStore = DEFAULT_STORE,
     stale_after: Annotated[
         str | None,
@@ -43,10 +44,7 @@ def sync(
     max_shrink: MaxShrink = DEFAULT_SHRINK,
     confirm_after: ConfirmAfter = DEFAULT_CONFIRMATION,
     failures: options.Failures = None,
-    max_concurrency: options.MaxConcurrency = options.DEFAULT_CONCURRENCY,
-    max_rate: options.MaxRate = None,
-    init_interval: options.InitInterval = options.DEFAULT_INTERVAL,
-    init_timeout: options.InitTimeout = options.DEFAULT_TIMEOUT,
+    calling: options.GatewayOptions,
 ) -> None:
     """Fetch contacts and keep a database in step with them, with a log of what changed.
 
@@ -72,14 +70,7 @@ def sync(
         )
 
         console = HumanConsole()
-        gateway_settings, initialization = options.read_gateway(
-            gateway,
-            header,
-            max_concurrency=max_concurrency,
-            max_rate=max_rate,
-            init_interval=init_interval,
-            init_timeout=init_timeout,
-        )
+        called = calling.read()
         stale = None if stale_after is None else duration("--stale-after", stale_after)
         check_no_url(w_ids or ())
         database = GivenDatabase(
@@ -88,17 +79,18 @@ def sync(
             max_shrink=number(max_shrink),
             confirm_after=duration("--confirm-after", confirm_after),
         )
-        chosen = options.read_chosen(w_ids, source, console)
+        chosen = options.each_once(read_w_ids(w_ids or (), sources or ()), console)
         failures_file = open_failures(
             failures,
-            source,
+            sources or (),
             lambda file: database.must_not_be(file.status, "--failures"),
         )
         job = SyncJob(
             chosen,
-            gateway_settings,
+            called.gateway,
             database,
-            initialization=initialization,
+            initialization=called.initialization,
+            retry=called.retry,
             stale_after=None if stale is None else timedelta(seconds=stale),
             failures_file=failures_file,
         )

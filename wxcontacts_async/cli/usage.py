@@ -62,7 +62,7 @@ def naming_options(**options: str) -> Iterator[None]:
 def _parted(message: str) -> tuple[str, str]:
     """Part the library's message into the argument's name and what is wrong with it."""
     argument = re.match(r"\w*", message)[0]  # type: ignore[index]  # it matches anything
-    what = message.removeprefix(argument).strip()
+    what = message.removeprefix(argument).strip(": ")
     for ours, theirs in _PHRASES.items():
         what = what.replace(ours, theirs)
     return argument, what

@@ -1,63 +1,85 @@
-"""Reads the wIds to fetch: from the command line, a file or standard input."""
+"""The wIds that a command is given: on the command line, in files or on standard input."""
 
-import re
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from stat import S_ISREG
+
+import typer
 
 from wxcontacts_async import InvalidArgumentError
 from wxcontacts_async.arguments import check_w_id
 from wxcontacts_async.cli.output import STANDARD
 from wxcontacts_async.cli.usage import naming_options, wrong
+from wxcontacts_async.cli.w_id_files import OPTION, shown_source, w_ids_in
 
-_COMMENT = re.compile(r"(^|\s)#.*")
+Check = Callable[[object], None]
 
 
 def read_w_ids(
     arguments: Sequence[str],
-    source: str | None,
-    check: Callable[[object], None] = check_w_id,
+    sources: Sequence[str],
+    check: Check = check_w_id,
 ) -> tuple[list[str], int]:
     """Return the wIds, each once, in the order given, and how many were there once more.
 
     Arguments:
         arguments: wIds.
-        source: A file with one wId a line, `-` for standard input, or None.
+        sources: Files with wIds; `-` is standard input.
         check: Raises InvalidArgumentError for what is none.
 
+    Raises:
+        typer.BadParameter: There are none, or one cannot be used.
+
     """
-    with naming_options():
-        for w_id in arguments:
-            check(w_id)
-    given = list(arguments)
-    if source is not None:
-        given += _w_ids_in(source, check)
-    if not given:
-        if source is not None:
-            raise wrong("--from", "must hold a wId a line, and there is none in it")
-        raise wrong("W_ID", "must be given, or --from FILE with one wId a line")
-    w_ids = list(dict.fromkeys(given))
-    return w_ids, len(given) - len(w_ids)
+    return FollowedWIds(arguments, sources, check).read()
 
 
 class FollowedWIds:
-    """The wIds to fetch, which are read again when their file changes.
+    """The wIds that a command is given, which are read again when their files change.
 
     Arguments:
         arguments: wIds.
-        source: A file with one wId a line, or None.
+        sources: Files with wIds; `-` is standard input.
+        check: Raises InvalidArgumentError for what is none.
+
+    Attributes:
+        changed: The names of the files that had changed when they were read last.
+
+    Raises:
+        typer.BadParameter: An argument cannot be used, or standard input is given twice.
 
     """
 
-    def __init__(self, arguments: Sequence[str], source: str | None) -> None:
-        self.source = source
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        sources: Sequence[str],
+        check: Check = check_w_id,
+    ) -> None:
+        with naming_options():
+            for w_id in arguments:
+                check(w_id)
+        if sources.count(STANDARD) > 1:
+            raise wrong(OPTION, "may be standard input once")
+        self.changed: list[str] = []
+        self._news: list[str] = []
         self._arguments = arguments
-        # Of the file as it was last looked at, and whether it has been read since.
-        self._signature = self._look()
-        self._is_read = True
+        # Each file once. They are looked at before they are read, so that no change goes unseen.
+        self._files = [_FollowedFile(source, check) for source in dict.fromkeys(sources)]
+
+    def read(self) -> tuple[list[str], int]:
+        """Return the wIds, each once, in the order given, and how many were there once more.
+
+        Raises:
+            typer.BadParameter: There are none, or one cannot be used.
+
+        """
+        for file in self._files:
+            file.read()
+        return self._given()
 
     def read_if_changed(self) -> list[str] | None:
-        """Return the wIds if the file has changed and then stayed the same for one call of this.
+        """Return the wIds if a file has changed and then stayed the same for one call of this.
 
         Whoever writes it may not be done before. What is wrong with it is raised once.
 
@@ -65,53 +87,89 @@ class FollowedWIds:
             typer.BadParameter: It cannot be used.
 
         """
+        wrong_one: typer.BadParameter | None = None
+        for file in self._files:
+            if file.has_settled():
+                try:
+                    file.read()
+                except typer.BadParameter as error:
+                    wrong_one = wrong_one or error
+                else:
+                    self._news.append(shown_source(file.source))
+        if wrong_one is not None:
+            raise wrong_one  # what is new in other files is given by the next call
+        if not self._news:
+            return None
+        self.changed, self._news = self._news, []
+        return self._given()[0]
+
+    def _given(self) -> tuple[list[str], int]:
+        given = [*self._arguments, *(w_id for file in self._files for w_id in file.w_ids)]
+        if not given:
+            if self._files:
+                raise wrong(OPTION, "must hold a wId a line, and there is none in it")
+            raise wrong("W_ID", "must be given, or --from FILE with one wId a line")
+        w_ids = list(dict.fromkeys(given))
+        return w_ids, len(given) - len(w_ids)
+
+
+class _FollowedFile:
+    """A file of wIds. Standard input and pipes can be read once, so they never change.
+
+    Attributes:
+        source: Where it is.
+        w_ids: What was in it when it was read last.
+
+    """
+
+    def __init__(self, source: str, check: Check) -> None:
+        self.source = source
+        self.w_ids: list[str] = []
+        self._check = check
+        # Of the file as it was last looked at, and whether it has been read since.
+        self._signature = self._look()
+        self._is_read = True
+
+    def read(self) -> None:
+        """Read it, or keep what was in it if it cannot be used.
+
+        Raises:
+            typer.BadParameter: It cannot be used.
+
+        """
+        self.w_ids = list(self._checked())
+
+    def has_settled(self) -> bool:
+        """Tell whether it has changed, and then stayed the same for one call of this; once."""
         before, self._signature = self._signature, self._look()
         if self._signature != before:
             self._is_read = False
         elif not self._is_read:
             self._is_read = True
-            return read_w_ids(self._arguments, self.source)[0]
-        return None
+            return True
+        return False
+
+    def _checked(self) -> list[str]:
+        found = list(w_ids_in(self.source))
+        for each in found:
+            try:
+                self._check(each.w_id)
+            except InvalidArgumentError as error:
+                where = shown_source(self.source)
+                if each.line is not None:
+                    where += f", line {each.line}"
+                what = error.what.removeprefix("w_id ")
+                raise wrong(OPTION, f"{where}: a wId {what}") from None
+        return [each.w_id for each in found]
 
     def _look(self) -> tuple[int, int, int] | None:
         """Return what changes whenever the file does; None where there is none."""
-        if self.source is None:
+        if self.source == STANDARD:
             return None
         try:
             status = Path(self.source).stat()
         except OSError:
             return None
+        if not S_ISREG(status.st_mode):
+            return None
         return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def _w_ids_in(source: str, check: Callable[[object], None]) -> list[str]:
-    name = "standard input" if source == STANDARD else repr(source)
-    try:
-        content = _content(source)
-    except OSError as error:
-        raise wrong("--from", f"{name} cannot be read: {error.strerror or error}") from None
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise wrong("--from", f"{name} must be UTF-8, which line {line} is not") from None
-    # Not splitlines, to which a dozen other characters would be line ends.
-    lines = enumerate((_COMMENT.sub("", line).strip() for line in text.split("\n")), 1)
-    return [_checked(line, f"{name}, line {number}", check) for number, line in lines if line]
-
-
-def _checked(w_id: str, where: str, check: Callable[[object], None]) -> str:
-    try:
-        check(w_id)
-    except InvalidArgumentError as error:
-        what = error.what.removeprefix("w_id ")
-        raise wrong("--from", f"{where}: a wId {what}") from None
-    return w_id
-
-
-def _content(source: str) -> bytes:
-    if source != STANDARD:
-        return Path(source).read_bytes()
-    if sys.stdin is None:
-        raise wrong("--from", "is standard input, which is closed")
-    return sys.stdin.buffer.read()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import typer
 from anyio import sleep, to_thread
 
-from wxcontacts_async import Failed, Gateway, InitializationWait, SessionPool
+from wxcontacts_async import Failed, Gateway, InitializationWait, RetryPolicy, SessionPool
 from wxcontacts_async.cli.changes import write_changes
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.database import GivenDatabase
@@ -21,7 +21,7 @@ from wxcontacts_async.cli.w_ids import FollowedWIds
 from wxcontacts_async.errors import shown_id
 from wxcontacts_async.store import ContactChange, ContactStore, Synced
 
-_LOOK_EVERY = 0.25  # seconds, at the file of wIds
+_LOOK_EVERY = 0.25  # seconds, at the files of wIds
 
 
 @dataclass
@@ -33,6 +33,7 @@ class WatchJob:
         followed: Where they come from.
         gateway: Where they are.
         initialization: How initializing ones are waited for.
+        retry: How failed calls are tried again.
         database: What is kept in step.
         interval: Seconds from one sync of an instance to the next.
         file: Where the lines of what changed go.
@@ -43,6 +44,7 @@ class WatchJob:
     followed: FollowedWIds
     gateway: Gateway
     initialization: InitializationWait
+    retry: RetryPolicy
     database: GivenDatabase
     interval: float
     file: LineFile
@@ -83,7 +85,11 @@ class Watch:
                 f"Ctrl-C; {job.database.name} is kept in step.",
             )
             async with (
-                SessionPool(job.gateway, initialization=job.initialization) as pool,
+                SessionPool(
+                    job.gateway,
+                    initialization=job.initialization,
+                    retry=job.retry,
+                ) as pool,
                 store.sync(pool, rota) as results,
             ):
                 async for result in results:
@@ -118,7 +124,7 @@ class Watch:
             await write_changes(_learned(changes, at), self._job.file)
 
     async def _follow(self) -> None:
-        """Read the file of wIds again when it changes; what is wrong with it is said once."""
+        """Read the files of wIds again when they change; what is wrong with it is said once."""
         followed = self._job.followed
         while True:
             await sleep(_LOOK_EVERY)
@@ -132,7 +138,7 @@ class Watch:
             if w_ids is not None:
                 new, dropped = self._rota.replace(w_ids)
                 self._say(
-                    f"{followed.source!r} has changed: {len(w_ids):,} instances, "
+                    f"{', '.join(followed.changed)} changed: {len(w_ids):,} instances, "
                     f"{new:,} new, {dropped:,} dropped.",
                 )
 

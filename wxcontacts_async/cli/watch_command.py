@@ -6,6 +6,7 @@ import typer
 
 from wxcontacts_async.cli import gateway_options as options
 from wxcontacts_async.cli.console import HumanConsole
+from wxcontacts_async.cli.option_groups import with_option_groups
 from wxcontacts_async.cli.output import STANDARD, LineFile
 from wxcontacts_async.cli.signals import exiting_when_interrupted
 from wxcontacts_async.cli.store_options import (
@@ -25,6 +26,7 @@ from wxcontacts_async.cli.w_ids import FollowedWIds
 _SHORTEST_INTERVAL = 0.1
 
 
+@with_option_groups
 def watch(
     *,
     every: Annotated[
@@ -38,40 +40,28 @@ def watch(
         ),
     ],
     w_ids: options.WIds = None,
-    source: options.Source = None,
-    gateway: options.GatewayUrl = options.DEFAULT_GATEWAY,
-    header: options.Headers = None,
+    sources: options.Sources = None,
     to: ToStore = DEFAULT_STORE,
     max_shrink: MaxShrink = DEFAULT_SHRINK,
     confirm_after: ConfirmAfter = DEFAULT_CONFIRMATION,
-    max_concurrency: options.MaxConcurrency = options.DEFAULT_CONCURRENCY,
-    max_rate: options.MaxRate = None,
-    init_interval: options.InitInterval = options.DEFAULT_INTERVAL,
-    init_timeout: options.InitTimeout = options.DEFAULT_TIMEOUT,
+    calling: options.GatewayOptions,
 ) -> None:
     """Sync the same instances again and again, and print what changes as it is learned.
 
     Changes are lines of JSON on standard output, as `wxcontacts changes` prints them. An instance
-    that fails has a line on standard error, and is asked again the next time. The file of --from
-    is read again when it changes. Needs the extra `store`:
+    that fails has a line on standard error, and is asked again the next time. The files of --from
+    are read again when they change. Needs the extra `store`:
     pip install 'wxcontacts_async[cli,store]'.
 
-    Exit code: 0 stopped by Ctrl-C or SIGTERM, which is how it ends, 1 the database was lost for
-    longer than a minute or the output was closed, 2 wrong usage.
+    Exit code: 0 stopped by Ctrl-C, SIGTERM or SIGHUP, which is how it ends, 1 the database was
+    lost for longer than a minute or the output was closed, 2 wrong usage.
     """
     with exiting_when_interrupted(), needing_store():
         from wxcontacts_async.cli.database import GivenDatabase, check_no_url  # noqa: PLC0415
         from wxcontacts_async.cli.watch import Watch, WatchJob  # noqa: PLC0415
 
         console = HumanConsole()
-        gateway_settings, initialization = options.read_gateway(
-            gateway,
-            header,
-            max_concurrency=max_concurrency,
-            max_rate=max_rate,
-            init_interval=init_interval,
-            init_timeout=init_timeout,
-        )
+        called = calling.read()
         interval = duration("--every", every, shortest=_SHORTEST_INTERVAL)
         check_no_url(w_ids or ())
         database = GivenDatabase(
@@ -80,14 +70,14 @@ def watch(
             max_shrink=number(max_shrink),
             confirm_after=duration("--confirm-after", confirm_after),
         )
-        # Looked at before it is read, so that no change of it goes unseen.
-        followed = FollowedWIds(w_ids or (), None if source == STANDARD else source)
+        followed = FollowedWIds(w_ids or (), sources or ())
         watched = Watch(
             WatchJob(
-                options.read_chosen(w_ids, source, console),
+                options.each_once(followed.read(), console),
                 followed,
-                gateway_settings,
-                initialization,
+                called.gateway,
+                called.initialization,
+                called.retry,
                 database,
                 interval,
                 LineFile(STANDARD, "--output"),
@@ -99,7 +89,7 @@ def watch(
             if not end.reader_gone:
                 say_early_end(end, console)
             raise typer.Exit(end.exit_code)
-        console.say(
+        console.chat(
             f"Stopped: {watched.synced:,} syncs, {watched.failed:,} failures, "
             f"{watched.changes:,} changes.",
         )
