@@ -1,6 +1,7 @@
 """A gateway that gives each call the reply it is told to, and keeps what it was sent."""
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,8 +29,21 @@ class _Recorder(BaseHTTPRequestHandler):
 
 
 class RecordingServer(ThreadingHTTPServer):
-    def __init__(self, reply: bytes, status: int = 200) -> None:
+    def __init__(
+        self,
+        reply: bytes,
+        status: int = 200,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         super().__init__(("127.0.0.1", 0), _Recorder)
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            # The handshake is the thread's of each connection, and its failure the client's to see.
+            self.socket = tls.wrap_socket(
+                self.socket,
+                server_side=True,
+                do_handshake_on_connect=False,
+            )
         self.reply = reply
         self.status = status
         self.headers: list[dict[str, str]] = []
@@ -37,12 +51,19 @@ class RecordingServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: the client has closed the connection, or shaken no hands."""
 
 
 @contextmanager
-def recording(reply: bytes, status: int = 200) -> Iterator[RecordingServer]:
-    with RecordingServer(reply, status) as server:
+def recording(
+    reply: bytes,
+    status: int = 200,
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[RecordingServer]:
+    with RecordingServer(reply, status, tls) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

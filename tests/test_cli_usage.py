@@ -7,6 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from tests.test_cli_process import ENVIRONMENT, SECONDS, Ended, run
 
@@ -34,6 +41,41 @@ _WRONG: Mapping[tuple[str, ...], tuple[str, ...]] = {
         "columns', line 3: a wId must",
         "white space (U+0020)",
     ),
+    ("fetch", "--from", "{}/table.csv"): ("--from", "looks like CSV with 3 columns", "wId"),
+    ("fetch", "--from", "{}/tab"): ("--from", "line 2: looks like CSV; it must have one wId"),
+    ("fetch", "--from", "{}/gap.csv"): ("--from", "line 3: a row has no wId"),
+    ("fetch", "--from", "{}/quote.csv"): ("--from", "line 2: cannot be read as CSV"),
+    ("fetch", "--from", "{}/other.jsonl"): ("--from", "line 1: looks like JSON, without wIds"),
+    ("fetch", "--from", "{}/number.jsonl"): ("--from", "line 2: a wId must be text in JSON"),
+    ("fetch", "--from", "{}/pretty.json"): ("--from", "line 1: looks like JSON, but not a whole"),
+    ("fetch", "--from", "{}/cut.json"): ("--from", "looks like a JSON array that is damaged"),
+    ("fetch", "--from", "{}/numbers.json"): ("--from", "looks like JSON, but not of objects"),
+    ("fetch", "--from", "{}/book.xlsx"): ("--from", "looks like an Excel workbook; save it as"),
+    ("fetch", "--from", "{}/utf16"): ("--from", "is no text; it must be UTF-8, or begin with"),
+    ("fetch", "--from", "{}/w_ids", "--from", "{}/absent"): ("--from", "No such file"),
+    ("fetch", "--from", "-", "--from", "-"): ("--from", "may be standard input once"),
+    ("fetch", "x", "--connect-timeout", "0"): ("--connect-timeout", "number above 0"),
+    ("fetch", "x", "--request-timeout", "none"): ("--request-timeout", "above 0, not none"),
+    ("fetch", "x", "--attempts", "0"): ("--attempts", "whole number of at least 1"),
+    ("fetch", "x", "--outage-timeout", "-1"): ("--outage-timeout", "at least 0"),
+    ("fetch", "x", "--proxy", "socks5://u:hidden@h"): ("--proxy", "must be like 'http://proxy"),
+    ("fetch", "x", "--ca", "{}/absent.pem"): ("--ca", "absent.pem' cannot be read: No such file"),
+    ("fetch", "x", "--ca", "{}"): ("--ca", "Is a directory"),
+    ("fetch", "x", "--ca", "{}/w_ids"): ("--ca", "w_ids' has no certificate in PEM"),
+    ("fetch", "x", "--ca", "{}/broken.pem"): ("--ca", "broken.pem' cannot be used"),
+    ("fetch", "x", "--ca", "{}/ca.pem", "--insecure"): ("--insecure", "give one of them"),
+    ("fetch", "x", "--client-cert", "{}/absent.pem:y"): ("--client-cert", "No such file"),
+    ("fetch", "x", "--client-cert", "{}/ca.pem:{}/absent"): ("--client-cert", "No such file"),
+    ("fetch", "x", "--client-cert", "{}/ca.pem"): ("--client-cert", "no private key", "FILE:KEY"),
+    ("fetch", "x", "--client-cert", "{}/ca.pem:{}/w_ids"): ("--client-cert", "no private key"),
+    ("fetch", "x", "--client-cert", "{}/one.pem:{}/another.key"): (
+        "--client-cert",
+        "another.key' is not that of the certificate in",
+    ),
+    ("fetch", "x", "--client-cert", "{}/one.pem:{}/locked.key"): (
+        "--client-cert",
+        "locked.key' has an encrypted key",
+    ),
     ("fetch", "a\u200b"): ("W_ID", "an invisible character (U+200B) at character 2 of 2"),
     ("fetch", "--from", "-"): ("--from", "a wId a line"),
     ("fetch", "x", "--header", "hidden"): ("--header", "'Name: value'"),
@@ -46,6 +88,14 @@ _WRONG: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("fetch", "x", "--failures", "{}/absent/file"): ("--failures", "No such file"),
     ("fetch", "x", "--output", "-", "--failures", "-"): ("--failures", "another file"),
     ("fetch", "--from", "{}/w_ids", "--output", "{}/w_ids"): ("--output", "another file"),
+    ("fetch", "--from", "{}/w_ids", "--from", "{}/more", "--output", "{}/more"): (
+        "--output",
+        "another file",
+    ),
+    ("fetch", "--from", "{}/w_ids", "--from", "{}/more", "--failures", "{}/w_ids"): (
+        "--failures",
+        "another file",
+    ),
     ("fetch", "x", "--nonsense"): ("--nonsense",),
     ("sync",): ("W_ID", "--from FILE"),
     ("sync", "x", "--gateway", "nonsense"): ("--gateway", "must begin with http"),
@@ -58,6 +108,8 @@ _WRONG: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("sync", "x", "--max-shrink", "1.5"): ("--max-shrink", "at least 0 and at most 1"),
     ("sync", "x", "--confirm-after", "1 day"): ("--confirm-after", "90s, 10m, 1h or 2d"),
     ("sync", "--from", "{}/w_ids", "--failures", "{}/w_ids"): ("--failures", "another file"),
+    ("sync", "x", "--ca", "{}/absent.pem"): ("--ca", "No such file"),
+    ("watch", "x", "--every", "1s", "--attempts", "x"): ("--attempts", "whole number"),
     ("watch", "x"): ("--every",),
     ("watch", "x", "--every", "0s"): ("--every", "at least 0.1s"),
     ("watch", "x", "--every", "1s", "--confirm-after", "-1s"): ("--confirm-after", "a time like"),
@@ -104,7 +156,37 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "comments").write_text("# none\n\n")
     (folder / "columns").write_text("one  # its name\n\ntwo name\n")
     (folder / "w_ids").write_text("one\n")
+    (folder / "more").write_text("two\n")
+    (folder / "table.csv").write_text("one,hidden,1\ntwo,hidden,2\n")
+    (folder / "tab").write_text("one\ntwo\thidden\n")
+    (folder / "gap.csv").write_text("name,wId\nhidden,one\nhidden,\n")
+    (folder / "quote.csv").write_text('wId\n"one"hidden\n')
+    (folder / "other.jsonl").write_text('{"userName":"hidden"}\n')
+    (folder / "number.jsonl").write_text('{"wId":"one"}\n{"wId":1234}\n')
+    (folder / "pretty.json").write_text('{\n  "wId": "hidden"\n}\n')
+    (folder / "cut.json").write_text('["hidden",')
+    (folder / "numbers.json").write_text("[1234]")
+    (folder / "book.xlsx").write_bytes(b"PK\x03\x04\x14")
+    (folder / "utf16").write_bytes("one\n".encode("utf-16-le"))
+    _write_certificates(folder)
     return folder
+
+
+def _write_certificates(folder: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    one, another = (authority.issue_cert("crm@example.org") for _ in range(2))
+    one.cert_chain_pems[0].write_to_path(str(folder / "one.pem"))
+    another.private_key_pem.write_to_path(str(folder / "another.key"))
+    key = load_pem_private_key(one.private_key_pem.bytes(), None)
+    locked = key.private_bytes(
+        Encoding.PEM,
+        PrivateFormat.PKCS8,
+        BestAvailableEncryption(b"secret"),
+    )
+    (folder / "locked.key").write_bytes(locked)
+    lines = (folder / "ca.pem").read_text().splitlines()
+    (folder / "broken.pem").write_text("\n".join([lines[0], "hidden", *lines[2:]]))
 
 
 # Runs the command again and again, each time in a process of its own, but imports it once, as

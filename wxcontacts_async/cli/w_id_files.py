@@ -132,7 +132,7 @@ class _Text:
                 return self._in_array()
             if first.startswith("{"):
                 return self._in_objects()
-            if first.startswith('"') or _is_w_id(first) or _has_delimiter(first):
+            if first.startswith(('"', "sep=")) or _is_w_id(first) or _has_delimiter(first):
                 return self._in_table(index)
             if first:
                 break
@@ -151,15 +151,15 @@ class _Text:
         if separator := _SEPARATOR.fullmatch(self._lines[header].strip()):
             delimiters = separator[1]
             header += 1
+        # Quoted text may have line ends in it, so it is not read line by line.
+        text = "\n".join(self._lines[header:])
         widest = 1
         for delimiter in delimiters:
-            # Quoted text may have line ends in it, so it is not read line by line.
-            text = StringIO("\n".join(self._lines[header:]))
-            rows = self._rows(csv.reader(text, delimiter=delimiter, strict=True), header)
-            _, names = next(rows, (0, []))
+            names = next(csv.reader(StringIO(text), delimiter=delimiter), [])
             columns = [index for index, name in enumerate(names) if _is_w_id(name)]
             if columns:
-                return self._in_column(columns[0], rows)
+                reader = csv.reader(StringIO(text), delimiter=delimiter, strict=True)
+                return self._in_column(columns[0], self._rows(reader, header))
             widest = max(widest, len(names))
         what = f"CSV with {widest} column{'s' if widest > 1 else ''}"
         raise self._looks_like(what, _COLUMN)
@@ -179,6 +179,7 @@ class _Text:
         column: int,
         rows: Iterator[tuple[int, list[str]]],
     ) -> Iterator[FoundWId]:
+        next(rows)  # the names
         for number, row in rows:
             w_id = row[column].strip() if column < len(row) else ""
             if not w_id:

@@ -42,9 +42,6 @@ class FollowedWIds:
         sources: Files with wIds; `-` is standard input.
         check: Raises InvalidArgumentError for what is none.
 
-    Attributes:
-        changed: The names of the files that had changed when they were read last.
-
     Raises:
         typer.BadParameter: An argument cannot be used, or standard input is given twice.
 
@@ -61,7 +58,8 @@ class FollowedWIds:
                 check(w_id)
         if sources.count(STANDARD) > 1:
             raise wrong(OPTION, "may be standard input once")
-        self.changed: list[str] = []
+        # The names of the files whose change has been read: last time, and not yet told.
+        self._changed: list[str] = []
         self._news: list[str] = []
         self._arguments = arguments
         # Each file once. They are looked at before they are read, so that no change goes unseen.
@@ -100,8 +98,13 @@ class FollowedWIds:
             raise wrong_one  # what is new in other files is given by the next call
         if not self._news:
             return None
-        self.changed, self._news = self._news, []
+        self._changed, self._news = self._news, []
         return self._given()[0]
+
+    @property
+    def news(self) -> str:
+        """What `read_if_changed` found, as in "'w_ids.txt' has changed"."""
+        return f"{', '.join(self._changed)} {'has' if len(self._changed) == 1 else 'have'} changed"
 
     def _given(self) -> tuple[list[str], int]:
         given = [*self._arguments, *(w_id for file in self._files for w_id in file.w_ids)]

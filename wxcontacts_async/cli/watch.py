@@ -138,8 +138,7 @@ class Watch:
             if w_ids is not None:
                 new, dropped = self._rota.replace(w_ids)
                 self._say(
-                    f"{', '.join(followed.changed)} changed: {len(w_ids):,} instances, "
-                    f"{new:,} new, {dropped:,} dropped.",
+                    f"{followed.news}: {len(w_ids):,} instances, {new:,} new, {dropped:,} dropped.",
                 )
 
     def _say(self, line: str) -> None:
