@@ -27,6 +27,28 @@ def test_it_prints_its_url_and_a_few_wids_and_ctrl_c_is_its_normal_end() -> None
     assert not ended.has_traceback
 
 
+def test_it_lists_all_its_wids_without_serving() -> None:
+    listed = run("emulator", "--list", "--instances", "40", "--seed", "9")
+    none = run("emulator", "--list", "--instances", "0")
+
+    assert (listed.code, listed.messages) == (0, "")
+    assert listed.output.split() == GatewayEmulator(40, seed=9).w_ids
+    assert (none.code, none.output, none.messages) == (0, "", "")
+
+
+def test_without_instances_it_says_what_it_does_and_advises_nothing() -> None:
+    process = start("emulator", "--port", "0", "--instances", "0")
+    assert process.stdout is not None
+    url = process.stdout.readline().decode().strip()
+    refused = run("fetch", "one", "--gateway", url)
+    process.send_signal(signal.SIGINT)
+    ended = end(process)
+
+    assert "1 x GatewayRefusedError" in refused.messages
+    assert (ended.code, ended.output) == (0, "")
+    assert ended.messages == "Serving 0 instances until Ctrl-C. It refuses every wId.\n"
+
+
 def test_a_port_in_use_is_said() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

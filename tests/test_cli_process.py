@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import wxcontacts_async
+
 COMMAND = [sys.executable, "-m", "wxcontacts_async.cli"]
 ENVIRONMENT = {
     name: value
@@ -95,6 +97,20 @@ def test_it_says_its_version() -> None:
 
     assert ended.code == 0
     assert ended.output == f"wxcontacts {version('wxcontacts_async')}\n"
+
+
+def test_it_is_a_module_of_the_package_and_the_package_has_its_version() -> None:
+    ended = subprocess.run(  # this very program
+        [sys.executable, "-m", "wxcontacts_async", "--version"],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=SECONDS,
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == f"wxcontacts {wxcontacts_async.__version__}\n"
+    assert wxcontacts_async.__version__ == version("wxcontacts_async")
 
 
 def test_help_has_every_option_with_its_default() -> None:

@@ -28,10 +28,10 @@ def url() -> Iterator[str]:
         yield url
 
 
-def _run_on_terminal(*arguments: str) -> tuple[int, str]:
-    """Run it with a terminal of 120 columns as its standard error."""
+def _run_on_terminal(*arguments: str, columns: int = 120) -> tuple[int, str]:
+    """Run it with a terminal of so many columns as its standard error."""
     ours, its = pty.openpty()
-    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     with subprocess.Popen(  # noqa: S603  # this very program
         [*COMMAND, *arguments],
         env={**ENVIRONMENT, "TERM": "xterm-256color"},
@@ -59,6 +59,25 @@ def test_a_terminal_shows_who_is_done_who_waits_why_and_how_long_it_takes(url: s
     assert " s left" in text
     assert "\x1b[?25h" in shown  # the cursor is back
     assert "instances fetched" in text.rpartition(" left")[2]
+
+
+def test_a_narrow_terminal_shows_the_same_on_more_lines(url: str) -> None:
+    arguments = ("fetch", *_W_IDS, "--gateway", url, "--init-interval", "0.5")
+    code, shown = _run_on_terminal(*arguments, columns=20)
+
+    assert code == 0
+    text = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).split())
+    assert "3 of 6 instances 0 s left 3 done, 3 waiting (initializing), 0 failed, 60" in text
+    assert "…" not in text
+    assert "instances │ 6 │" in text
+
+
+def test_a_log_is_not_drawn_over(url: str) -> None:
+    code, shown = _run_on_terminal("fetch", *_W_IDS, "--gateway", url, "-vv")
+
+    assert code == 0
+    assert " DEBUG wId " in shown
+    assert "\x1b[2K" not in shown  # which clears a line that was drawn
 
 
 def test_without_a_terminal_there_are_plain_lines_now_and_then(url: str, tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def emulator(
             "the calls a second of rate-limit, or how many contacts of a reply are damaged. "
             "May be given several times. "
             f"KIND is one of {', '.join(FaultKind)}.",
+            show_default="nothing",
         ),
     ] = None,
     advance_every: Annotated[
