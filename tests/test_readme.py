@@ -9,6 +9,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import msgspec
@@ -68,6 +69,28 @@ def test_a_python_block_of_the_readme_runs(block: str, emulator_url: str, folder
     ran = run(block, emulator_url, folder)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout or "print(" not in block
+
+
+async def test_the_web_service_of_the_readme_answers_with_contacts(emulator_url: str) -> None:
+    (block,) = (block for block in BLOCKS if "FastAPI" in block)
+    service: dict[str, Any] = {}
+    exec(block.replace(DEFAULT_URL, emulator_url), service)  # noqa: S102  # our own README
+    app, sent = service["app"], []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async with app.router.lifespan_context(app) as state:
+        call = {"type": "http", "method": "GET", "path": f"/contacts/{W_IDS[0]}", "state": state}
+        await app({**call, "query_string": b"", "headers": []}, receive, send)
+
+    beginning, *pieces = sent
+    assert beginning["status"] == 200
+    body = b"".join(piece["body"] for piece in pieces)
+    assert len(msgspec.json.decode(body, type=ContactSet)) == 300
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
