@@ -1,6 +1,7 @@
 """The options that say how a gateway is called: times, attempts, certificates and proxies."""
 
 import json
+import signal
 import socket
 import ssl
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import trustme
 
 from tests.one_call import server_context
 from tests.recording_server import RecordingServer, recording, reply_with
-from tests.test_cli_process import emulator, run
+from tests.test_cli_process import emulator, end, run, start
 from wxcontacts_async.emulator import GatewayEmulator
 
 pytestmark = pytest.mark.processes
@@ -127,12 +128,27 @@ def test_a_call_ends_after_the_request_timeout_and_after_as_many_attempts() -> N
     assert monotonic() - began < 10
 
 
-def test_it_is_called_as_often_as_attempts_say() -> None:
+@pytest.mark.parametrize("command", ["fetch", "sync"])
+def test_it_is_called_as_often_as_attempts_say(command: str, tmp_path: Path) -> None:
     with recording(b"<html>", status=500) as server:
-        ended = run("fetch", "one", "--gateway", server.url, "--attempts", "2")
+        ended = run(command, "one", "--gateway", server.url, "--attempts", "2", folder=tmp_path)
 
     assert ended.code == 1
     assert len(server.headers) == 2
+
+
+def test_watch_calls_as_often_as_attempts_say(tmp_path: Path) -> None:
+    with recording(b"<html>", status=500) as server:
+        options = ("--every", "1h", "--attempts", "2", "--quiet")
+        process = start("watch", "one", "--gateway", server.url, *options, folder=tmp_path)
+        assert process.stderr is not None
+        first = process.stderr.readline().decode()
+        process.send_signal(signal.SIGTERM)
+        ended = end(process)
+
+    assert first.startswith("wId 'one': ")
+    assert len(server.headers) == 2
+    assert (ended.code, ended.messages) == (0, "")
 
 
 def test_a_gateway_that_is_away_is_given_up_after_the_outage_timeout() -> None:

@@ -197,11 +197,13 @@ def test_a_narrow_window_cuts_no_number_and_no_word(tmp_path: Path) -> None:
         arguments = ("one", "--gateway", server.url)
         fetched = run("fetch", *arguments, variables={"COLUMNS": "20"})
         synced = run("sync", *arguments, variables={"COLUMNS": "1"}, folder=tmp_path)
+        unknown = run("fetch", *arguments, variables={"COLUMNS": "0"})
 
     assert fetched.code == synced.code == 0
     assert "instances fetched  1\n" in fetched.messages
     assert "contacts in all  1,234\n" in fetched.messages
     assert "contacts added  1,234\n" in synced.messages
+    assert "│ contacts in all   │ 1,234 │" in unknown.messages
     assert "…" not in fetched.messages + synced.messages
 
 

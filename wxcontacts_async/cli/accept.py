@@ -35,8 +35,10 @@ class Acceptance:
     async def _accept_all(self) -> None:
         async with self._database.opened() as store:
             for w_id in self._w_ids:
+                before = self.unknown
                 said = await self._accepted(w_id, store)
-                self._console.say(f"wId {shown_id(w_id)}: {said}")
+                say = self._console.chat if self.unknown == before else self._console.say
+                say(f"wId {shown_id(w_id)}: {said}")
 
     async def _accepted(self, w_id: str, store: ContactStore) -> str:
         try:

@@ -7,6 +7,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 _ANY_WIDTH = 10_000
+_USUAL_WIDTH = 80
 
 
 class HumanConsole(Console):
@@ -27,6 +28,8 @@ class HumanConsole(Console):
     def __init__(self, *, stderr: bool = True) -> None:
         # No markup: a gateway's message may well hold [brackets] and :colons:.
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+        if not self.width:  # as COLUMNS=0 says, where nothing at all would be shown
+            self.width = _USUAL_WIDTH
 
     @property
     def can_redraw(self) -> bool:

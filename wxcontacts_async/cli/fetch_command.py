@@ -35,7 +35,7 @@ def fetch(
     document. A contact that stands in several lists of an instance has one line.
 
     Exit code: 0 all fetched, 1 some failed or the output was closed, 2 wrong usage,
-    130 interrupted by Ctrl-C.
+    130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
     """
     with exiting_when_interrupted():
         console = HumanConsole()

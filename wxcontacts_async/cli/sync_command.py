@@ -52,7 +52,7 @@ def sync(
     Needs the extra `store`: pip install 'wxcontacts_async[cli,store]'.
 
     Exit code: 0 all synced or skipped, 1 some failed or are suspicious or the database was lost,
-    2 wrong usage, 130 interrupted by Ctrl-C.
+    2 wrong usage, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
     """
     with exiting_when_interrupted(), needing_store():
         from wxcontacts_async.cli.database import (  # noqa: PLC0415

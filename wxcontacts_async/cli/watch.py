@@ -80,7 +80,7 @@ class Watch:
         job = self._job
         async with job.database.opened() as store:
             rota = self._rota = Rota(job.w_ids, job.interval, await _ages(store))
-            self._say(
+            self._console.chat(
                 f"Watching {len(job.w_ids):,} instances, each every {job.interval:g} s, until "
                 f"Ctrl-C; {job.database.name} is kept in step.",
             )
@@ -137,7 +137,7 @@ class Watch:
                 continue
             if w_ids is not None:
                 new, dropped = self._rota.replace(w_ids)
-                self._say(
+                self._console.chat(
                     f"{followed.news}: {len(w_ids):,} instances, {new:,} new, {dropped:,} dropped.",
                 )
 
