@@ -102,8 +102,9 @@ __all__ = [
     "merge_contact_sets",
 ]
 
-# What is asked for is imported then, all at once. `python -m wxcontacts_async` begins with this
-# module, and has to heed Ctrl-C before it imports anything that takes long.
+# They are imported with the first name that is asked for, so where `from wxcontacts_async import`
+# stands, and all at once, so that no event loop stands still for it later. Not before, since the
+# command begins with this module and heeds Ctrl-C before it imports what takes long.
 _MODULES = (
     "backoff",
     "contacts",
