@@ -49,6 +49,8 @@ _WRONG: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("fetch", "--from", "{}/number.jsonl"): ("--from", "line 2: a wId must be text in JSON"),
     ("fetch", "--from", "{}/pretty.json"): ("--from", "line 1: looks like JSON, but not a whole"),
     ("fetch", "--from", "{}/cut.json"): ("--from", "looks like a JSON array that is damaged"),
+    ("fetch", "--from", "{}/deep.json"): ("--from", "looks like a JSON array that is damaged"),
+    ("fetch", "--from", "{}/open.csv"): ("--from", "looks like CSV with 1 column; it must have"),
     ("fetch", "--from", "{}/numbers.json"): ("--from", "looks like JSON, but not of objects"),
     ("fetch", "--from", "{}/book.xlsx"): ("--from", "looks like an Excel workbook; save it as"),
     ("fetch", "--from", "{}/utf16"): ("--from", "is no text; it must be UTF-8, or begin with"),
@@ -165,6 +167,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "number.jsonl").write_text('{"wId":"one"}\n{"wId":1234}\n')
     (folder / "pretty.json").write_text('{\n  "wId": "hidden"\n}\n')
     (folder / "cut.json").write_text('["hidden",')
+    (folder / "deep.json").write_text("[" * 100_000)
+    (folder / "open.csv").write_text('"hidden' + "x" * 200_000)
     (folder / "numbers.json").write_text("[1234]")
     (folder / "book.xlsx").write_bytes(b"PK\x03\x04\x14")
     (folder / "utf16").write_bytes("one\n".encode("utf-16-le"))

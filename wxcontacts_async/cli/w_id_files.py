@@ -155,7 +155,10 @@ class _Text:
         text = "\n".join(self._lines[header:])
         widest = 1
         for delimiter in delimiters:
-            names = next(csv.reader(StringIO(text), delimiter=delimiter), [])
+            try:
+                names = next(csv.reader(StringIO(text), delimiter=delimiter), [])
+            except csv.Error:
+                continue
             columns = [index for index, name in enumerate(names) if _is_w_id(name)]
             if columns:
                 reader = csv.reader(StringIO(text), delimiter=delimiter, strict=True)
@@ -192,7 +195,7 @@ class _Text:
                 continue
             try:
                 found = _decode(line)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 raise self._looks_like(
                     "JSON, but not a whole object a line", _KEY, number
                 ) from None
@@ -201,7 +204,7 @@ class _Text:
     def _in_array(self) -> Iterator[FoundWId]:
         try:
             array = _decode(self._text)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             raise self._looks_like("a JSON array that is damaged", _KEY) from None
         for found in array:
             yield FoundWId(found, None) if isinstance(found, str) else self._in_object(found, None)
