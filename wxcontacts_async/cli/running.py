@@ -2,15 +2,25 @@
 
 import signal
 from collections.abc import Awaitable, Callable, Collection, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from anyio import create_task_group, sleep_forever
 
-from wxcontacts_async.cli.output import CommandError, LineFile
+from wxcontacts_async.cli.output import CommandError
 from wxcontacts_async.cli.signals import run_until_signal
 
 _LAST_WRITE_SECONDS = 0.5  # for a pipe's reader, after Ctrl-C
+
+
+class OutputFile(Protocol):
+    """What a command writes to."""
+
+    def give_up_in(self, seconds: float) -> None:
+        """Wait no longer than that for who does not read it."""
+
+    def close(self) -> None:
+        """Close it; raise an OutputError if what was written may not have arrived."""
 
 
 class End(msgspec.Struct, frozen=True):
@@ -41,7 +51,7 @@ class End(msgspec.Struct, frozen=True):
 def run_to_end(
     work: Callable[[], Awaitable[None]],
     *,
-    files: Collection[LineFile] = (),
+    files: Collection[OutputFile] = (),
     beside: Callable[[], Coroutine[Any, Any, None]] = sleep_forever,
 ) -> End:
     """Run it until it ends, a signal comes or a CommandError keeps it from going on.

@@ -1,12 +1,14 @@
 """The `watch` command: its options, and what it does with them."""
 
+from shlex import quote
 from typing import Annotated
 
 import typer
 
+from wxcontacts_async.arguments import check_number
 from wxcontacts_async.cli import gateway_options as options
 from wxcontacts_async.cli.console import HumanConsole
-from wxcontacts_async.cli.output import STANDARD, LineFile
+from wxcontacts_async.cli.output import STANDARD
 from wxcontacts_async.cli.signals import exiting_when_interrupted
 from wxcontacts_async.cli.store_options import (
     DEFAULT_CONFIRMATION,
@@ -19,7 +21,7 @@ from wxcontacts_async.cli.store_options import (
     needing_store,
 )
 from wxcontacts_async.cli.summary import say_early_end
-from wxcontacts_async.cli.usage import duration, number
+from wxcontacts_async.cli.usage import duration, naming_options, number
 from wxcontacts_async.cli.w_ids import FollowedWIds
 
 _SHORTEST_INTERVAL = 0.1
@@ -44,6 +46,26 @@ def watch(
     to: ToStore = DEFAULT_STORE,
     max_shrink: MaxShrink = DEFAULT_SHRINK,
     confirm_after: ConfirmAfter = DEFAULT_CONFIRMATION,
+    after: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Begin with the changes that have a higher id, a whole number of at least 0, "
+            "such as those that were not printed when a run before this one ended; 0 is all. "
+            "Where the file of --cursor says where to begin, that counts.",
+            show_default="the end of the log",
+        ),
+    ] = None,
+    cursor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Keep in this file which change was printed last, and begin behind that one the "
+            "next time, so that all runs together print each change once, in order. It is made if "
+            "it is not there, and belongs to one database.",
+            show_default="none is kept",
+        ),
+    ] = None,
     max_concurrency: options.MaxConcurrency = options.DEFAULT_CONCURRENCY,
     max_rate: options.MaxRate = None,
     init_interval: options.InitInterval = options.DEFAULT_INTERVAL,
@@ -51,15 +73,23 @@ def watch(
 ) -> None:
     """Sync the same instances again and again, and print what changes as it is learned.
 
-    Changes are lines of JSON on standard output, as `wxcontacts changes` prints them. An instance
-    that fails has a line on standard error, and is asked again the next time. The file of --from
-    is read again when it changes. Needs the extra `store`:
-    pip install 'wxcontacts_async[cli,store]'.
+    Changes are lines of JSON on standard output, as `wxcontacts changes` prints them: the log of
+    the database as it grows, by this command or by others that write to it. Stopped, it prints
+    what is left of it, for as long as that is read and for 8s at most. An instance that fails has
+    a line on standard error, and is asked again the next time. The file of --from is read again
+    when it changes. Needs the extra `store`: pip install 'wxcontacts_async[cli,store]'.
+
+    With --cursor, a run goes on where the one before was stopped or killed, and no change is left
+    out. Where standard output is a file, each stands in it once, even after kill -9. Who reads a
+    pipe may see a few lines once more after kill -9, those that were just being written: those
+    whose id is no higher than the last one that was read are to be dropped.
 
     Exit code: 0 stopped by Ctrl-C or SIGTERM, which is how it ends, 1 the database was lost for
-    longer than a minute or the output was closed, 2 wrong usage.
+    longer than a minute, or has not the change that --after or --cursor says, or the output was
+    closed, 2 wrong usage.
     """
     with exiting_when_interrupted(), needing_store():
+        from wxcontacts_async.cli.cursor import open_cursor  # noqa: PLC0415
         from wxcontacts_async.cli.database import GivenDatabase, check_no_url  # noqa: PLC0415
         from wxcontacts_async.cli.watch import Watch, WatchJob  # noqa: PLC0415
 
@@ -80,6 +110,9 @@ def watch(
             max_shrink=number(max_shrink),
             confirm_after=duration("--confirm-after", confirm_after),
         )
+        begin = None if after is None else number(after)
+        with naming_options():
+            check_number("after", begin, at_least=0, whole=True, optional=True)
         # Looked at before it is read, so that no change of it goes unseen.
         followed = FollowedWIds(w_ids or (), None if source == STANDARD else source)
         watched = Watch(
@@ -90,16 +123,25 @@ def watch(
                 initialization,
                 database,
                 interval,
-                LineFile(STANDARD, "--output"),
+                begin,
+                open_cursor(cursor, database),
             ),
             console,
         )
         end = watched.run()
-        if end.error is not None:
-            if not end.reader_gone:
-                say_early_end(end, console)
+        if end.reader_gone:
             raise typer.Exit(end.exit_code)
-        console.say(
-            f"Stopped: {watched.synced:,} syncs, {watched.failed:,} failures, "
-            f"{watched.changes:,} changes.",
-        )
+        if end.error is None:
+            console.say(
+                f"Stopped: {watched.synced:,} syncs, {watched.failed:,} failures, "
+                f"{watched.changes:,} changes.",
+            )
+        else:
+            say_early_end(end, console)
+        if watched.log.is_behind:
+            same = f"--cursor {quote(cursor)}" if cursor else f"--after {watched.log.after}"
+            console.say(
+                f"Not all was printed: changes after id {watched.log.after} are yet to come. The "
+                f"same command with {same} prints them.",
+            )
+        raise typer.Exit(0 if end.error is None else end.exit_code)
