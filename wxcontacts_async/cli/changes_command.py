@@ -69,7 +69,9 @@ def changes(
             if printed.is_unknown:
                 console.say(f"wId {shown_id(w_id or '')}: {database.name} does not know it.")
             if printed.last_id is not None and printed.last_id < number(after):
-                console.say(f"--after: the last id in {database.name} is {printed.last_id}.")
+                console.say(
+                    f"--after {after}: the log of {database.name} ends at {printed.last_id}."
+                )
             suspects = printed.suspects
             if suspects.number:
                 console.say(f"{suspects.number:,} x suspicious, such as {suspects.example}")

@@ -3,6 +3,7 @@
 import os
 import sys
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -67,8 +68,10 @@ class Cursor:
         self._file = _NONE
         try:
             self._file = os.open(path, os.O_RDWR)
-        except FileNotFoundError:
-            return
+        except FileNotFoundError as error:
+            if Path(path).parent.is_dir():
+                return
+            raise self._unusable(error) from None
         except OSError as error:
             raise self._unusable(error) from None
         self._lock()
