@@ -15,6 +15,7 @@ import pytest
 from anyio.to_thread import run_sync
 
 from tests.command_process import CommandProcess
+from tests.postgresql import PostgresqlServer
 from tests.syncing import log
 from wxcontacts_async.cli.change_lines import change_line
 from wxcontacts_async.emulator import GatewayEmulator
@@ -107,6 +108,40 @@ async def test_stopped_and_killed_again_and_again_it_prints_each_change_once_in_
     assert b"".join(lines) == b"".join(map(change_line, changes))
     ids = [json.loads(line)["id"] for line in lines]
     assert ids == sorted(set(ids))
+
+
+@pytest.mark.slow
+async def test_after_the_database_was_away_it_goes_on_where_it_was(
+    tmp_path: Path,
+    postgresql: PostgresqlServer,
+) -> None:
+    database_url = postgresql.fresh_url()
+    output, messages = tmp_path / "output", tmp_path / "messages"
+    async with _moving() as emulator:
+        process = await run_sync(
+            lambda: CommandProcess(
+                *("watch", *emulator.w_ids, "--gateway", emulator.url, "--to", database_url),
+                *("--every", "0.1s"),
+                output=output,
+                messages=messages,
+            ),
+        )
+        await anyio.sleep(1)
+        try:
+            await run_sync(postgresql.stop)
+            await anyio.sleep(0.5)
+        finally:
+            await run_sync(postgresql.ensure_started)
+        size = output.stat().st_size
+        with anyio.fail_after(20):
+            while output.stat().st_size == size:  # noqa: ASYNC110  # another process writes it
+                await anyio.sleep(0.1)
+        assert await run_sync(process.end, signal.SIGTERM) == 0
+    async with ContactStore(database_url) as store:
+        changes = await log(store)
+
+    assert size > 0
+    assert output.read_bytes() == b"".join(map(change_line, changes))
 
 
 def _unseen(lines: list[bytes]) -> Iterator[bytes]:

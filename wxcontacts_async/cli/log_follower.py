@@ -10,9 +10,9 @@ from wxcontacts_async.cli.cursor import Cursor, Mark
 from wxcontacts_async.cli.database import DatabaseError, GivenDatabase
 from wxcontacts_async.store import ContactChange, ContactStore, StoreError
 
+PATIENCE = 2.0  # seconds, with who reads nothing of what is left
 _LOOK_EVERY = 1.0  # seconds, for what others have written
 _LAST_SECONDS = 8.0  # to read what is left from a database that may have gone
-_PATIENCE = 0.5  # seconds, with who does not read it
 _ADVICE = (
     "Remove that file to begin at the end of the log, or give --after ID as well to begin elsewhere"
 )
@@ -115,7 +115,7 @@ class LogFollower:
 
         """
         self.is_behind = True
-        self._printer.give_up_in(_PATIENCE)
+        self._printer.give_up_in(PATIENCE)
         with move_on_after(_LAST_SECONDS, shield=True), suppress(StoreError):
             await self._catch_up(store)
             self.is_behind = self._printer.is_given_up

@@ -13,7 +13,7 @@ from wxcontacts_async.cli.change_printer import ChangePrinter
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.cursor import Cursor
 from wxcontacts_async.cli.database import GivenDatabase
-from wxcontacts_async.cli.log_follower import LogFollower
+from wxcontacts_async.cli.log_follower import PATIENCE, LogFollower
 from wxcontacts_async.cli.output import CommandError, OutputError
 from wxcontacts_async.cli.rota import Rota
 from wxcontacts_async.cli.running import End, run_to_end
@@ -80,6 +80,7 @@ class Watch:
         return run_to_end(
             self._watch,
             files=[self._printer],
+            patience=PATIENCE,
             beside=self._follow,
         )
 
@@ -87,12 +88,12 @@ class Watch:
         job = self._job
         async with job.database.opened() as store:
             await self.log.begin(store)
-            self._rota = Rota(job.w_ids, job.interval, await _ages(store))
-            self._say(
-                f"Watching {len(job.w_ids):,} instances, each every {job.interval:g} s, until "
-                f"Ctrl-C; {job.database.name} is kept in step.",
-            )
             try:
+                self._rota = Rota(job.w_ids, job.interval, await _ages(store))
+                self._say(
+                    f"Watching {len(job.w_ids):,} instances, each every {job.interval:g} s, until "
+                    f"Ctrl-C; {job.database.name} is kept in step.",
+                )
                 await self._sync_and_print(store, self._rota)
             except OutputError:  # nothing more can be printed
                 raise

@@ -75,7 +75,7 @@ def watch(
 
     Changes are lines of JSON on standard output, as `wxcontacts changes` prints them: the log of
     the database as it grows, by this command or by others that write to it. Stopped, it prints
-    what is left of it, for as long as that is read and for 8s at most. An instance that fails has
+    what is left of it, for as long as that is read, and for 8s at most. An instance that fails has
     a line on standard error, and is asked again the next time. The file of --from is read again
     when it changes. Needs the extra `store`: pip install 'wxcontacts_async[cli,store]'.
 
@@ -141,7 +141,7 @@ def watch(
         if watched.log.is_behind:
             same = f"--cursor {quote(cursor)}" if cursor else f"--after {watched.log.after}"
             console.say(
-                f"Not all was printed: changes after id {watched.log.after} are yet to come. The "
-                f"same command with {same} prints them.",
+                f"What the log has after id {watched.log.after} was not printed; the same command "
+                f"with {same} prints it.",
             )
         raise typer.Exit(0 if end.error is None else end.exit_code)
