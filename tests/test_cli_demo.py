@@ -12,7 +12,7 @@ from time import monotonic
 import psutil
 import pytest
 
-from tests.test_cli_process import SECONDS, end, read_until, start
+from tests.test_cli_process import SECONDS, end, read_until, run, start
 
 pytestmark = pytest.mark.processes
 
@@ -42,6 +42,11 @@ def test_its_emulator_ends_with_it_however_it_ends(number: signal.Signals, tmp_p
     if number is signal.SIGINT:
         assert ended.code == 130
         assert "instances are missing; the database has them as they were" in ended.messages
+        assert ended.messages.endswith("Run the demo again to see the rest; it begins anew.\n")
+        help_of_it = run("demo", "--help").output
+        assert {*re.findall(r"--[a-z-]+", ended.messages)} <= {
+            *re.findall(r"--[a-z-]+", help_of_it),
+        }
 
 
 @pytest.mark.slow

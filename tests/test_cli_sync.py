@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from time import sleep
 
 import pytest
 
@@ -122,6 +123,40 @@ def test_ctrl_c_ends_it_though_another_one_holds_the_database(tmp_path: Path) ->
     assert ended.code == 130
     assert "1 of 1 instances are missing; the database has them as they were" in ended.messages
     assert not ended.has_traceback
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_ctrl_c_says_what_the_database_has(tmp_path: Path, *, is_refused: bool) -> None:
+    w_ids = [f"w{number}" for number in range(20)]
+    refused = b'{"code":"1001","message":"gone"}'
+    with recording(reply_with("someone")) as server:
+        assert run("sync", "one", "--gateway", server.url, folder=tmp_path).code == 0
+        if is_refused:
+            server.reply = refused
+        with closing(sqlite3.connect(tmp_path / "contacts.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            process = start(
+                *("sync", *w_ids, "--gateway", server.url, "--failures", "failures.jsonl"),
+                folder=tmp_path,
+            )
+            read_until(process, "0 done")
+            process.send_signal(signal.SIGINT)
+            sleep(0.3)
+            other.execute("ROLLBACK")  # so that what waits for its turn is written
+        ended = end(process)
+    with closing(sqlite3.connect(tmp_path / "contacts.db")) as connection:
+        rows = connection.execute("SELECT w_id FROM instances WHERE w_id <> 'one'")
+        written = [w_id for (w_id,) in rows]
+
+    assert ended.code == 130
+    assert 0 < len(written) < len(w_ids)
+    missing = len(w_ids) - len(written)
+    assert f"{missing} of 20 instances are missing; the database has them as" in ended.messages
+    assert _rows(ended)["instances failed" if is_refused else "instances synced"] == str(
+        len(written),
+    )
+    failures = (tmp_path / "failures.jsonl").read_text().splitlines()
+    assert [json.loads(line)["wId"] for line in failures] == (written if is_refused else [])
 
 
 def test_a_suspicious_instance_is_counted_and_explained(tmp_path: Path) -> None:

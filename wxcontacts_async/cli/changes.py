@@ -1,86 +1,93 @@
 """Prints the log of what changed in a database, as lines of JSON."""
 
-from collections.abc import AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-import msgspec
-
-from wxcontacts_async import Contact
+from wxcontacts_async.cli.change_printer import ChangePrinter
 from wxcontacts_async.cli.database import GivenDatabase
-from wxcontacts_async.cli.output import LineFile
 from wxcontacts_async.cli.running import End, run_to_end
 from wxcontacts_async.cli.suspicion import Suspects
-from wxcontacts_async.store import ContactChange, ContactVersion
+from wxcontacts_async.store import ContactChange, ContactStore, StoredInstance
 
-_LINES_AT_ONCE = 500
-
-_encode = msgspec.json.Encoder().encode
-# The document's keys, by field.
-_KEYS = dict(zip(Contact.__struct_fields__, Contact.__struct_encode_fields__, strict=True))
+_CHANGES_AT_ONCE = 500
 
 
-def run_changes(
-    database: GivenDatabase,
-    file: LineFile,
-    *,
-    since: datetime | None,
-    w_id: str | None,
-) -> tuple[End, Suspects]:
-    """Print what changed, until that is done, a signal comes or writing fails.
-
-    What is suspicious by then is counted.
+@dataclass
+class Wanted:
+    """Which changes are printed.
 
     Arguments:
-        database: Whose log is read.
-        file: Where the lines go.
-        since: From then on, aware; else from the beginning.
-        w_id: Of that instance; else of all.
+        since: From then on, aware; None: from the beginning.
+        after: Those with a higher id.
+        w_id: Of that instance; None: of all.
 
     """
 
-    async def work() -> None:
-        async with database.opened() as store:
-            await write_changes(store.changes(since=since, w_id=w_id), file)
-            await suspects.add(store.instances(), w_id)
-
-    suspects = Suspects(database)
-    return run_to_end(work, files=[file]), suspects
+    since: datetime | None
+    after: int
+    w_id: str | None
 
 
-async def write_changes(changes: AsyncIterable[ContactChange], file: LineFile) -> None:
-    """Write a line for each change, many lines at once."""
+class ChangesRun:
+    """One run of it, and what it came to.
+
+    Attributes:
+        suspects: What is suspicious by then, of the instance that is wanted or of all.
+        is_unknown: Whether the database knows nothing of that instance.
+        last_id: The id of the last change of the log, 0 if there is none; None if it was not
+            read that far.
+
+    """
+
+    def __init__(self, database: GivenDatabase, wanted: Wanted) -> None:
+        self.suspects = Suspects(database)
+        self.is_unknown = False
+        self.last_id: int | None = None
+        self._is_known = False
+        self._database = database
+        self._wanted = wanted
+        self._printer = ChangePrinter()
+
+    def run(self) -> End:
+        """Print what changed, until that is done, a signal comes or writing fails."""
+        return run_to_end(self._print, files=[self._printer])
+
+    async def _print(self) -> None:
+        wanted = self._wanted
+        async with self._database.opened() as store:
+            await print_changes(
+                store.changes(since=wanted.since, after=wanted.after, w_id=wanted.w_id),
+                self._printer,
+            )
+            await self.suspects.add(self._instances(store), wanted.w_id)
+            self.is_unknown = wanted.w_id is not None and not self._is_known
+            last = await store.last_change()
+            self.last_id = 0 if last is None else last.id
+
+    async def _instances(self, store: ContactStore) -> AsyncIterator[StoredInstance]:
+        """Give all instances, and note whether the wanted one is among them."""
+        self._is_known = self._printer.after > 0
+        async for instance in store.instances():
+            self._is_known = self._is_known or instance.w_id == self._wanted.w_id
+            yield instance
+
+
+async def print_changes(changes: AsyncIterable[ContactChange], printer: ChangePrinter) -> None:
+    """Print each change, many at once, until the printer gives up.
+
+    Raises:
+        StoreError: As reading them does.
+        OutputError: They cannot be printed.
+
+    """
     some: list[ContactChange] = []
     async for change in changes:
         some.append(change)
-        if len(some) == _LINES_AT_ONCE:
-            await file.write(_lines(some))
+        if len(some) == _CHANGES_AT_ONCE:
+            await printer.write(some)
             some = []
+            if printer.is_given_up:
+                return
     if some:
-        await file.write(_lines(some))
-
-
-def _lines(changes: Iterable[ContactChange]) -> Iterator[bytes]:
-    for change in changes:
-        yield _encode(
-            {
-                "at": change.at,
-                "wId": change.w_id,
-                "userName": change.user_name,
-                "change": change.change,
-                "fields": [_KEYS.get(field, field) for field in change.fields],
-                "before": _shown(change.before, change.fields),
-                "after": _shown(change.after, change.fields),
-            },
-        )
-        yield b"\n"
-
-
-def _shown(version: ContactVersion | None, fields: tuple[str, ...]) -> dict[str, Any] | None:
-    """Return those fields, or all of them where there are none, by the document's keys."""
-    if version is None:
-        return None
-    known = {"kind": version.kind} | {
-        key: getattr(version.contact, field) for field, key in _KEYS.items()
-    }
-    return {_KEYS.get(field, field): known[_KEYS.get(field, field)] for field in fields} or known
+        await printer.write(some)

@@ -59,7 +59,7 @@ def run_demo(
     end = run_sync(job, first, console)
     _show_first(first, tables)
     if not _is_as_meant(end):
-        return _said_early_end(end, job, console)
+        return _said_early_end(end, first, console)
 
     advance()
     console.chat("The emulator's population has moved a little; once more:")
@@ -67,7 +67,7 @@ def run_demo(
     second = _DemoCounts(len(w_ids))
     end = run_sync(job, second, console)
     if not _is_as_meant(end):
-        return _said_early_end(end, job, console)
+        return _said_early_end(end, second, console)
     changes: list[ContactChange] = []
     reading = _read_some_changes(database, began, changes)
     if reading.exit_code:
@@ -76,20 +76,22 @@ def run_demo(
     _show_second(second, changes, tables)
     console.chat(
         f"The contacts are in {database.name}. "
-        f"Try: wxcontacts changes --store {database.name} --since 1m",
+        f"Try: wxcontacts changes --store {database.typed} --since 1m",
     )
     return 0
 
 
 def _is_as_meant(end: FetchEnd) -> bool:
     counts = end.counts
-    return end.error is None and not counts.missing and counts.errors.keys() <= _REFUSED
+    was_ended = end.error is not None or end.stopped_by is not None
+    return not was_ended and not counts.missing and counts.errors.keys() <= _REFUSED
 
 
-def _said_early_end(end: FetchEnd, job: SyncJob, console: HumanConsole) -> int:
+def _said_early_end(end: FetchEnd, counts: SyncCounts, console: HumanConsole) -> int:
     say_early_end(end, console)
-    say_missing(end, job, console)
-    return end.exit_code
+    say_missing(counts, console)
+    console.say("Run the demo again to see the rest; it begins anew.")
+    return End(end.stopped_by, end.error).exit_code or 1
 
 
 def _show_first(counts: _DemoCounts, console: HumanConsole) -> None:

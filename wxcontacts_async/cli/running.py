@@ -2,15 +2,25 @@
 
 import signal
 from collections.abc import Awaitable, Callable, Collection, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from anyio import create_task_group, sleep_forever
 
-from wxcontacts_async.cli.output import CommandError, LineFile
+from wxcontacts_async.cli.output import CommandError
 from wxcontacts_async.cli.signals import run_until_signal
 
-_LAST_WRITE_SECONDS = 0.5  # for a pipe's reader, after Ctrl-C
+_LAST_WRITE_SECONDS = 0.5
+
+
+class OutputFile(Protocol):
+    """What a command writes to."""
+
+    def give_up_in(self, seconds: float) -> None:
+        """Wait no longer than that for who does not read it."""
+
+    def close(self) -> None:
+        """Close it; raise an OutputError if what was written may not have arrived."""
 
 
 class End(msgspec.Struct, frozen=True):
@@ -41,8 +51,9 @@ class End(msgspec.Struct, frozen=True):
 def run_to_end(
     work: Callable[[], Awaitable[None]],
     *,
-    files: Collection[LineFile] = (),
+    files: Collection[OutputFile] = (),
     beside: Callable[[], Coroutine[Any, Any, None]] = sleep_forever,
+    patience: float = _LAST_WRITE_SECONDS,
 ) -> End:
     """Run it until it ends, a signal comes or a CommandError keeps it from going on.
 
@@ -50,6 +61,7 @@ def run_to_end(
         work: What to run.
         files: What it writes to, which is closed at the end.
         beside: Runs as long as it does.
+        patience: Seconds, after a signal, with a pipe's reader that takes nothing.
 
     """
     errors: list[CommandError] = []
@@ -65,7 +77,7 @@ def run_to_end(
 
     def hurry(_: signal.Signals) -> None:
         for file in files:
-            file.give_up_in(_LAST_WRITE_SECONDS)
+            file.give_up_in(patience)
 
     stopped_by = run_until_signal(both, on_signal=hurry)
     for file in files:

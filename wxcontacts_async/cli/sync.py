@@ -14,7 +14,8 @@ from wxcontacts_async.cli.fetch import FetchEnd, run_counted
 from wxcontacts_async.cli.output import LineFile, decoding_lines, failure_lines
 from wxcontacts_async.cli.summary import add_decoding_rows, add_failed_rows
 from wxcontacts_async.cli.suspicion import held_back, suspicion_of
-from wxcontacts_async.store import ContactStore, DeltaCounts, Synced
+from wxcontacts_async.cli.sync_results import take_all
+from wxcontacts_async.store import ContactStore, DeltaCounts, Synced, SyncResult
 
 
 @dataclass
@@ -52,6 +53,7 @@ class SyncCounts(FetchCounts):
         suspect: The first one of these.
         held: How many contacts these are.
         held_back: How many were not removed as others could not be read.
+        unclear: How many of those missing the database may have, as it was lost meanwhile.
 
     """
 
@@ -63,6 +65,7 @@ class SyncCounts(FetchCounts):
         self.suspect: Synced | None = None
         self.held = 0
         self.held_back = 0
+        self.unclear = 0
 
     def skip(self, number: int) -> None:
         """Count instances that are not asked for."""
@@ -105,7 +108,8 @@ async def _sync(job: SyncJob, counts: SyncCounts) -> None:
             ) as pool,
             store.sync(pool, stale) as results,
         ):
-            async for result in results:
+
+            async def take(result: SyncResult) -> None:
                 if isinstance(result, Failed):
                     counts.add_failed(result)
                     lines = failure_lines(result)
@@ -114,6 +118,11 @@ async def _sync(job: SyncJob, counts: SyncCounts) -> None:
                     lines = decoding_lines(result.contacts)
                 if job.failures_file is not None:
                     await job.failures_file.write(lines)
+
+            try:
+                await take_all(results, take)
+            finally:
+                counts.unclear = len(results.unclear)
 
 
 async def _stale(job: SyncJob, store: ContactStore) -> list[str]:
@@ -170,14 +179,23 @@ def say_suspicious(counts: SyncCounts, database: GivenDatabase, console: HumanCo
         console.say(f"{held_back(counts.held_back)} They are removed once all can be read.")
 
 
-def say_missing(end: FetchEnd, job: SyncJob, console: HumanConsole) -> None:
-    """Say how many instances are missing, and how they are synced."""
-    counts = end.counts
-    if counts.missing:
+def say_missing(counts: SyncCounts, console: HumanConsole) -> None:
+    """Say how many instances are missing, and what the database has of them."""
+    if not counts.missing:
+        return
+    missing = f"{counts.missing:,} of {counts.total:,} instances are missing"
+    if not counts.unclear:
+        console.say(f"{missing}; the database has them as they were.")
+    else:
         console.say(
-            f"{counts.missing:,} of {counts.total:,} instances are missing; the database has "
-            "them as they were.",
+            f"{missing}; the database was lost, or did not answer, while it was told to keep "
+            f"{counts.unclear:,} of them, so it may have these or not. It has the others as they "
+            "were.",
         )
+
+
+def say_rest(counts: SyncCounts, job: SyncJob, console: HumanConsole) -> None:
+    """Say how those that are missing or failed are synced."""
     if counts.missing or counts.failed:
         same = "The same command " + ("again" if job.stale_after else "with --stale-after 1h")
         console.say(f"{same} syncs just the rest.")

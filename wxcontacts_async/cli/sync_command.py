@@ -65,6 +65,7 @@ def sync(
             SyncJob,
             run_sync,
             say_missing,
+            say_rest,
             say_suspicious,
             show_sync,
         )
@@ -104,5 +105,6 @@ def sync(
             say_failures(counts, console, failures=failures_name)
             say_suspicious(counts, database, console)
             say_early_end(end, console)
-            say_missing(end, job, console)
+            say_missing(counts, console)
+            say_rest(counts, job, console)
         raise typer.Exit(end.exit_code or min(counts.suspicious, 1))

@@ -1,25 +1,28 @@
 """Syncs the same instances again and again, and prints what changes as it is learned."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import typer
-from anyio import sleep, to_thread
+from anyio import create_task_group, sleep, to_thread
 
 from wxcontacts_async import Failed, Gateway, InitializationWait, RetryPolicy, SessionPool
-from wxcontacts_async.cli.changes import write_changes
+from wxcontacts_async.cli.change_printer import ChangePrinter
 from wxcontacts_async.cli.console import HumanConsole
+from wxcontacts_async.cli.cursor import Cursor
 from wxcontacts_async.cli.database import GivenDatabase
-from wxcontacts_async.cli.output import LineFile
+from wxcontacts_async.cli.log_follower import PATIENCE, LogFollower
+from wxcontacts_async.cli.output import CommandError, OutputError
 from wxcontacts_async.cli.rota import Rota
 from wxcontacts_async.cli.running import End, run_to_end
 from wxcontacts_async.cli.summary import said
 from wxcontacts_async.cli.suspicion import held_back_of, suspicion_of
+from wxcontacts_async.cli.sync_results import take_all
 from wxcontacts_async.cli.w_ids import FollowedWIds
 from wxcontacts_async.errors import shown_id
-from wxcontacts_async.store import ContactChange, ContactStore, Synced
+from wxcontacts_async.store import ContactStore, StoreError, Synced, SyncResult
 
 _LOOK_EVERY = 0.25  # seconds, at the files of wIds
 
@@ -36,7 +39,9 @@ class WatchJob:
         retry: How failed calls are tried again.
         database: What is kept in step.
         interval: Seconds from one sync of an instance to the next.
-        file: Where the lines of what changed go.
+        after: The id of the change behind which printing begins, where no cursor says so; None
+            is the end of the log.
+        cursor: Where the last run left off printing, and this one is to.
 
     """
 
@@ -47,7 +52,8 @@ class WatchJob:
     retry: RetryPolicy
     database: GivenDatabase
     interval: float
-    file: LineFile
+    after: int | None = None
+    cursor: Cursor | None = None
 
 
 class Watch:
@@ -57,6 +63,7 @@ class Watch:
         synced: How often an instance was synced.
         failed: How often one failed.
         changes: How many contacts came, went or changed.
+        log: What is printed.
 
     """
 
@@ -67,41 +74,75 @@ class Watch:
         self._job = job
         self._console = console
         self._rota: Rota | None = None
+        self._printer = ChangePrinter(job.cursor)
+        self.log = LogFollower(job.database, self._printer, job.cursor, job.after)
 
     def run(self) -> End:
         """Run until a signal comes, the database is lost or nobody reads what it prints."""
         return run_to_end(
             self._watch,
-            files=[self._job.file],
+            files=[self._printer],
+            patience=PATIENCE,
             beside=self._follow,
         )
 
     async def _watch(self) -> None:
         job = self._job
         async with job.database.opened() as store:
-            rota = self._rota = Rota(job.w_ids, job.interval, await _ages(store))
-            self._console.chat(
-                f"Watching {len(job.w_ids):,} instances, each every {job.interval:g} s, until "
-                f"Ctrl-C; {job.database.name} is kept in step.",
-            )
-            async with (
-                SessionPool(
-                    job.gateway,
-                    initialization=job.initialization,
-                    retry=job.retry,
-                ) as pool,
-                store.sync(pool, rota) as results,
-            ):
-                async for result in results:
-                    rota.ended(result.w_id)
-                    if isinstance(result, Failed):
-                        self.failed += 1
-                        self._say(said(result))
-                    else:
-                        self.synced += 1
-                        await self._print(result, store)
+            await self.log.begin(store)
+            try:
+                self._rota = Rota(job.w_ids, job.interval, await _ages(store))
+                self._console.chat(
+                    f"Watching {len(job.w_ids):,} instances, each every {job.interval:g} s, until "
+                    f"Ctrl-C; {job.database.name} is kept in step.",
+                )
+                await self._sync_and_print(store, self._rota)
+            except OutputError:  # nothing more can be printed
+                raise
+            except BaseException:
+                await self.log.finish(store)
+                raise
 
-    async def _print(self, synced: Synced, store: ContactStore) -> None:
+    async def _sync_and_print(self, store: ContactStore, rota: Rota) -> None:
+        """Sync, and print the log beside that, so that who reads slowly holds up no sync."""
+        errors: list[CommandError | StoreError] = []
+
+        async def follow() -> None:
+            try:
+                await self.log.follow(store)
+            except (CommandError, StoreError) as error:
+                errors.append(error)
+                tasks.cancel_scope.cancel()
+
+        async with create_task_group() as tasks:
+            tasks.start_soon(follow)
+            try:
+                await self._sync(store, rota)
+            except (CommandError, StoreError) as error:
+                errors.append(error)
+            tasks.cancel_scope.cancel()
+        if errors:
+            raise errors[0]
+
+    async def _sync(self, store: ContactStore, rota: Rota) -> None:
+        job = self._job
+
+        async def take(result: SyncResult) -> None:
+            rota.ended(result.w_id)
+            if isinstance(result, Failed):
+                self.failed += 1
+                self._say(said(result))
+            else:
+                self._take(result)
+
+        async with (
+            SessionPool(job.gateway, initialization=job.initialization, retry=job.retry) as pool,
+            store.sync(pool, rota) as results,
+        ):
+            await take_all(results, take)
+
+    def _take(self, synced: Synced) -> None:
+        self.synced += 1
         contacts, delta = synced.contacts, synced.delta_counts
         if synced.suspicion is not None:
             self._say(suspicion_of(synced.w_id, synced.suspicion, self._job.database))
@@ -119,9 +160,7 @@ class Watch:
             )
         if delta:
             self.changes += delta.added + delta.removed + delta.changed
-            at = contacts.fetched_at
-            changes = store.changes(since=at, w_id=synced.w_id)
-            await write_changes(_learned(changes, at), self._job.file)
+            self.log.tell()
 
     async def _follow(self) -> None:
         """Read the files of wIds again when they change; what is wrong with it is said once."""
@@ -154,13 +193,3 @@ async def _ages(store: ContactStore) -> dict[str, float]:
         async for instance in store.instances()
         if instance.synced_at is not None
     }
-
-
-async def _learned(
-    changes: AsyncIterator[ContactChange],
-    at: datetime,
-) -> AsyncIterator[ContactChange]:
-    """Give the changes that were learned at that very time."""
-    async for change in changes:
-        if change.at == at:
-            yield change

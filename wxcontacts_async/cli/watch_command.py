@@ -1,13 +1,14 @@
 """The `watch` command: its options, and what it does with them."""
 
+from shlex import quote
 from typing import Annotated
 
 import typer
 
+from wxcontacts_async.arguments import check_number
 from wxcontacts_async.cli import gateway_options as options
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.option_groups import with_option_groups
-from wxcontacts_async.cli.output import STANDARD, LineFile
 from wxcontacts_async.cli.signals import exiting_when_interrupted
 from wxcontacts_async.cli.store_options import (
     DEFAULT_CONFIRMATION,
@@ -20,7 +21,7 @@ from wxcontacts_async.cli.store_options import (
     needing_store,
 )
 from wxcontacts_async.cli.summary import say_early_end
-from wxcontacts_async.cli.usage import duration, number
+from wxcontacts_async.cli.usage import duration, naming_options, number
 from wxcontacts_async.cli.w_ids import FollowedWIds
 
 _SHORTEST_INTERVAL = 0.1
@@ -44,19 +45,47 @@ def watch(
     to: ToStore = DEFAULT_STORE,
     max_shrink: MaxShrink = DEFAULT_SHRINK,
     confirm_after: ConfirmAfter = DEFAULT_CONFIRMATION,
+    after: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Begin with the changes that have a higher id, a whole number of at least 0, "
+            "such as those that were not printed when a run before this one ended; 0 is all. "
+            "Where the file of --cursor says where to begin, that counts.",
+            show_default="the end of the log",
+        ),
+    ] = None,
+    cursor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Keep in this file which change was printed last, and begin behind that one the "
+            "next time, so that all runs together print each change once, in order. It is made if "
+            "it is not there, and belongs to one database.",
+            show_default="none is kept",
+        ),
+    ] = None,
     calling: options.GatewayOptions,
 ) -> None:
     """Sync the same instances again and again, and print what changes as it is learned.
 
-    Changes are lines of JSON on standard output, as `wxcontacts changes` prints them. An instance
-    that fails has a line on standard error, and is asked again the next time. The files of --from
-    are read again when they change. Needs the extra `store`:
-    pip install 'wxcontacts_async[cli,store]'.
+    Changes are lines of JSON on standard output, as `wxcontacts changes` prints them: the log of
+    the database as it grows, by this command or by others that write to it. Stopped, it prints
+    what is left of it, for as long as that is read, and for 8s at most. An instance that fails has
+    a line on standard error, and is asked again the next time. The files of --from are read again
+    when they change. Needs the extra `store`: pip install 'wxcontacts_async[cli,store]'.
+
+    With --cursor, a run goes on where the one before was stopped or killed, and no change is left
+    out. Where standard output is a file, each stands in it once, even after kill -9. Who reads a
+    pipe may see a few lines once more after kill -9, those that were just being written: those
+    whose id is no higher than the last one that was read are to be dropped.
 
     Exit code: 0 stopped by Ctrl-C, SIGTERM or SIGHUP, which is how it ends, 1 the database was
-    lost for longer than a minute or the output was closed, 2 wrong usage.
+    lost for longer than a minute, or has not the change that --after or --cursor says, or the
+    output was closed, 2 wrong usage.
     """
     with exiting_when_interrupted(), needing_store():
+        from wxcontacts_async.cli.cursor import open_cursor  # noqa: PLC0415
         from wxcontacts_async.cli.database import GivenDatabase, check_no_url  # noqa: PLC0415
         from wxcontacts_async.cli.watch import Watch, WatchJob  # noqa: PLC0415
 
@@ -71,6 +100,9 @@ def watch(
             confirm_after=duration("--confirm-after", confirm_after),
         )
         followed = FollowedWIds(w_ids or (), sources or ())
+        begin = None if after is None else number(after)
+        with naming_options():
+            check_number("after", begin, at_least=0, whole=True, optional=True)
         watched = Watch(
             WatchJob(
                 options.each_once(followed.read(), console),
@@ -80,16 +112,25 @@ def watch(
                 called.retry,
                 database,
                 interval,
-                LineFile(STANDARD, "--output"),
+                begin,
+                open_cursor(cursor, database),
             ),
             console,
         )
         end = watched.run()
-        if end.error is not None:
-            if not end.reader_gone:
-                say_early_end(end, console)
+        if end.reader_gone:
             raise typer.Exit(end.exit_code)
-        console.chat(
-            f"Stopped: {watched.synced:,} syncs, {watched.failed:,} failures, "
-            f"{watched.changes:,} changes.",
-        )
+        if end.error is None:
+            console.chat(
+                f"Stopped: {watched.synced:,} syncs, {watched.failed:,} failures, "
+                f"{watched.changes:,} changes.",
+            )
+        else:
+            say_early_end(end, console)
+        if watched.log.is_behind:
+            same = f"--cursor {quote(cursor)}" if cursor else f"--after {watched.log.after}"
+            console.say(
+                f"What the log has after id {watched.log.after} was not printed; the same command "
+                f"with {same} prints it.",
+            )
+        raise typer.Exit(0 if end.error is None else end.exit_code)

@@ -199,16 +199,23 @@ class ContactStore:
         self,
         *,
         since: datetime | None = None,
+        after: int = 0,
         w_id: str | None = None,
     ) -> AsyncIterator[ContactChange]:
-        """Give what changed, in the order in which the database learned it.
+        """Give what changed, in the order in which others could see it first.
+
+        Whoever asks again and again, with the `id` of the last one that it was given as `after`,
+        is given each change once, however slow some writer is. `since` promises no such thing:
+        a change is seen when it is committed, which is after the time that it bears.
 
         Arguments:
             since: From then on, aware; else from the beginning. See `ContactChange.at`.
+            after: Those with a higher `ContactChange.id`, a whole number of at least 0; 0 is all.
             w_id: Of that instance; else of all.
 
         Raises:
-            InvalidArgumentError: `since` is not aware, or `w_id` is no wId.
+            InvalidArgumentError: `since` is not aware, `after` is no such number, or `w_id` is no
+                wId.
             StoreError: The store is not open, or cannot be read.
 
         """
@@ -221,26 +228,39 @@ class ContactStore:
             except OverflowError:
                 msg = "since must be a time from year 1 to 9999 in UTC"
                 raise InvalidArgumentError(msg) from None
+        check_number("after", after, at_least=0, whole=True)
         if w_id is not None:
             check_stored_w_id(w_id)
         self._check_open()
-        return self._changes(since, w_id)
+        return self._changes(since, min(after, _LAST_ID), w_id)
 
     async def _changes(
         self,
         since: datetime | None,
+        after: int,
         w_id: str | None,
     ) -> AsyncIterator[ContactChange]:
-        line = 0
         if since is not None and w_id is None:
             # So that the log need not be read from its beginning.
-            line = await self._run(partial(reading.first_change_since, since=since)) - 1
+            first = await self._run(partial(reading.first_change_since, since=since))
+            after = max(after, first - 1)
         while found := await self._run(
-            partial(reading.changes, after=line, since=since, w_id=w_id),
+            partial(reading.changes, after=after, since=since, w_id=w_id),
         ):
-            line = found[-1][0]
-            for _, change in found:
+            after = found[-1].id
+            for change in found:
                 yield change
+
+    async def last_change(self) -> ContactChange | None:
+        """Return the change that was seen last; None if there is none yet.
+
+        Its `id` is what to give as `changes(after=...)` for what comes from now on.
+
+        Raises:
+            StoreError: The store is not open, or cannot be read.
+
+        """
+        return await self._run(reading.last_change)
 
     async def instances(self) -> AsyncIterator[StoredInstance]:
         """Give what is known of each instance that was ever asked for, by wId.
@@ -291,3 +311,4 @@ class ContactStore:
 
 _DAY = 86_400.0
 _CENTURY = 36_500 * _DAY
+_LAST_ID = 2**63 - 1  # that a database can count to

@@ -17,6 +17,7 @@ import pyarrow as pa
 from wxcontacts_async.contacts import Contact
 from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.store import statements as sql
+from wxcontacts_async.store.commit import Commit
 from wxcontacts_async.store.comparison import Comparison
 from wxcontacts_async.store.fingerprints import (
     Fingerprinted,
@@ -81,6 +82,7 @@ class Batch:
         ended_at: When, for those that failed.
         settled: What became of each, by wId. It outlives a connection that was lost when nobody
             can tell whether the transaction was committed.
+        commit: Whether it is in the database.
 
     """
 
@@ -88,6 +90,7 @@ class Batch:
     arrived: Mapping[str, Fingerprinted]
     ended_at: datetime
     settled: dict[str, Settled] = field(default_factory=dict)
+    commit: Commit = field(default_factory=Commit)
 
 
 def merge(
@@ -107,11 +110,17 @@ def merge(
         confirm_after: For how many seconds the others must have been missing to be gone.
 
     Raises:
-        StoreError: The database refused; nothing of the batch is in it.
+        StoreError: The database refused; nothing of the batch is in it, unless it was lost.
 
     """
-    with session.transaction():
-        _Merge(session, batch, Guard(max_shrink, timedelta(seconds=confirm_after))).run()
+    try:
+        with session.transaction():
+            _Merge(session, batch, Guard(max_shrink, timedelta(seconds=confirm_after))).run()
+            batch.commit.begin()
+    except Exception:
+        batch.commit.fail(is_lost=not session.is_alive)
+        raise
+    batch.commit.end()
 
 
 @dataclass(frozen=True)

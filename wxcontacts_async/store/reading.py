@@ -24,6 +24,10 @@ _CHANGES_A_PAGE = 1_000
 _INSTANCES_A_PAGE = 1_000
 
 _COLUMNS = ", ".join(("w_id", "user_name", *VALUES))
+_CHANGES = """
+    SELECT id, w_id, user_name, change, fields, CAST(before AS TEXT), CAST(after AS TEXT),
+        CAST(at AS TEXT)
+    FROM contact_changes"""
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -113,8 +117,8 @@ def changes(
     after: int,
     since: datetime | None,
     w_id: str | None,
-) -> list[tuple[int, ContactChange]]:
-    """Return the next lines of the change log, each with its number."""
+) -> list[ContactChange]:
+    """Return the next lines of the change log."""
     conditions = ["id > $1"]
     parameters: list[object] = [after]
     if since is not None:
@@ -124,15 +128,20 @@ def changes(
         parameters.append(storable(w_id, session.dialect))
         conditions.append(f"w_id = ${len(parameters)}")
     rows = session.rows(
-        "SELECT id, w_id, user_name, change, fields, CAST(before AS TEXT), CAST(after AS TEXT), "
-        f"CAST(at AS TEXT) FROM contact_changes WHERE {' AND '.join(conditions)} "
-        f"ORDER BY id LIMIT {_CHANGES_A_PAGE}",
+        f"{_CHANGES} WHERE {' AND '.join(conditions)} ORDER BY id LIMIT {_CHANGES_A_PAGE}",
         *parameters,
     )
-    return [(row[0], _change(*row[1:])) for row in rows]
+    return [_change(*row) for row in rows]
+
+
+def last_change(session: Session) -> ContactChange | None:
+    """Return the last line of the change log; None if there is none."""
+    rows = session.rows(f"{_CHANGES} ORDER BY id DESC LIMIT 1")
+    return _change(*rows[0]) if rows else None
 
 
 def _change(  # noqa: PLR0917  # a row's columns
+    number: int,
     w_id: str,
     user_name: str,
     change: str,
@@ -149,6 +158,7 @@ def _change(  # noqa: PLR0917  # a row's columns
         _version(user_name, before),
         _version(user_name, after),
         read_time(at),
+        number,
     )
 
 

@@ -121,6 +121,11 @@ class ContactChange(msgspec.Struct, frozen=True, gc=False):
         before: The contact before; None if it was added.
         after: The contact after; None if it was removed.
         at: When the contact set that showed it was fetched; aware, in UTC.
+        id: Its number in the log, above 0. Numbers ascend in the order in which changes become
+            visible to others: whoever writes draws them while no one else does, and is done
+            before the next one begins. So when a change is seen, none with a lower number is to
+            come, and `ContactStore.changes(after=...)` goes on from it without a gap. Some
+            numbers may be of no change.
 
     """
 
@@ -131,6 +136,7 @@ class ContactChange(msgspec.Struct, frozen=True, gc=False):
     before: ContactVersion | None
     after: ContactVersion | None
     at: datetime
+    id: int = 0  # last, as it came last
 
 
 class StoredInstance(msgspec.Struct, frozen=True, gc=False):

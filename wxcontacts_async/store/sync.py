@@ -7,7 +7,13 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 import msgspec
-from anyio import CancelScope, Event, create_task_group, current_time
+from anyio import (
+    CancelScope,
+    Event,
+    create_task_group,
+    current_time,
+    get_cancelled_exc_class,
+)
 from anyio.abc import TaskGroup
 
 from wxcontacts_async.errors import WxContactsError, own_error
@@ -47,7 +53,14 @@ class SyncStream:
     yet written or read is bounded: a slow reader, or database, slows the fetching down.
 
     Several tasks may read it. Leaving the `async with` cancels what is being fetched; a batch
-    that is being written is written to its end, whether anybody reads that or not.
+    that is being written is written to its end, whether anybody reads that or not. Who wants to
+    know what became of that calls `stop` and reads on, before leaving.
+
+    Attributes:
+        unclear: The wIds that were being written when the database was lost, or did not answer
+            in time, so that nobody can tell whether it has them. Of all others it has what was
+            read from here, and nothing else.
+
     """
 
     def __init__(
@@ -62,8 +75,9 @@ class SyncStream:
         self._database = database
         self._max_shrink = max_shrink
         self._confirm_after = confirm_after
+        self.unclear: set[str] = set()
         self._tasks: TaskGroup | None = None
-        self._gathering = CancelScope()
+        self._gathering, self._writing = CancelScope(), CancelScope()
         self._is_open = False
         # What is to be written next, by wId as the database has it.
         self._gathered: _Gathered = {}
@@ -101,6 +115,14 @@ class SyncStream:
         self._tasks.cancel_scope.cancel()
         # Not given the body's exception, which it would wrap in a group; it goes out as it is.
         await self._tasks.__aexit__(None, None, None)
+
+    def stop(self) -> None:
+        """Fetch and write no more than what is being written, which ends within some seconds.
+
+        Reading on gives what was written and not read yet, and then ends.
+        """
+        self._gathering.cancel()
+        self._writing.cancel()
 
     def __aiter__(self) -> Self:
         return self
@@ -184,32 +206,40 @@ class SyncStream:
     async def _write(self) -> None:
         """Write batch after batch. Cancelled, the one being written is written to its end."""
         try:
-            while True:
-                while not self._gathered and not self._all_fetched:
-                    self._fetched = Event()
-                    await self._fetched.wait()
-                if not self._gathered:
-                    break
-                gathered, self._gathered, self._contacts = self._gathered, {}, 0
-                self._room.set()
-                results: list[SyncResult] = []
-                try:
-                    await self._merge(gathered, results)
-                finally:  # what is in the database is given, even if the rest is not
-                    while self._inbox:  # the batch before this one
-                        self._read = Event()
-                        await self._read.wait()
-                    self._inbox.extend(results)
-                    self._written.set()
-                del gathered, results
+            with self._writing:
+                await self._write_batches()
         except Exception as error:  # noqa: BLE001  # it is the reader's
             self._error = error
             self._gathering.cancel()
             while not self._all_fetched:  # what is given up is not fetched any more
                 self._fetched = Event()
                 await self._fetched.wait()
-        self._all_written = True
-        self._written.set()
+        finally:  # who was cancelled may yet read what was written
+            self._all_written = True
+            self._written.set()
+
+    async def _write_batches(self) -> None:
+        while True:
+            while not self._gathered and not self._all_fetched:
+                self._fetched = Event()
+                await self._fetched.wait()
+            if not self._gathered:
+                break
+            gathered, self._gathered, self._contacts = self._gathered, {}, 0
+            self._room.set()
+            results: list[SyncResult] = []
+            try:
+                await self._merge(gathered, results)
+            finally:  # what is in the database is given, even if the rest is not
+                try:
+                    while self._inbox:  # the batch before this one
+                        self._read = Event()
+                        await self._read.wait()
+                finally:
+                    if self._is_open:
+                        self._inbox.extend(results)
+                    self._written.set()
+            del gathered, results
 
     async def _merge(self, gathered: _Gathered, results: list[SyncResult]) -> None:
         """Write a batch, and add to the results how each instance of it ended.
@@ -228,7 +258,14 @@ class SyncStream:
                 await self._database.run(
                     lambda session: merge(session, batch, self._max_shrink, self._confirm_after),
                 )
+        except get_cancelled_exc_class():  # once that has ended, or has not in time
+            batch.commit.give_up()
+            if batch.commit.is_done:
+                results += _results(batch, gathered)
+            self._note_unclear(batch)
+            raise
         except (StoreConnectionError, StoreBusyError):
+            self._note_unclear(batch)
             raise
         except Exception as error:
             if len(gathered) == 1:
@@ -242,7 +279,11 @@ class SyncStream:
             for key in list(gathered):
                 await self._merge({key: gathered.pop(key)}, results)
             return
-        results += [_result(batch, it.outcome, it.came_at) for it in gathered.values()]
+        results += _results(batch, gathered)
+
+    def _note_unclear(self, batch: Batch) -> None:
+        if batch.commit.is_unclear:
+            self.unclear.update(batch.outcomes)
 
 
 def _size(outcome: Fetched[Any] | Failed) -> int:
@@ -250,6 +291,10 @@ def _size(outcome: Fetched[Any] | Failed) -> int:
     if isinstance(outcome, Failed):
         return 0
     return sum(len(contacts) for _, contacts in outcome.contacts.lists())
+
+
+def _results(batch: Batch, gathered: _Gathered) -> list[SyncResult]:
+    return [_result(batch, it.outcome, it.came_at) for it in gathered.values()]
 
 
 def _result(batch: Batch, outcome: Fetched[Any] | Failed, came_at: float) -> SyncResult:
