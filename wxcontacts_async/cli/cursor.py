@@ -133,8 +133,11 @@ class Cursor:
 
         """
         try:
-            os.lseek(self._file, 0, os.SEEK_SET)
-            os.write(self._file, line)
+            if sys.platform == "win32":
+                os.lseek(self._file, 0, os.SEEK_SET)
+                os.write(self._file, line)
+            else:
+                os.pwrite(self._file, line, 0)
         except OSError as error:
             raise OutputError(self.name, error) from None
 
