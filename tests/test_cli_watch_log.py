@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -87,12 +88,17 @@ def _database(folder: Path) -> Iterator[sqlite3.Connection]:
 def test_it_begins_at_the_end_of_the_log_or_behind_an_id(tmp_path: Path) -> None:
     with _synced(tmp_path) as server:
         gateway = ("--gateway", server.url)
-        from_now_on = _stopped(_watch(*gateway, folder=tmp_path))
-        all_of_it = _stopped(_watch(*gateway, "--after", "0", folder=tmp_path))
-        rest = _stopped(_watch(*gateway, "--after", "7", folder=tmp_path))
-        none = _stopped(_watch(*gateway, "--after", "10", folder=tmp_path))
-        beyond = run("watch", "one", "--every", "1h", *gateway, "--after", "11", folder=tmp_path)
-        wrong = run("watch", "one", "--every", "1h", "--after", "-1", folder=tmp_path)
+
+        def watched(*arguments: str) -> Ended:
+            return _stopped(_watch(*gateway, *arguments, folder=tmp_path))
+
+        with ThreadPoolExecutor() as threads:
+            begins = [(), ("--after", "0"), ("--after", "7"), ("--after", "10")]
+            ends = threads.map(lambda begin: watched(*begin), begins)
+            from_now_on, all_of_it, rest, none = ends
+        command = ("watch", "one", "--every", "1h", *gateway, "--after")
+        beyond = run(*command, "11", folder=tmp_path)
+        wrong = run(*command, "-1", folder=tmp_path)
 
     assert from_now_on.output == none.output == ""
     assert all_of_it.output.encode().splitlines(keepends=True) == _log(tmp_path)
@@ -291,23 +297,17 @@ def test_what_is_no_cursor_is_left_as_it_is(tmp_path: Path) -> None:
             read_until(process, "Watching")
             in_use = run(*command, "mine", folder=tmp_path)
         before = (tmp_path / "contacts.db").read_bytes()
-        wrong = {
-            name: run(*command, name, folder=tmp_path)
-            for name in ("w_ids.txt", "contacts.db", ".", "absent/cursor")
-        }
+        names = ("w_ids.txt", "contacts.db", ".", "/dev/null", "absent/cursor")
+        with ThreadPoolExecutor() as threads:
+            wrong = list(threads.map(lambda name: run(*command, name, folder=tmp_path), names))
         assert (tmp_path / "contacts.db").read_bytes() == before
         (tmp_path / "new").touch()  # as `mktemp` does
         new = _stopped(_watch("--gateway", server.url, "--cursor", "new", folder=tmp_path))
 
     assert in_use.code == 2
     assert "in use by another watch" in " ".join(in_use.messages.split())
-    assert {name: ended.code for name, ended in wrong.items()} == {
-        "w_ids.txt": 2,
-        "contacts.db": 2,
-        ".": 2,
-        "absent/cursor": 2,
-    }
-    for ended in wrong.values():
+    assert [ended.code for ended in wrong] == [2] * len(names)
+    for ended in wrong:
         assert ended.output == ""
         assert not ended.has_traceback
     assert listed.read_text() == "one\n"
