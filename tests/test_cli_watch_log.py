@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -41,11 +42,18 @@ def _sync(server: RecordingServer, folder: Path, *w_ids: str) -> None:
     assert run("sync", *(w_ids or ["one"]), "--gateway", server.url, folder=folder).code == 0
 
 
-def _watch(*arguments: str, folder: Path, output: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
+class _Process(subprocess.Popen[bytes]):
+    """One that is killed at the end of a test, if it is still there."""
+
+    def __exit__(self, *raised: Any) -> None:  # noqa: ANN401, PYI036  # passed on
+        self.kill()
+        super().__exit__(*raised)
+
+
+def _watch(*arguments: str, folder: Path, output: int = subprocess.PIPE) -> _Process:
     """Watch an instance that is asked for just once, if it was not synced just now."""
-    given = (*COMMAND, "watch", "one", "--every", "1h", *arguments)
-    return subprocess.Popen(  # noqa: S603  # this very program
-        given,
+    return _Process(
+        [*COMMAND, "watch", "one", "--every", "1h", *arguments],
         cwd=folder,
         env=ENVIRONMENT,
         stdin=subprocess.DEVNULL,
@@ -54,11 +62,11 @@ def _watch(*arguments: str, folder: Path, output: int = subprocess.PIPE) -> subp
     )
 
 
-def _stopped(process: subprocess.Popen[bytes]) -> Ended:
+def _stopped(process: _Process) -> Ended:
     """Stop it once it watches, when all there is is printed."""
-    read_until(process, "Watching")
-    process.send_signal(signal.SIGTERM)
     with process:
+        read_until(process, "Watching")
+        process.send_signal(signal.SIGTERM)
         output, messages = process.communicate(timeout=SECONDS)
     return Ended(process.returncode, (output or b"").decode(), messages.decode())
 
@@ -80,12 +88,17 @@ def _database(folder: Path) -> Iterator[sqlite3.Connection]:
 def test_it_begins_at_the_end_of_the_log_or_behind_an_id(tmp_path: Path) -> None:
     with _synced(tmp_path) as server:
         gateway = ("--gateway", server.url)
-        from_now_on = _stopped(_watch(*gateway, folder=tmp_path))
-        all_of_it = _stopped(_watch(*gateway, "--after", "0", folder=tmp_path))
-        rest = _stopped(_watch(*gateway, "--after", "7", folder=tmp_path))
-        none = _stopped(_watch(*gateway, "--after", "10", folder=tmp_path))
-        beyond = run("watch", "one", "--every", "1h", *gateway, "--after", "11", folder=tmp_path)
-        wrong = run("watch", "one", "--every", "1h", "--after", "-1", folder=tmp_path)
+
+        def watched(*arguments: str) -> Ended:
+            return _stopped(_watch(*gateway, *arguments, folder=tmp_path))
+
+        with ThreadPoolExecutor() as threads:
+            begins = [(), ("--after", "0"), ("--after", "7"), ("--after", "10")]
+            ends = threads.map(lambda begin: watched(*begin), begins)
+            from_now_on, all_of_it, rest, none = ends
+        command = ("watch", "one", "--every", "1h", *gateway, "--after")
+        beyond = run(*command, "11", folder=tmp_path)
+        wrong = run(*command, "-1", folder=tmp_path)
 
     assert from_now_on.output == none.output == ""
     assert all_of_it.output.encode().splitlines(keepends=True) == _log(tmp_path)
@@ -103,7 +116,6 @@ def test_what_others_write_is_printed_as_well(tmp_path: Path) -> None:
         _sync(server, tmp_path, "two")
         assert process.stdout is not None
         printed = [json.loads(process.stdout.readline()) for _ in _NAMES]
-        process.send_signal(signal.SIGTERM)
 
     assert [line["id"] for line in printed] == [*range(11, 21)]
     assert {line["wId"] for line in printed} == {"two"}
@@ -127,6 +139,7 @@ def test_what_is_committed_is_printed_before_it_ends(
         ended = end(process)
 
     assert ended.code == 0
+    assert ended.output.count("\n") == len(names)
     assert _ids(ended.output) == [*range(1, len(names) + 1)]
     assert ended.messages == "Stopped: 1 syncs, 0 failures, 20,000 changes.\n"
 
@@ -238,7 +251,7 @@ def test_a_line_longer_than_a_pipe_takes_at_once_stands_whole_after_half_of_it(
         torn = os.read(reading, 100)
         process.kill()
         with process:
-            process.communicate()
+            process.communicate(timeout=SECONDS)
         process = _watch(*command, folder=tmp_path, output=writing)
         os.close(writing)
         read_until(process, "Watching")
@@ -246,7 +259,7 @@ def test_a_line_longer_than_a_pipe_takes_at_once_stands_whole_after_half_of_it(
         with os.fdopen(reading, "rb") as file:
             lines = (torn + file.read()).splitlines()
         with process:
-            process.communicate()
+            process.communicate(timeout=SECONDS)
 
     assert len(lines) == 2
     assert lines[1].startswith(lines[0])
@@ -283,25 +296,18 @@ def test_what_is_no_cursor_is_left_as_it_is(tmp_path: Path) -> None:
         with _watch("--gateway", server.url, "--cursor", "mine", folder=tmp_path) as process:
             read_until(process, "Watching")
             in_use = run(*command, "mine", folder=tmp_path)
-            process.send_signal(signal.SIGTERM)
         before = (tmp_path / "contacts.db").read_bytes()
-        wrong = {
-            name: run(*command, name, folder=tmp_path)
-            for name in ("w_ids.txt", "contacts.db", ".", "absent/cursor")
-        }
+        names = ("w_ids.txt", "contacts.db", ".", "/dev/null", "absent/cursor")
+        with ThreadPoolExecutor() as threads:
+            wrong = list(threads.map(lambda name: run(*command, name, folder=tmp_path), names))
         assert (tmp_path / "contacts.db").read_bytes() == before
         (tmp_path / "new").touch()  # as `mktemp` does
         new = _stopped(_watch("--gateway", server.url, "--cursor", "new", folder=tmp_path))
 
     assert in_use.code == 2
     assert "in use by another watch" in " ".join(in_use.messages.split())
-    assert {name: ended.code for name, ended in wrong.items()} == {
-        "w_ids.txt": 2,
-        "contacts.db": 2,
-        ".": 2,
-        "absent/cursor": 2,
-    }
-    for ended in wrong.values():
+    assert [ended.code for ended in wrong] == [2] * len(names)
+    for ended in wrong:
         assert ended.output == ""
         assert not ended.has_traceback
     assert listed.read_text() == "one\n"

@@ -167,6 +167,7 @@ class ChangePrinter:
         except OSError as error:
             if begin is not None and self._end() == begin + len(piece) - len(rest):
                 os.ftruncate(self._file, begin)  # a full disk holds whole lines
+                os.lseek(self._file, begin, os.SEEK_SET)
             raise OutputError(self.name, error) from None
         return True
 

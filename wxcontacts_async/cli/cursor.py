@@ -1,6 +1,7 @@
 """The file of `--cursor`, which says up to which change the log was printed."""
 
 import os
+import stat
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -74,6 +75,8 @@ class Cursor:
             raise self._unusable(error) from None
         except OSError as error:
             raise self._unusable(error) from None
+        if not stat.S_ISREG(os.fstat(self._file).st_mode):
+            raise wrong(OPTION, f"must be a file, which {self.name} is not")
         self._lock()
         self.mark = self._read()
 
@@ -133,8 +136,11 @@ class Cursor:
 
         """
         try:
-            os.lseek(self._file, 0, os.SEEK_SET)
-            os.write(self._file, line)
+            if sys.platform == "win32":
+                os.lseek(self._file, 0, os.SEEK_SET)
+                os.write(self._file, line)
+            else:
+                os.pwrite(self._file, line, 0)
         except OSError as error:
             raise OutputError(self.name, error) from None
 
