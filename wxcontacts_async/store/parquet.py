@@ -5,8 +5,8 @@ import re
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from io import BufferedWriter
 from pathlib import Path
-from tempfile import mkstemp
 from threading import Lock
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from pyarrow import parquet as pq
 from wxcontacts_async.arguments import check_number
 from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
+from wxcontacts_async.hidden_file import HiddenFile, sync_folder
 from wxcontacts_async.store.arrow import CONTACT_SCHEMA, check_contact_set, each_set, to_arrow
 
 _T = TypeVar("_T")
@@ -145,7 +146,7 @@ class _Export:
         self._real = path
         self._rows_per_group = rows_per_group
         self._rows_per_file = rows_per_file
-        self._files: list[_HiddenFile] = []  # all but the last one are complete
+        self._files: list[_ParquetFile] = []  # all but the last one are complete
         self._made_folder = False
         self._pending = CONTACT_SCHEMA.empty_table()  # fewer rows than the next row group has
         self._step = Lock()
@@ -163,7 +164,7 @@ class _Export:
             elif self._real.exists() and not self._real.is_file():
                 msg = f"path must be that of a regular file, which {str(self._path)!r} is not"
                 raise InvalidArgumentError(msg)
-            self._files.append(_HiddenFile(self._folder))
+            self._files.append(_ParquetFile(self._folder))
 
     @property
     def _folder(self) -> Path:
@@ -217,7 +218,7 @@ class _Export:
     def _write(self, rows: int) -> None:
         if self._files[-1].rows == self._rows_per_file:
             self._files[-1].complete()
-            self._files.append(_HiddenFile(self._folder))
+            self._files.append(_ParquetFile(self._folder))
         self._files[-1].write(self._pending.slice(0, rows))
         self._pending = self._pending.slice(rows)
 
@@ -234,9 +235,9 @@ class _Export:
                 for entry in list(self._folder.iterdir()):
                     if entry.name not in names and _is_part(entry):
                         entry.unlink()
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
             if self._made_folder:
-                _sync_folder(self._folder.parent)
+                sync_folder(self._folder.parent)
             paths = [self._path]
             if self._rows_per_file is not None:
                 paths = [self._path / name for name in names]
@@ -267,15 +268,16 @@ class _Export:
             raise _GaveUpError
 
 
-class _HiddenFile:
+class _ParquetFile:
     """A Parquet file under a hidden name; to its folder's readers it is not there."""
 
     def __init__(self, folder: Path) -> None:
-        descriptor, name = mkstemp(prefix=".wxcontacts-", suffix=".tmp", dir=folder)  # 0600
-        self.path = Path(name)
+        self._hidden = HiddenFile(folder)
+        self.path = self._hidden.path
         self.rows = 0
-        self._file = os.fdopen(descriptor, "wb")
-        self._writer = pq.ParquetWriter(self._file, CONTACT_SCHEMA, compression="zstd")
+        # Written to in small pieces.
+        self._buffer = BufferedWriter(self._hidden.file)
+        self._writer = pq.ParquetWriter(self._buffer, CONTACT_SCHEMA, compression="zstd")
 
     def write(self, group: pa.Table) -> None:
         self._writer.write_table(group, row_group_size=group.num_rows)
@@ -284,30 +286,18 @@ class _HiddenFile:
     def complete(self) -> None:
         """Have all of it on the disk."""
         self._writer.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        self._buffer.flush()
+        self._hidden.complete()
 
     def discard(self) -> None:
         with suppress(OSError, pa.ArrowException):  # the disk may be full
             self._writer.close()
         self._writer.is_open = False  # or it would try again when it is collected
-        with suppress(OSError):
-            self._file.close()
-        with suppress(OSError):  # it has taken its name
-            self.path.unlink()
+        with suppress(OSError, ValueError):  # it would flush when it is collected, too
+            self._buffer.close()
+        self._hidden.discard()
 
 
 def _is_part(path: Path) -> bool:
     """Tell whether it is a file that an export into a folder wrote, by its name."""
     return _PART.fullmatch(path.name) is not None and path.is_file() and not path.is_symlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the names in it on the disk."""
-    if os.name != "nt":  # which cannot, nor needs to
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
