@@ -11,6 +11,7 @@ import msgspec
 
 from wxcontacts_async.cli.database import GivenDatabase
 from wxcontacts_async.cli.output import OutputError
+from wxcontacts_async.cli.output_path import OutputPath
 from wxcontacts_async.cli.usage import wrong
 
 if sys.platform != "win32":
@@ -79,11 +80,6 @@ class Cursor:
             raise wrong(OPTION, f"must be a file, which {self.name} is not")
         self._lock()
         self.mark = self._read()
-
-    @property
-    def status(self) -> os.stat_result | None:
-        """What the file system says of it; None if it was not there."""
-        return None if self._file == _NONE else os.fstat(self._file)
 
     def _read(self) -> Mark | None:
         try:
@@ -165,7 +161,5 @@ def open_cursor(path: str | None, database: GivenDatabase) -> Cursor | None:
     """
     if path is None:
         return None
-    cursor = Cursor(path)
-    if cursor.status is not None:
-        database.must_not_be(cursor.status, OPTION)
-    return cursor
+    database.refuse_output(OutputPath(path, OPTION, in_place=True))
+    return Cursor(path)

@@ -1,6 +1,6 @@
 """The database that a command is given; what is wrong with it is said in the command's words."""
 
-import os
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import quote
 
 from wxcontacts_async.cli.output import CommandError
+from wxcontacts_async.cli.output_path import STANDARD, OutputPath, database_files
 from wxcontacts_async.cli.store_options import TO
 from wxcontacts_async.cli.usage import naming_options, wrong
 from wxcontacts_async.store import ContactStore, StoreConnectionError, StoreError
@@ -77,10 +78,15 @@ class GivenDatabase:
             return
         raise wrong(self._option, f"{self.name} {what}")
 
-    def must_not_be(self, file: os.stat_result, option: str) -> None:
-        """Raise typer.BadParameter if it is the very file that another option names."""
-        if self._is_sqlite and self._path.exists() and os.path.samestat(self._path.stat(), file):
-            raise wrong(option, f"must be another file than that of {self._option}")
+    def refuse_output(self, output: OutputPath) -> None:
+        """Raise typer.BadParameter if an output is a file of it, be it one that is yet to come."""
+        if self._is_sqlite:
+            output.must_not_be(database_files(self._path), self._option)
+
+    def refuse_standard_output(self) -> None:
+        """Raise typer.BadParameter if standard output leads to a file of it."""
+        if sys.stdout is not None:
+            self.refuse_output(OutputPath(STANDARD, "standard output"))
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[ContactStore]:

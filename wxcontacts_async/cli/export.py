@@ -7,13 +7,9 @@ from pathlib import Path
 
 from wxcontacts_async import ContactSet, InvalidArgumentError
 from wxcontacts_async.cli.database import GivenDatabase
-from wxcontacts_async.cli.output import (
-    STANDARD,
-    CommandError,
-    LineFile,
-    OutputError,
-    contact_lines,
-)
+from wxcontacts_async.cli.line_file import LineFile
+from wxcontacts_async.cli.output import CommandError, OutputError, contact_lines
+from wxcontacts_async.cli.output_path import STANDARD, OutputPath
 from wxcontacts_async.cli.running import End, run_to_end
 from wxcontacts_async.cli.usage import wrong
 from wxcontacts_async.store import ContactStore, write_parquet
@@ -41,7 +37,7 @@ def run_export(
     output: str,
     written_as: str,
     w_ids: Sequence[str],
-) -> tuple[End, ExportCounts]:
+) -> tuple[End, ExportCounts, bool]:
     """Export until all is written, a signal comes or writing fails.
 
     Arguments:
@@ -49,6 +45,9 @@ def run_export(
         output: The file.
         written_as: "parquet", "jsonl" or "csv".
         w_ids: Which instances; none means all.
+
+    Returns:
+        How it ended, what is written, and whether the file is replaced as a whole or not at all.
 
     Raises:
         typer.BadParameter: The file cannot be written.
@@ -58,32 +57,31 @@ def run_export(
     if written_as not in _LINES:
         path = _parquet_path(output, database)
         end = run_to_end(lambda: _write_parquet(database, path, w_ids, counts))
-        return end, counts
+        return end, counts, True
     file = LineFile(output, _OPTION)
-    database.must_not_be(file.status, _OPTION)
+    database.refuse_output(file.path)
+    file.open()
     header, lines = _LINES[written_as]
 
     async def work() -> None:
         async with database.opened() as store, aclosing(_loaded(store, w_ids, counts)) as loaded:
-            file.empty()  # not before the database is there
             await file.write([header])
             async for contacts in loaded:
                 await file.write(lines(contacts))
+            file.keep()
 
-    return run_to_end(work, files=[file]), counts
+    end = run_to_end(work, files=[file])
+    return end, counts, file.path.is_replaced
 
 
 def _parquet_path(output: str, database: GivenDatabase) -> Path:
-    path = Path(output)
     if output == STANDARD:
         raise wrong(_OPTION, "must be a file, as Parquet cannot be written to standard output")
-    if not path.parent.is_dir():
-        raise wrong(_OPTION, f"{output!r} cannot be written: there is no such directory")
-    if path.exists():
-        if not path.is_file():
-            raise wrong(_OPTION, f"{output!r} cannot be written: it is no regular file")
-        database.must_not_be(path.stat(), _OPTION)
-    return path
+    path = OutputPath(output, _OPTION)
+    database.refuse_output(path)
+    if not path.is_replaced:
+        raise wrong(_OPTION, f"{path.name} cannot be written: it is no regular file")
+    return Path(output)
 
 
 async def _write_parquet(

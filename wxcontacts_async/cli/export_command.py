@@ -7,7 +7,7 @@ import typer
 
 from wxcontacts_async.arguments import check_w_id
 from wxcontacts_async.cli.console import HumanConsole
-from wxcontacts_async.cli.output import STANDARD
+from wxcontacts_async.cli.output_path import STANDARD
 from wxcontacts_async.cli.signals import exiting_when_interrupted
 from wxcontacts_async.cli.store_options import DEFAULT_STORE, STORE, FromStore, needing_store
 from wxcontacts_async.cli.summary import say_early_end
@@ -69,14 +69,13 @@ def export(
             for one in w_ids:
                 check_w_id(one)
         database = GivenDatabase(store, STORE, is_read=True)
-        end, counts = run_export(database, output, written_as, w_ids)
+        end, counts, is_replaced = run_export(database, output, written_as, w_ids)
         if not end.reader_gone:
             console = HumanConsole()
             name = "standard output" if output == STANDARD else repr(output)
             say_early_end(end, console)
             if end.exit_code:
-                parquet = written_as is ExportFormat.PARQUET
-                console.say(f"{name} is {'as it was' if parquet else 'not complete'}.")
+                console.say(f"{name} is {'as it was' if is_replaced else 'not complete'}.")
             else:
                 written = f"{counts.contacts:,} contacts of {counts.instances:,} instances"
                 console.chat(f"{written} are in {name}.")

@@ -14,12 +14,8 @@ from wxcontacts_async import (
 )
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.counts import FetchCounts
-from wxcontacts_async.cli.output import (
-    LineFile,
-    contact_lines,
-    decoding_lines,
-    failure_lines,
-)
+from wxcontacts_async.cli.line_file import LineFile
+from wxcontacts_async.cli.output import contact_lines, decoding_lines, failure_lines
 from wxcontacts_async.cli.progress import show_progress
 from wxcontacts_async.cli.running import End, run_to_end
 
@@ -93,6 +89,8 @@ def run_counted(
 
 
 async def _fetch(job: FetchJob, counts: FetchCounts) -> None:
+    if job.failures_file is not None:
+        job.failures_file.keep()  # it says that there are none, too
     async with (
         SessionPool(
             job.gateway,
@@ -106,6 +104,7 @@ async def _fetch(job: FetchJob, counts: FetchCounts) -> None:
             match outcome:
                 case Fetched(contacts=contacts):
                     await job.contacts_file.write(contact_lines(contacts))
+                    job.contacts_file.keep()
                     counts.add_fetched(outcome)
                     job.on_contacts(contacts)
                     if job.failures_file is not None and (contacts.rejected or contacts.flawed):

@@ -7,8 +7,9 @@ import typer
 from wxcontacts_async.cli import gateway_options as options
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.fetch import FetchJob, run_fetch
+from wxcontacts_async.cli.line_file import open_files
 from wxcontacts_async.cli.option_groups import with_option_groups
-from wxcontacts_async.cli.output import STANDARD, open_files
+from wxcontacts_async.cli.output_path import STANDARD
 from wxcontacts_async.cli.signals import exiting_when_interrupted
 from wxcontacts_async.cli.summary import say_end, say_failures, show_numbers
 from wxcontacts_async.cli.w_ids import read_w_ids
@@ -23,7 +24,8 @@ def fetch(
         str,
         typer.Option(
             metavar="FILE|-",
-            help="Write contacts to FILE, overwriting it, or - for standard output.",
+            help="Write contacts to FILE, or - for standard output. What FILE held before stays "
+            "until this is done or interrupted, and also if nothing could be fetched or written.",
         ),
     ] = STANDARD,
     failures: options.Failures = None,
@@ -55,5 +57,5 @@ def fetch(
             show_numbers(end.counts, console)
             failures_name = None if failures_file is None else failures_file.name
             say_failures(end.counts, console, failures=failures_name)
-            say_end(end, contacts_file.name, console)
+            say_end(end, contacts_file, console)
         raise typer.Exit(end.exit_code)

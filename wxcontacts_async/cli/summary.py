@@ -18,6 +18,7 @@ from wxcontacts_async import (
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.counts import FetchCounts
 from wxcontacts_async.cli.fetch import FetchEnd
+from wxcontacts_async.cli.line_file import LineFile
 from wxcontacts_async.cli.running import End
 from wxcontacts_async.cli.usage import AUTHORIZATION_VARIABLE
 from wxcontacts_async.errors import shown_id
@@ -102,14 +103,14 @@ def say_failures(counts: FetchCounts, console: HumanConsole, *, failures: str | 
         )
 
 
-def say_end(end: FetchEnd, contacts_name: str, console: HumanConsole) -> None:
+def say_end(end: FetchEnd, contacts_file: LineFile, console: HumanConsole) -> None:
     """Say that the fetch ended early, if it did, and how many are missing."""
     say_early_end(end, console)
-    counts = end.counts
-    if counts.missing:
-        console.say(
-            f"{counts.missing:,} of {counts.total:,} instances are missing from {contacts_name}.",
-        )
+    counts, name = end.counts, contacts_file.name
+    if contacts_file.is_as_it_was:
+        console.say(f"{name} is as it was.")
+    elif counts.missing:
+        console.say(f"{counts.missing:,} of {counts.total:,} instances are missing from {name}.")
 
 
 def say_early_end(end: End, console: HumanConsole) -> None:

@@ -11,7 +11,8 @@ from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.counts import FetchCounts
 from wxcontacts_async.cli.database import GivenDatabase
 from wxcontacts_async.cli.fetch import FetchEnd, run_counted
-from wxcontacts_async.cli.output import LineFile, decoding_lines, failure_lines
+from wxcontacts_async.cli.line_file import LineFile
+from wxcontacts_async.cli.output import decoding_lines, failure_lines
 from wxcontacts_async.cli.summary import add_decoding_rows, add_failed_rows
 from wxcontacts_async.cli.suspicion import held_back, suspicion_of
 from wxcontacts_async.cli.sync_results import take_all
@@ -97,6 +98,8 @@ def run_sync(job: SyncJob, counts: SyncCounts, console: HumanConsole) -> FetchEn
 
 async def _sync(job: SyncJob, counts: SyncCounts) -> None:
     async with job.database.opened() as store:
+        if job.failures_file is not None:
+            job.failures_file.keep()  # it says that there are none, too
         stale = await _stale(job, store)
         counts.skip(len(job.w_ids) - len(stale))
         async with (

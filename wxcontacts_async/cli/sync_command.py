@@ -7,8 +7,8 @@ import typer
 
 from wxcontacts_async.cli import gateway_options as options
 from wxcontacts_async.cli.console import HumanConsole
+from wxcontacts_async.cli.line_file import open_failures
 from wxcontacts_async.cli.option_groups import with_option_groups
-from wxcontacts_async.cli.output import open_failures
 from wxcontacts_async.cli.signals import exiting_when_interrupted
 from wxcontacts_async.cli.store_options import (
     DEFAULT_CONFIRMATION,
@@ -84,7 +84,7 @@ def sync(
         failures_file = open_failures(
             failures,
             sources or (),
-            lambda file: database.must_not_be(file.status, "--failures"),
+            database.refuse_output,
         )
         job = SyncJob(
             chosen,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import typer
 
-from wxcontacts_async.cli.output import STANDARD
+from wxcontacts_async.cli.output_path import STANDARD
 from wxcontacts_async.cli.usage import wrong
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import typer
 
 from wxcontacts_async import InvalidArgumentError
 from wxcontacts_async.arguments import check_w_id
-from wxcontacts_async.cli.output import STANDARD
+from wxcontacts_async.cli.output_path import STANDARD
 from wxcontacts_async.cli.usage import naming_options, wrong
 from wxcontacts_async.cli.w_id_files import OPTION, shown_source, w_ids_in
 

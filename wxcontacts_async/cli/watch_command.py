@@ -99,6 +99,7 @@ def watch(
             max_shrink=number(max_shrink),
             confirm_after=duration("--confirm-after", confirm_after),
         )
+        database.refuse_standard_output()
         followed = FollowedWIds(w_ids or (), sources or ())
         begin = None if after is None else number(after)
         with naming_options():
