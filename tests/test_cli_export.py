@@ -48,7 +48,9 @@ def test_changes_are_lines_with_what_differs_or_all_of_a_contact(folder: Path) -
     assert by_name.keys() == {"comes", "leaves", "named"}
     fetched_at = datetime.fromisoformat(by_name["named"].pop("at"))
     assert timedelta(0) < datetime.now(UTC) - fetched_at < timedelta(minutes=5)
+    assert [change["id"] for change in changes] == list(range(1, len(changes) + 1))
     assert by_name["named"] == {
+        "id": changes.index(by_name["named"]) + 1,
         "wId": "one",
         "userName": "named",
         "change": "changed",
@@ -152,7 +154,7 @@ def test_a_full_disk_is_said_and_that_the_export_is_not_complete(folder: Path) -
     ended = run("export", "--format", "jsonl", "--output", "/dev/full", folder=folder)
 
     assert ended.code == 1
-    assert "'/dev/full' cannot be written: No space left on device." in ended.messages
+    assert "'/dev/full' cannot be written: the disk is full." in ended.messages
     assert "'/dev/full' is not complete." in ended.messages
     assert not ended.has_traceback
 

@@ -212,7 +212,7 @@ def test_a_full_disk_is_said_and_what_is_missing(url: str) -> None:
     ended = run("fetch", *_W_IDS, "--gateway", url, "--output", "/dev/full")
 
     assert ended.code == 1
-    assert "'/dev/full' cannot be written: No space left on device" in ended.messages
+    assert "'/dev/full' cannot be written: the disk is full" in ended.messages
     assert "12 of 12 instances are missing" in ended.messages
     assert not ended.has_traceback
 

@@ -155,7 +155,7 @@ def test_an_output_that_is_full_is_said_in_one_line(
         )
 
     assert ended.returncode == 1
-    assert ended.stderr == "standard output cannot be written: No space left on device.\n"
+    assert ended.stderr == "standard output cannot be written: the disk is full.\n"
 
 
 @_full

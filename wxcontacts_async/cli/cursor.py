@@ -161,5 +161,7 @@ def open_cursor(path: str | None, database: GivenDatabase) -> Cursor | None:
     """
     if path is None:
         return None
-    database.refuse_output(OutputPath(path, OPTION, in_place=True))
+    output = OutputPath(path, OPTION, in_place=True)
+    database.refuse_output(output)
+    output.must_not_be_a_database()
     return Cursor(path)

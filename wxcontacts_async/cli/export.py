@@ -79,6 +79,7 @@ def _parquet_path(output: str, database: GivenDatabase) -> Path:
         raise wrong(_OPTION, "must be a file, as Parquet cannot be written to standard output")
     path = OutputPath(output, _OPTION)
     database.refuse_output(path)
+    path.must_not_be_a_database()
     if not path.is_replaced:
         raise wrong(_OPTION, f"{path.name} cannot be written: it is no regular file")
     return Path(output)

@@ -62,9 +62,10 @@ class LineFile:
         """Open it, without anything in it; what was there before stays.
 
         Raises:
-            typer.BadParameter: It cannot be opened.
+            typer.BadParameter: It cannot be opened, or belongs to a database.
 
         """
+        self.path.must_not_be_a_database()
         try:
             self._file = self._opened()
         except OSError as error:

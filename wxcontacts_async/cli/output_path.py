@@ -14,12 +14,8 @@ STANDARD = "-"  # standard input or output, where a file is meant
 # the database begin.
 _BESIDE_A_DATABASE = ("-wal", "-shm", "-journal")
 _DATABASE = b"SQLite format 3\0"
-_OF_A_DATABASE = (
-    _DATABASE,
-    b"\x37\x7f\x06\x82",
-    b"\x37\x7f\x06\x83",
-    b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7",
-)
+_WALS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+_JOURNAL = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 
 
 class OutputPath:
@@ -36,7 +32,7 @@ class OutputPath:
         status: Of what is there; None if nothing is.
 
     Raises:
-        typer.BadParameter: It cannot be written, or is of an SQLite database.
+        typer.BadParameter: It cannot be written.
 
     """
 
@@ -92,6 +88,11 @@ class OutputPath:
         if both or (other.real is not None and self._is(other.real)) or self._has(other.status):
             raise wrong(self.option, f"must be another file than that of {other.option}")
 
+    def must_not_be_a_database(self) -> None:
+        """Raise typer.BadParameter if it is a file of any SQLite database that is there."""
+        if self.real is not None and self.is_regular and _is_of_a_database(self.real):
+            raise self._wrong("it belongs to an SQLite database")
+
     def _is(self, other: Path) -> bool:
         if self.real is not None and self.real == other.resolve():
             return self.is_regular
@@ -110,9 +111,7 @@ class OutputPath:
             raise self._wrong("Is a directory")
         if self.real is None or not self.is_regular:
             return
-        if _is_of_a_database(self.real):
-            raise self._wrong("it belongs to an SQLite database")
-        if self.status is not None and not os.access(self.real, os.W_OK):
+        if self.status is not None and not os.access(self.path, os.W_OK):
             raise self._wrong("Permission denied")
         if not self.is_replaced:
             return
