@@ -102,7 +102,7 @@ def test_a_closed_pipe_ends_changes_quietly(folder: Path) -> None:
     assert messages == ""
 
 
-def test_an_export_to_jsonl_has_the_lines_of_fetch(folder: Path) -> None:
+def test_an_export_to_jsonl_has_the_lines_of_fetch_and_when_that_was(folder: Path) -> None:
     output = folder / "contacts.jsonl"
     with recording(reply_with("plain", "comes", formula="=1+1", named="new")) as server:
         fetched = _lines(run("fetch", "one", "--gateway", server.url))
@@ -116,6 +116,8 @@ def test_an_export_to_jsonl_has_the_lines_of_fetch(folder: Path) -> None:
     assert ended.messages == "4 contacts of 1 instances are in 'contacts.jsonl'.\n"
     assert stat.S_IMODE(output.stat().st_mode) == 0o600
     exported = [json.loads(line) for line in output.read_text().splitlines()]
+    for line in exported:
+        assert datetime.fromisoformat(line.pop("fetchedAt")).tzinfo is not None
     assert sorted(exported, key=str) == sorted(fetched, key=str)
 
 

@@ -1,14 +1,17 @@
 """Writes the contacts in a database to a file, in one of several formats."""
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+
+from anyio import CancelScope, to_thread
 
 from wxcontacts_async import ContactSet, InvalidArgumentError
 from wxcontacts_async.cli.database import GivenDatabase
 from wxcontacts_async.cli.line_file import LineFile
-from wxcontacts_async.cli.output import CommandError, OutputError, contact_lines
+from wxcontacts_async.cli.output import CommandError, OutputError, exported_lines
 from wxcontacts_async.cli.output_path import STANDARD, OutputPath
 from wxcontacts_async.cli.running import End, run_to_end
 from wxcontacts_async.cli.usage import wrong
@@ -16,12 +19,6 @@ from wxcontacts_async.store import ContactStore, write_parquet
 from wxcontacts_async.store.formats import csv_header, csv_lines
 
 _OPTION = "--output"
-
-# The formats made of lines: the first line, and those of a contact set.
-_LINES: Mapping[str, tuple[bytes, Callable[[ContactSet], Iterable[bytes]]]] = {
-    "jsonl": (b"", contact_lines),
-    "csv": (csv_header(), lambda contacts: (csv_lines(some) for some in [contacts])),
-}
 
 
 @dataclass
@@ -32,39 +29,66 @@ class ExportCounts:
     contacts: int = 0
 
 
-def run_export(
-    database: GivenDatabase,
-    output: str,
-    written_as: str,
-    w_ids: Sequence[str],
-) -> tuple[End, ExportCounts, bool]:
-    """Export until all is written, a signal comes or writing fails.
+@dataclass(frozen=True)
+class Export:
+    """What to write where.
 
-    Arguments:
+    Attributes:
         database: What to export.
         output: The file.
-        written_as: "parquet", "jsonl" or "csv".
+        written_as: "parquet", "jsonl", "csv" or "xlsx".
         w_ids: Which instances; none means all.
+        bom: Whether CSV begins with a byte order mark; None: if it goes to a file.
+
+    """
+
+    database: GivenDatabase
+    output: str
+    written_as: str
+    w_ids: Sequence[str] = ()
+    bom: bool | None = None
+
+
+def run_export(export: Export) -> tuple[End, ExportCounts, bool]:
+    """Export until all is written, a signal comes or writing fails.
 
     Returns:
         How it ended, what is written, and whether the file is replaced as a whole or not at all.
 
     Raises:
-        typer.BadParameter: The file cannot be written.
+        typer.BadParameter: The file cannot be written, or not so.
 
     """
     counts = ExportCounts()
-    if written_as not in _LINES:
-        path = _parquet_path(output, database)
-        end = run_to_end(lambda: _write_parquet(database, path, w_ids, counts))
-        return end, counts, True
-    file = LineFile(output, _OPTION)
-    database.refuse_output(file.path)
+    if export.bom is not None and export.written_as != "csv":
+        raise wrong("--bom", "is for --format csv alone")
+    match export.written_as:
+        case "jsonl" | "csv":
+            return _run_lines(export, counts)
+        case "xlsx":
+            _check_xlsx()
+            path = _replaced_path(export)
+            end = run_to_end(lambda: _write_xlsx(export, path, counts))
+        case _:
+            path = _replaced_path(export)
+            end = run_to_end(lambda: _write_parquet(export, path, counts))
+    return end, counts, True
+
+
+def _run_lines(export: Export, counts: ExportCounts) -> tuple[End, ExportCounts, bool]:
+    file = LineFile(export.output, _OPTION)
+    export.database.refuse_output(file.path)
     file.open()
-    header, lines = _LINES[written_as]
+    header, lines = b"", exported_lines
+    if export.written_as == "csv":
+        bom = file.path.is_regular if export.bom is None else export.bom
+        header, lines = csv_header(bom=bom), _csv_lines
 
     async def work() -> None:
-        async with database.opened() as store, aclosing(_loaded(store, w_ids, counts)) as loaded:
+        async with (
+            export.database.opened() as store,
+            aclosing(_loaded(store, export.w_ids, counts)) as loaded,
+        ):
             await file.write([header])
             async for contacts in loaded:
                 await file.write(lines(contacts))
@@ -74,30 +98,70 @@ def run_export(
     return end, counts, file.path.is_replaced
 
 
-def _parquet_path(output: str, database: GivenDatabase) -> Path:
-    if output == STANDARD:
-        raise wrong(_OPTION, "must be a file, as Parquet cannot be written to standard output")
-    path = OutputPath(output, _OPTION)
-    database.refuse_output(path)
+def _csv_lines(contacts: ContactSet) -> Iterator[bytes]:
+    yield csv_lines(contacts)  # in the thread, as it takes its time
+
+
+def _check_xlsx() -> None:
+    if find_spec("xlsxwriter") is None:
+        what = "needs xlsxwriter, which is not installed: "
+        raise wrong("--format xlsx", what + "pip install 'wxcontacts_async[cli,store,xlsx]'")
+
+
+def _replaced_path(export: Export) -> Path:
+    if export.output == STANDARD:
+        what = f"must be a file, as {export.written_as} cannot be written to standard output"
+        raise wrong(_OPTION, what)
+    path = OutputPath(export.output, _OPTION)
+    export.database.refuse_output(path)
     path.must_not_be_a_database()
     if not path.is_replaced:
         raise wrong(_OPTION, f"{path.name} cannot be written: it is no regular file")
-    return Path(output)
+    return Path(export.output)
 
 
-async def _write_parquet(
-    database: GivenDatabase,
-    path: Path,
-    w_ids: Sequence[str],
-    counts: ExportCounts,
-) -> None:
-    async with database.opened() as store, aclosing(_loaded(store, w_ids, counts)) as loaded:
-        try:
+async def _write_parquet(export: Export, path: Path, counts: ExportCounts) -> None:
+    async with (
+        export.database.opened() as store,
+        aclosing(_loaded(store, export.w_ids, counts)) as loaded,
+    ):
+        with _told(path):
             await write_parquet(loaded, path)
-        except OSError as error:
-            raise OutputError(repr(str(path)), error) from None
-        except InvalidArgumentError as error:
-            raise CommandError(str(error).rstrip(".")) from None
+
+
+async def _write_xlsx(export: Export, path: Path, counts: ExportCounts) -> None:
+    from wxcontacts_async.store.xlsx import XlsxFile  # noqa: PLC0415  # it is of another extra
+
+    async with (
+        export.database.opened() as store,
+        aclosing(_loaded(store, export.w_ids, counts)) as loaded,
+    ):
+        with _told(path):
+            file = XlsxFile(path)
+            try:
+                # Cancelled, it goes no further than the step in the thread, some milliseconds.
+                async for contacts in loaded:
+                    steps = file.add(contacts)
+                    while await to_thread.run_sync(next, steps, _DONE) is not _DONE:
+                        pass
+                await to_thread.run_sync(file.finish)
+            finally:
+                with CancelScope(shield=True):
+                    await to_thread.run_sync(file.discard)
+
+
+_DONE = object()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what goes wrong with a file into what the command says."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(repr(str(path)), error) from None
+    except InvalidArgumentError as error:
+        raise CommandError(str(error).rstrip(".")) from None
 
 
 async def _loaded(

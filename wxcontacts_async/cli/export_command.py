@@ -20,6 +20,7 @@ class ExportFormat(StrEnum):
     PARQUET = "parquet"
     JSONL = "jsonl"
     CSV = "csv"
+    XLSX = "xlsx"
 
 
 def export(
@@ -28,8 +29,9 @@ def export(
         ExportFormat,
         typer.Option(
             "--format",
-            help="parquet and csv have the columns w_id, user_name, kind, alias_name and so on; "
-            "jsonl has the lines of wxcontacts fetch.",
+            help="parquet, csv and xlsx have the columns w_id, user_name, kind, alias_name and so "
+            "on; jsonl has the lines of wxcontacts fetch, and fetchedAt in each. xlsx needs the "
+            "extra `xlsx`.",
             show_default=False,
         ),
     ],
@@ -37,9 +39,8 @@ def export(
         str,
         typer.Option(
             metavar="PATH",
-            help="Write to this file, overwriting it; a new one can be read by its owner alone. "
-            "For jsonl and csv, - is standard output. A Parquet file is replaced as a whole or "
-            "not at all.",
+            help="Write to this file; a new one can be read by its owner alone. It is replaced as "
+            "a whole or not at all. For jsonl and csv, - is standard output.",
         ),
     ],
     store: FromStore = DEFAULT_STORE,
@@ -51,10 +52,20 @@ def export(
             show_default="all",
         ),
     ] = None,
+    bom: Annotated[
+        bool | None,
+        typer.Option(
+            "--bom/--no-bom",
+            help="Whether csv begins with a byte order mark, by which Excel knows that it is "
+            "UTF-8.",
+            show_default="in a file, not in a pipe",
+        ),
+    ] = None,
 ) -> None:
     """Write the contacts in a database to a file, as of the last sync of each instance.
 
-    In csv, a cell that a spreadsheet would run as a formula has a single quote in front.
+    In csv, a cell that a spreadsheet would run as a formula has a single quote in front. xlsx is
+    for Excel: ids are text, times are times in UTC, and a sheet has a million rows at most.
     Needs the extra `store`: pip install 'wxcontacts_async[cli,store]'.
 
     Exit code: 0 all written, 1 the database cannot be read, or has never seen an instance, or the
@@ -62,14 +73,14 @@ def export(
     """
     with exiting_when_interrupted(), needing_store():
         from wxcontacts_async.cli.database import GivenDatabase  # noqa: PLC0415
-        from wxcontacts_async.cli.export import run_export  # noqa: PLC0415
+        from wxcontacts_async.cli.export import Export, run_export  # noqa: PLC0415
 
         w_ids = list(dict.fromkeys(w_id or ()))
         with naming_options(w_id="--w-id"):
             for one in w_ids:
                 check_w_id(one)
         database = GivenDatabase(store, STORE, is_read=True)
-        end, counts, is_replaced = run_export(database, output, written_as, w_ids)
+        end, counts, is_replaced = run_export(Export(database, output, written_as, w_ids, bom))
         if not end.reader_gone:
             console = HumanConsole()
             name = "standard output" if output == STANDARD else repr(output)

@@ -12,8 +12,18 @@ _encode = msgspec.json.Encoder().encode
 
 def contact_lines(contacts: ContactSet) -> Iterator[bytes]:
     """Make one line for each contact of the merged set."""
+    return _contact_lines(contacts, {})
+
+
+def exported_lines(contacts: ContactSet) -> Iterator[bytes]:
+    """Make one line for each contact of the merged set, with when it was fetched."""
+    return _contact_lines(contacts, {"fetchedAt": contacts.fetched_at})
+
+
+def _contact_lines(contacts: ContactSet, more: Mapping[str, object]) -> Iterator[bytes]:
     begins = {
-        kind: _encode({"wId": contacts.w_id, "kind": kind})[:-1] + b"," for kind in ContactKind
+        kind: _encode({"wId": contacts.w_id, "kind": kind, **more})[:-1] + b","
+        for kind in ContactKind
     }
     for kind, contact in contacts.items():
         yield begins[kind]

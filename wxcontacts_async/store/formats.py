@@ -18,9 +18,15 @@ _ROWS_AT_ONCE = 200  # a millisecond's worth, for which the GIL is held
 _FORMULA = re.compile(r"""[\s\x00-\x1f\u200b\ufeff"']*[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n]""")
 
 
-def csv_header() -> bytes:
-    """Return the line that names the columns: those of a Parquet file, in its order."""
-    return ",".join(COLUMNS).encode() + b"\r\n"
+def csv_header(*, bom: bool = False) -> bytes:
+    """Return the line that names the columns: those of a Parquet file, in its order.
+
+    Arguments:
+        bom: Whether a byte order mark goes before it, by which Excel knows UTF-8.
+
+    """
+    line = ",".join(COLUMNS) + "\r\n"
+    return line.encode("utf-8-sig" if bom else "utf-8")
 
 
 def csv_lines(contacts: ContactSet[Contact]) -> bytes:
@@ -28,7 +34,8 @@ def csv_lines(contacts: ContactSet[Contact]) -> bytes:
 
     What is null is an empty cell. A cell that a spreadsheet would run as a formula, since it
     begins with one of `=+-@` (full-width, too), a tab or a line end, be it after white space or
-    quotes, gets a single quote in front, which a spreadsheet takes as the mark of text.
+    quotes, gets a single quote in front, which a spreadsheet takes as the mark of text. U+0000 is
+    left out.
 
     Raises:
         InvalidArgumentError: A text is no valid Unicode, or fetched_at has no time zone. Names
@@ -88,7 +95,13 @@ def _cells(field: str, entries: list[tuple[ContactKind, Contact]]) -> list[str |
 
 
 def _defused(text: str) -> str:
+    text = without_nul(text)
     return f"'{text}" if _FORMULA.match(text) else text
+
+
+def without_nul(text: str) -> str:
+    """Leave out U+0000, at which what reads a table may end, or refuse it."""
+    return text.replace("\0", "")
 
 
 def _unsound(contacts: ContactSet[Contact]) -> InvalidArgumentError:

@@ -1,0 +1,153 @@
+"""Writes contact sets to a workbook for Excel, in which nothing is a formula and ids are text.
+
+Excel has no time zones, and times to the millisecond, so times are in UTC and their column says so.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from io import BufferedWriter
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError, FileSizeError
+
+from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
+from wxcontacts_async.hidden_file import HiddenFile, sync_folder
+from wxcontacts_async.store.formats import COLUMNS, FIELDS, fetched_in_utc, misfit, without_nul
+
+XLSX_COLUMNS = (*COLUMNS[:-1], "fetched_at_utc")
+
+_ROWS_A_SHEET = 1_048_575  # and the header, by Excel's limit
+_LONGEST_TEXT = 32_767  # of a cell
+_LARGEST_NUMBER = 2**53  # to which a cell's are exact
+_FIRST_DAY = datetime(1900, 3, 1, tzinfo=UTC)  # before it, Excel's calendar has a day too many
+_ROWS_A_STEP = 2_000
+_WIDTHS = {"w_id": 24, "user_name": 28, "kind": 8, "sex": 5, "fetched_at_utc": 20}
+_WIDTH = 16
+_OPTIONS = {
+    "constant_memory": True,
+    "strings_to_formulas": False,
+    "strings_to_numbers": False,
+    "strings_to_urls": False,
+}
+
+
+class XlsxFile:
+    """A workbook under a hidden name, of which never more than a row is in memory.
+
+    To be used by one thread at a time. What it keeps meanwhile is in a hidden folder beside it.
+
+    Arguments:
+        path: What it is to be called; a link stays, and what it leads to is replaced.
+        rows_a_sheet: After so many contacts, another sheet begins.
+
+    Raises:
+        OSError: There can be no file there.
+
+    """
+
+    def __init__(self, path: Path, *, rows_a_sheet: int = _ROWS_A_SHEET) -> None:
+        self._path = path.resolve()
+        self._rows_a_sheet = rows_a_sheet
+        self._hidden = HiddenFile(self._path.parent)
+        self._folder = TemporaryDirectory(
+            prefix=".wxcontacts-", dir=self._path.parent, ignore_cleanup_errors=True
+        )
+        self._buffer = BufferedWriter(self._hidden.file)
+        self._book = xlsxwriter.Workbook(self._buffer, {**_OPTIONS, "tmpdir": self._folder.name})
+        self._time = self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
+        self._bold = self._book.add_format({"bold": True})
+        self._sheets = 0
+        self._sheet: Any = None
+        self._row = 0
+        self._begin_sheet()
+
+    def add(self, contacts: ContactSet[Contact]) -> Iterator[None]:
+        """Write one row for each contact of the merged set, some thousand at each step.
+
+        Raises:
+            InvalidArgumentError: A value has no room in a cell. Names the wId and the field, never
+                the value.
+            OSError: It cannot be written.
+
+        """
+        fetched_at = fetched_in_utc(contacts)
+        if fetched_at < _FIRST_DAY:
+            raise misfit(contacts.w_id, "fetched_at", "a time since March 1900")
+        naive = fetched_at.replace(tzinfo=None)
+        entries = iter(contacts.items())
+        while some := list(islice(entries, _ROWS_A_STEP)):
+            for entry in some:
+                self._write(contacts.w_id, entry, naive)
+            yield
+
+    def _write(self, w_id: str, entry: tuple[ContactKind, Contact], fetched_at: datetime) -> None:
+        if self._row > self._rows_a_sheet:
+            self._begin_sheet()
+        kind, contact = entry
+        values = (w_id, contact.user_name, kind.value)
+        values += tuple(getattr(contact, field) for field in FIELDS[1:])
+        for column, (name, value) in enumerate(zip(XLSX_COLUMNS, values, strict=False)):
+            if isinstance(value, int) and abs(value) <= _LARGEST_NUMBER:
+                self._sheet.write_number(self._row, column, value)
+            elif value is not None:
+                self._sheet.write_string(self._row, column, _text(w_id, name, str(value)))
+        self._sheet.write_datetime(self._row, len(values), fetched_at, self._time)
+        self._row += 1
+
+    def _begin_sheet(self) -> None:
+        self._sheets += 1
+        name = "contacts" if self._sheets == 1 else f"contacts {self._sheets}"
+        self._sheet = self._book.add_worksheet(name)
+        for column, heading in enumerate(XLSX_COLUMNS):
+            self._sheet.set_column(column, column, _WIDTHS.get(heading, _WIDTH))
+            self._sheet.write_string(0, column, heading, self._bold)
+        self._sheet.freeze_panes(1, 0)
+        self._row = 1
+
+    def finish(self) -> None:
+        """Put it together, have it on the disk, and let it take its name.
+
+        Raises:
+            OSError: It cannot be written; what was there before still is.
+
+        """
+        try:
+            self._book.close()
+        except FileCreateError as error:
+            raise error.args[0] from None
+        except FileSizeError:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG)) from None
+        self._buffer.flush()
+        self._hidden.take_over_rights(self._path)
+        self._hidden.complete()
+        self._hidden.path.replace(self._path)
+        sync_folder(self._path.parent)
+        self._folder.cleanup()
+
+    def discard(self) -> None:
+        """Remove what has not taken its name."""
+        for sheet in self._book.worksheets():  # or their temporary files would stay open
+            with suppress(OSError):
+                sheet.row_data_fh.close()
+        with suppress(OSError, ValueError):
+            self._buffer.close()
+        self._hidden.discard()
+        self._folder.cleanup()
+
+
+def _text(w_id: str, field: str, value: str) -> str:
+    text = without_nul(value)
+    if len(text) > _LONGEST_TEXT:
+        raise misfit(w_id, field, f"text of at most {_LONGEST_TEXT:,} characters")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise misfit(w_id, field, "valid Unicode text") from None
+    return text
