@@ -10,12 +10,18 @@ from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.output import open_failures
 from wxcontacts_async.cli.signals import exiting_when_interrupted
 from wxcontacts_async.cli.store_options import (
+    BUSY_TIMEOUT,
+    DEFAULT_BUSY,
     DEFAULT_CONFIRMATION,
+    DEFAULT_RECONNECTION,
     DEFAULT_SHRINK,
     DEFAULT_STORE,
+    RECONNECT_TIMEOUT,
     TO,
+    BusyTimeout,
     ConfirmAfter,
     MaxShrink,
+    ReconnectTimeout,
     ToStore,
     needing_store,
 )
@@ -42,6 +48,8 @@ def sync(
     ] = None,
     max_shrink: MaxShrink = DEFAULT_SHRINK,
     confirm_after: ConfirmAfter = DEFAULT_CONFIRMATION,
+    busy_timeout: BusyTimeout = DEFAULT_BUSY,
+    reconnect_timeout: ReconnectTimeout = DEFAULT_RECONNECTION,
     failures: options.Failures = None,
     max_concurrency: options.MaxConcurrency = options.DEFAULT_CONCURRENCY,
     max_rate: options.MaxRate = None,
@@ -87,6 +95,8 @@ def sync(
             TO,
             max_shrink=number(max_shrink),
             confirm_after=duration("--confirm-after", confirm_after),
+            busy_timeout=duration(BUSY_TIMEOUT, busy_timeout),
+            reconnect_timeout=duration(RECONNECT_TIMEOUT, reconnect_timeout),
         )
         chosen = options.read_chosen(w_ids, source, console)
         failures_file = open_failures(

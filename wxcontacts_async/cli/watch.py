@@ -76,6 +76,7 @@ class Watch:
 
     async def _watch(self) -> None:
         job = self._job
+        job.database.on_wait = lambda sentence, _: self._say(f"{sentence}.")
         async with job.database.opened() as store:
             rota = self._rota = Rota(job.w_ids, job.interval, await _ages(store))
             self._say(

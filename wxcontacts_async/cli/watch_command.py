@@ -9,12 +9,18 @@ from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.output import STANDARD, LineFile
 from wxcontacts_async.cli.signals import exiting_when_interrupted
 from wxcontacts_async.cli.store_options import (
+    BUSY_TIMEOUT,
+    DEFAULT_BUSY,
     DEFAULT_CONFIRMATION,
+    DEFAULT_RECONNECTION,
     DEFAULT_SHRINK,
     DEFAULT_STORE,
+    RECONNECT_TIMEOUT,
     TO,
+    BusyTimeout,
     ConfirmAfter,
     MaxShrink,
+    ReconnectTimeout,
     ToStore,
     needing_store,
 )
@@ -44,6 +50,8 @@ def watch(
     to: ToStore = DEFAULT_STORE,
     max_shrink: MaxShrink = DEFAULT_SHRINK,
     confirm_after: ConfirmAfter = DEFAULT_CONFIRMATION,
+    busy_timeout: BusyTimeout = DEFAULT_BUSY,
+    reconnect_timeout: ReconnectTimeout = DEFAULT_RECONNECTION,
     max_concurrency: options.MaxConcurrency = options.DEFAULT_CONCURRENCY,
     max_rate: options.MaxRate = None,
     init_interval: options.InitInterval = options.DEFAULT_INTERVAL,
@@ -56,8 +64,9 @@ def watch(
     is read again when it changes. Needs the extra `store`:
     pip install 'wxcontacts_async[cli,store]'.
 
-    Exit code: 0 stopped by Ctrl-C or SIGTERM, which is how it ends, 1 the database was lost for
-    longer than a minute or the output was closed, 2 wrong usage.
+    Exit code: 0 stopped by Ctrl-C or SIGTERM, which is how it ends, 1 the database was lost or
+    busy for longer than --reconnect-timeout or --busy-timeout, its disk is full or the output was
+    closed, 2 wrong usage.
     """
     with exiting_when_interrupted(), needing_store():
         from wxcontacts_async.cli.database import GivenDatabase, check_no_url  # noqa: PLC0415
@@ -79,6 +88,8 @@ def watch(
             TO,
             max_shrink=number(max_shrink),
             confirm_after=duration("--confirm-after", confirm_after),
+            busy_timeout=duration(BUSY_TIMEOUT, busy_timeout),
+            reconnect_timeout=duration(RECONNECT_TIMEOUT, reconnect_timeout),
         )
         # Looked at before it is read, so that no change of it goes unseen.
         followed = FollowedWIds(w_ids or (), None if source == STANDARD else source)

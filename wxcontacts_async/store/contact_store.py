@@ -65,7 +65,7 @@ class ContactStore:
 
     """
 
-    _opening = Opening.MAKE
+    _opening = Opening.MAKE  # the command's stores may be opened for less
 
     def __init__(
         self,
@@ -287,8 +287,8 @@ class ContactStore:
         self._check_open()
         return await self._database.run(work)
 
-    def _on_wait(self, sentence: str) -> None:
-        """Do something with what is logged of its waiting."""
+    def _on_wait(self, sentence: str, waits: bool) -> None:  # noqa: FBT001  # called, not calling
+        """Take note of what is logged of waiting, and whether it goes on; for the command."""
 
     def _check_open(self) -> None:
         if not self._is_open:

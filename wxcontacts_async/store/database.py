@@ -29,7 +29,7 @@ class Database:
         reconnect_timeout: Seconds to try to connect again once the connection was lost.
         opening: What it is opened for.
         on_wait: Called with a sentence, which is logged as well, when it is waited for and when
-            that is over.
+            that is over, and with which of the two it is.
 
     """
 
@@ -40,7 +40,7 @@ class Database:
         busy_timeout: float,
         reconnect_timeout: float,
         opening: Opening = Opening.MAKE,
-        on_wait: Callable[[str], None] = lambda _: None,
+        on_wait: Callable[[str, bool], None] = lambda *_: None,
     ) -> None:
         self.dialect = address.dialect
         self._address = address

@@ -194,8 +194,8 @@ def _sqlite(url: str, written: str) -> Address:
     for sign, code in (("?", "%3F"), ("#", "%23")):
         if sign in written:
             name = written.partition(sign)[2].partition("=")[0]
-            what = f"url has the unknown parameter {name!r}: a file has none"
-            raise InvalidArgumentError(what, advice=f"In its name, {sign} is written {code}.")
+            what = f"url has the unknown parameter {name!r}; in a file's name, {sign} is {code}"
+            raise InvalidArgumentError(what)
     path = Path(_WRITTEN.sub(lambda found: unquote(found[0]), written))
 
     @cache  # the working directory may be another one when it is opened again

@@ -63,11 +63,11 @@ class Watchman:
 
     Arguments:
         name: The database's.
-        on_wait: Called with each sentence that is logged.
+        on_wait: Called with each sentence that is logged, and whether it is waited from then on.
 
     """
 
-    def __init__(self, name: str, on_wait: Callable[[str], None]) -> None:
+    def __init__(self, name: str, on_wait: Callable[[str, bool], None]) -> None:
         self._name = name
         self._on_wait = on_wait
         # Of the run under way: what its thread waits for, and since when there is no connection.
@@ -99,11 +99,11 @@ class Watchman:
         self._lost_at = self._lost_at or monotonic()
         self._thread = Waiting()
 
-    def say(self, what: str) -> None:
+    def say(self, what: str, *, waits: bool = False) -> None:
         """Say something of the database that its user should know."""
         sentence = f"{self._name} {what}"
         _logger.warning("%s", sentence)
-        self._on_wait(sentence)
+        self._on_wait(sentence, waits)
 
     def _look_again(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(_LOOK_EVERY, self._look)
@@ -119,5 +119,5 @@ class Watchman:
             and monotonic() - waits[1] >= waits[0].patience
         ):
             self._said = waits
-            self.say(f"is waited for: {waits[0].what}")
+            self.say(f"is waited for: {waits[0].what}", waits=True)
         self._look_again()
