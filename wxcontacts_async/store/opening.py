@@ -24,7 +24,7 @@ class Opened:
 
     Attributes:
         connection: ADBC's, in autocommit mode.
-        unwritable: Why it can only be read; "" where it may be written to.
+        unwritable: Why it can only be read though it was to be written to; else "".
         is_current: Tells whether what was read since it was opened is what is there.
 
     """

@@ -227,8 +227,8 @@ class Session:
                 raise StoreAccessError(_ONLY_READ + lacking, advice=_GRANT)
 
     def _check_may_write(self) -> None:
-        if self._opened.unwritable:
-            raise StoreAccessError(_ONLY_READ + self._opened.unwritable, advice=BESIDE)
+        if self.unwritable:
+            raise StoreAccessError(_ONLY_READ + self.unwritable, advice=BESIDE)
 
     def _get_ready_to_write(self) -> None:
         """Do what only a connection to an SQLite file must that writes."""
@@ -276,6 +276,13 @@ class Session:
         for pid, name, host in self.rows(_HOLDER):
             return f"it is process {pid} of {host or 'this host'}, {name!r}"
         return "it has ended meanwhile"
+
+    @property
+    def unwritable(self) -> str:
+        """Why the database can only be read, as far as is known; "" if it may be written to."""
+        if self.opening is Opening.READ:
+            return "it was opened to be read"
+        return self._opened.unwritable
 
     @property
     def is_alive(self) -> bool:

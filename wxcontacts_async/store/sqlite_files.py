@@ -36,7 +36,7 @@ def open_file(path: Path, opening: Opening, busy_timeout: float) -> Opened:
         adbc.Error: It is no database, or cannot be read.
 
     """
-    unwritable = "it was opened to be read"
+    unwritable = ""
     if opening is not Opening.READ:
         try:
             return Opened(_open_to_write(path, busy_timeout, makes=opening is Opening.MAKE))
