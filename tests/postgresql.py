@@ -33,7 +33,7 @@ class PostgresqlServer:
 
     def __init__(self, binaries: Path) -> None:
         self._binaries = binaries
-        self._user = _unprivileged()
+        self._user = unprivileged()
         # Not pytest's, whose parents are for their owner alone.
         self.folder = Path(tempfile.mkdtemp(prefix="wxcontacts-"))
         if self._user is not None:
@@ -81,6 +81,17 @@ class PostgresqlServer:
         schema = f"test_{next(self._numbers)}"
         execute(self.url(), f"CREATE SCHEMA {schema}")
         return self.url(schema)
+
+    def fresh_database(self, encoding: str = "UTF8") -> str:
+        """Make an empty database, and return its name."""
+        name = f"database_{next(self._numbers)}"
+        made = f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}'"
+        execute(self.url(), made)
+        return name
+
+    def database_url(self, name: str, *, user: str = "postgres") -> str:
+        """Return the URL of a database."""
+        return f"postgresql://{user}@/{name}?host={quote(str(self.folder), safe='')}"
 
     def _run(self, program: str, *arguments: str) -> None:
         # Its output goes to a file, which a server that stays behind may keep open.
@@ -146,7 +157,7 @@ def _version(folder: Path) -> int:
     return int(told.split()[2].partition(".")[0].rstrip("abcdefghijklmnopqrstuvwxyz"))
 
 
-def _unprivileged() -> str | None:
+def unprivileged() -> str | None:
     """Return the user to run the server as; None if that is ourselves."""
     if os.getuid() != 0:
         return None

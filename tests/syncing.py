@@ -27,8 +27,8 @@ from wxcontacts_async.store.acceptance import accept
 from wxcontacts_async.store.dialects import read_address
 from wxcontacts_async.store.fingerprints import fingerprinted
 from wxcontacts_async.store.merge import Batch, Settled, merge
+from wxcontacts_async.store.preparation import prepare
 from wxcontacts_async.store.reading import instances_after
-from wxcontacts_async.store.schema import prepare
 from wxcontacts_async.store.session import Session
 
 W_ID = "w"

@@ -20,7 +20,7 @@ from tests.syncing import fetched, merged
 from wxcontacts_async import Contact, ContactSet
 from wxcontacts_async.emulator import EmulatedInstance, GatewayEmulator
 from wxcontacts_async.store.dialects import read_address
-from wxcontacts_async.store.schema import prepare
+from wxcontacts_async.store.preparation import prepare
 from wxcontacts_async.store.session import Session
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")

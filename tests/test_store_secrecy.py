@@ -55,13 +55,14 @@ async def test_a_path_may_have_any_letters_and_be_relative(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    name = "联系人 %20?#&=;.db"
-    store = ContactStore(f"sqlite:///{name}")
+    name = "联系人 %20?#%3f&=;100%.db"
+    written = "联系人 %20%3F%23%253f&=;100%.db"
+    store = ContactStore(f"sqlite:///{written}")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     async with store:
         monkeypatch.chdir(tmp_path / "elsewhere")
-        assert repr(store) == f"ContactStore('sqlite:///{name}')"
+        assert repr(store) == f"ContactStore('sqlite:///{written}')"
     async with store:
         pass
     assert (tmp_path / name).exists()
@@ -173,6 +174,21 @@ async def test_without_the_right_to_make_tables_it_says_so(postgresql: Postgresq
 async def test_a_url_that_is_none_is_refused_at_once(url: Any) -> None:  # noqa: ANN401
     with pytest.raises(InvalidArgumentError, match="^url must be sqlite:///PATH or postgresql://"):
         ContactStore(url)
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("?mode=ro", "the unknown parameter 'mode'; .* [?] is %3F"),
+        ("?password=s3cret", "the unknown parameter 'password'"),
+        ("#part", "the unknown parameter 'part'; .* # is %23"),
+    ],
+)
+async def test_a_file_has_no_parameters(tmp_path: Path, end: str, said: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=said) as raised:
+        ContactStore(f"sqlite:///{tmp_path}/contacts.db{end}")
+    assert "s3cret" not in str(raised.value)
+    assert not (tmp_path / f"contacts.db{end}").exists()
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ from wxcontacts_async.store import (
 )
 from wxcontacts_async.store.dialects import read_address
 from wxcontacts_async.store.merge import merge
-from wxcontacts_async.store.schema import prepare
+from wxcontacts_async.store.preparation import prepare
 from wxcontacts_async.store.session import Session
 
 # The database does the same on any loop, so asyncio's will do.

@@ -6,7 +6,8 @@ from hashlib import sha256
 import msgspec
 
 from wxcontacts_async.store.dialects import read_address
-from wxcontacts_async.store.schema import VALUES, prepare
+from wxcontacts_async.store.preparation import prepare
+from wxcontacts_async.store.schema import VALUES
 from wxcontacts_async.store.session import Session
 
 _BUSY_TIMEOUT = 10.0

@@ -8,8 +8,20 @@ from wxcontacts_async.arguments import check_stored_w_id
 from wxcontacts_async.cli import gateway_options as options
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.signals import exiting_when_interrupted
-from wxcontacts_async.cli.store_options import DEFAULT_STORE, STORE, needing_store, url_help
+from wxcontacts_async.cli.store_options import (
+    BUSY_TIMEOUT,
+    DEFAULT_BUSY,
+    DEFAULT_RECONNECTION,
+    DEFAULT_STORE,
+    RECONNECT_TIMEOUT,
+    STORE,
+    BusyTimeout,
+    ReconnectTimeout,
+    needing_store,
+    url_help,
+)
 from wxcontacts_async.cli.summary import say_early_end
+from wxcontacts_async.cli.usage import duration
 from wxcontacts_async.cli.w_ids import read_w_ids
 
 
@@ -24,6 +36,8 @@ def accept(
         str,
         typer.Option(STORE, metavar="URL", help=url_help("The database that holds them")),
     ] = DEFAULT_STORE,
+    busy_timeout: BusyTimeout = DEFAULT_BUSY,
+    reconnect_timeout: ReconnectTimeout = DEFAULT_RECONNECTION,
 ) -> None:
     """Accept that the contacts that are missing of suspicious instances are gone.
 
@@ -39,7 +53,13 @@ def accept(
         from wxcontacts_async.cli.database import GivenDatabase, check_no_url  # noqa: PLC0415
 
         check_no_url(w_ids or (), STORE)
-        database = GivenDatabase(store, STORE, is_read=True)
+        database = GivenDatabase(
+            store,
+            STORE,
+            must_exist=True,
+            busy_timeout=duration(BUSY_TIMEOUT, busy_timeout),
+            reconnect_timeout=duration(RECONNECT_TIMEOUT, reconnect_timeout),
+        )
         console = HumanConsole()
         given, _ = read_w_ids(w_ids or (), sources or (), check_stored_w_id)
         acceptance = Acceptance(given, database, console)

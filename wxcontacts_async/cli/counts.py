@@ -38,6 +38,7 @@ class FetchCounts:
         flawed: How many contacts lack a value that could not be decoded.
         waited: Seconds that the ended instances waited, one by one.
         down: The gateways that do not answer at present.
+        stalled: What a database is waited for at present; "" if it is not.
 
     """
 
@@ -51,6 +52,7 @@ class FetchCounts:
         self.flawed = 0
         self.waited = 0.0
         self.down: set[str] = set()
+        self.stalled = ""
         # Those that wait right now: why, and until when at least.
         self._waiting: dict[str, tuple[str, float]] = {}
         self._began = monotonic()

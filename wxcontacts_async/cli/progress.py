@@ -74,8 +74,9 @@ def _numbers(counts: FetchCounts) -> str:
     if reasons:
         waiting += f" ({', '.join(_shares(reasons))})"
     down = "".join(f"gateway {name} does not answer; " for name in sorted(counts.down))
+    stalled = f"{counts.stalled}; " if counts.stalled else ""
     return (
-        f"{down}{counts.fetched:,} done, {waiting}, {counts.failed:,} failed, "
+        f"{stalled}{down}{counts.fetched:,} done, {waiting}, {counts.failed:,} failed, "
         f"{counts.contacts.total():,} contacts, {counts.contacts_a_second:,.0f} contacts/s"
     )
 

@@ -9,7 +9,9 @@ import typer
 DEFAULT_STORE = "sqlite:///contacts.db"
 DEFAULT_SHRINK = "0.5"
 DEFAULT_CONFIRMATION = "1d"
+DEFAULT_BUSY = DEFAULT_RECONNECTION = "60s"
 TO, STORE = "--to", "--store"
+BUSY_TIMEOUT, RECONNECT_TIMEOUT = "--busy-timeout", "--reconnect-timeout"
 
 _NEEDED = {"adbc_driver_manager", "adbc_driver_postgresql", "adbc_driver_sqlite", "pyarrow"}
 _URL_HELP = (
@@ -53,6 +55,24 @@ ConfirmAfter = Annotated[
         help="How long contacts that a suspicious answer lacks must be missing from every answer "
         "until they are removed: 90s, 10m, 1h or 2d. Where an answer has no contact at all, they "
         "are not, unless `wxcontacts accept` says so.",
+    ),
+]
+BusyTimeout = Annotated[
+    str,
+    typer.Option(
+        BUSY_TIMEOUT,
+        metavar="TIME",
+        help="How long to wait while another one writes to the database: 90s, 10m or 1h, at most "
+        "1d. That it is waited for is said after a second.",
+    ),
+]
+ReconnectTimeout = Annotated[
+    str,
+    typer.Option(
+        RECONNECT_TIMEOUT,
+        metavar="TIME",
+        help="How long to try to connect again once the connection to the database was lost: "
+        "90s, 10m, 1h or 2d. What was fetched is kept meanwhile.",
     ),
 ]
 

@@ -11,12 +11,18 @@ from wxcontacts_async.cli.line_file import open_failures
 from wxcontacts_async.cli.option_groups import with_option_groups
 from wxcontacts_async.cli.signals import exiting_when_interrupted
 from wxcontacts_async.cli.store_options import (
+    BUSY_TIMEOUT,
+    DEFAULT_BUSY,
     DEFAULT_CONFIRMATION,
+    DEFAULT_RECONNECTION,
     DEFAULT_SHRINK,
     DEFAULT_STORE,
+    RECONNECT_TIMEOUT,
     TO,
+    BusyTimeout,
     ConfirmAfter,
     MaxShrink,
+    ReconnectTimeout,
     ToStore,
     needing_store,
 )
@@ -43,6 +49,8 @@ def sync(
     ] = None,
     max_shrink: MaxShrink = DEFAULT_SHRINK,
     confirm_after: ConfirmAfter = DEFAULT_CONFIRMATION,
+    busy_timeout: BusyTimeout = DEFAULT_BUSY,
+    reconnect_timeout: ReconnectTimeout = DEFAULT_RECONNECTION,
     failures: options.Failures = None,
     calling: options.GatewayOptions,
 ) -> None:
@@ -79,6 +87,8 @@ def sync(
             TO,
             max_shrink=number(max_shrink),
             confirm_after=duration("--confirm-after", confirm_after),
+            busy_timeout=duration(BUSY_TIMEOUT, busy_timeout),
+            reconnect_timeout=duration(RECONNECT_TIMEOUT, reconnect_timeout),
         )
         chosen = options.each_once(read_w_ids(w_ids or (), sources or ()), console)
         failures_file = open_failures(

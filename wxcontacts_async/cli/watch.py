@@ -88,6 +88,7 @@ class Watch:
 
     async def _watch(self) -> None:
         job = self._job
+        job.database.on_wait = lambda sentence, _: self._say(f"{sentence}.")
         async with job.database.opened() as store:
             await self.log.begin(store)
             try:

@@ -11,12 +11,18 @@ from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.option_groups import with_option_groups
 from wxcontacts_async.cli.signals import exiting_when_interrupted
 from wxcontacts_async.cli.store_options import (
+    BUSY_TIMEOUT,
+    DEFAULT_BUSY,
     DEFAULT_CONFIRMATION,
+    DEFAULT_RECONNECTION,
     DEFAULT_SHRINK,
     DEFAULT_STORE,
+    RECONNECT_TIMEOUT,
     TO,
+    BusyTimeout,
     ConfirmAfter,
     MaxShrink,
+    ReconnectTimeout,
     ToStore,
     needing_store,
 )
@@ -65,6 +71,8 @@ def watch(
             show_default="none is kept",
         ),
     ] = None,
+    busy_timeout: BusyTimeout = DEFAULT_BUSY,
+    reconnect_timeout: ReconnectTimeout = DEFAULT_RECONNECTION,
     calling: options.GatewayOptions,
 ) -> None:
     """Sync the same instances again and again, and print what changes as it is learned.
@@ -81,8 +89,8 @@ def watch(
     whose id is no higher than the last one that was read are to be dropped.
 
     Exit code: 0 stopped by Ctrl-C, SIGTERM or SIGHUP, which is how it ends, 1 the database was
-    lost for longer than a minute, or has not the change that --after or --cursor says, or the
-    output was closed, 2 wrong usage.
+    lost or busy for longer than --reconnect-timeout or --busy-timeout, its disk is full, it has
+    not the change that --after or --cursor says, or the output was closed, 2 wrong usage.
     """
     with exiting_when_interrupted(), needing_store():
         from wxcontacts_async.cli.cursor import open_cursor  # noqa: PLC0415
@@ -98,6 +106,8 @@ def watch(
             TO,
             max_shrink=number(max_shrink),
             confirm_after=duration("--confirm-after", confirm_after),
+            busy_timeout=duration(BUSY_TIMEOUT, busy_timeout),
+            reconnect_timeout=duration(RECONNECT_TIMEOUT, reconnect_timeout),
         )
         database.refuse_standard_output()
         followed = FollowedWIds(w_ids or (), sources or ())

@@ -7,9 +7,11 @@ from wxcontacts_async.store.arrow import CONTACT_SCHEMA, contact_sets, to_arrow
 from wxcontacts_async.store.contact_store import ContactStore
 from wxcontacts_async.store.errors import (
     NotSyncedError,
+    StoreAccessError,
     StoreBusyError,
     StoreConnectionError,
     StoreError,
+    StoreFullError,
     StoreVersionError,
 )
 from wxcontacts_async.store.parquet import ParquetWritten, write_parquet
@@ -33,9 +35,11 @@ __all__ = [
     "DeltaCounts",
     "NotSyncedError",
     "ParquetWritten",
+    "StoreAccessError",
     "StoreBusyError",
     "StoreConnectionError",
     "StoreError",
+    "StoreFullError",
     "StoreVersionError",
     "StoredInstance",
     "Suspicion",

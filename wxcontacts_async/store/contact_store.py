@@ -18,6 +18,7 @@ from wxcontacts_async.store.database import Database
 from wxcontacts_async.store.dialects import read_address
 from wxcontacts_async.store.errand import ResultT
 from wxcontacts_async.store.errors import NotSyncedError, StoreError
+from wxcontacts_async.store.opening import Opening
 from wxcontacts_async.store.records import ContactChange, StoredInstance, Suspicion
 from wxcontacts_async.store.session import Session
 from wxcontacts_async.store.sync import SyncStream
@@ -41,7 +42,9 @@ class ContactStore:
             `postgresql://user@host/database`, with whatever else libpq knows. A password is
             better kept in the environment (PGPASSWORD, or PGPASSFILE) than in the URL; it is
             never shown. The tables are made, or brought up to date, when the store is entered;
-            a new SQLite file can be read by its owner alone.
+            where they are there nothing is written, so that reading needs no right to write.
+            A new SQLite file can be read by its owner alone; in its name ? is written %3F, # is
+            %23, and the % before one of these is %25.
         max_shrink: The share of an instance's contacts that may leave at once, 0 to 1, as gateways
             sometimes answer with too little. An answer is suspicious if it lacks more than that
             of the contacts in the database, of all or of one kind (public, friend, group), where
@@ -55,12 +58,15 @@ class ContactStore:
             with no contact at all says nothing of any: it is never believed, only accepted.
         busy_timeout: Seconds, at least 0 and at most a day, to wait for another one that writes.
         reconnect_timeout: Seconds, at least 0, to try to connect again once a connection was
-            lost. What could not be written is kept meanwhile and not fetched again.
+            lost. What could not be written is kept meanwhile and not fetched again. For whom or
+            what it waits is logged, once that takes longer than a second.
 
     Raises:
         InvalidArgumentError: An argument cannot be used.
 
     """
+
+    _opening = Opening.MAKE  # the command's stores may be opened for less
 
     def __init__(
         self,
@@ -82,6 +88,8 @@ class ContactStore:
             self._address,
             busy_timeout=busy_timeout,
             reconnect_timeout=reconnect_timeout,
+            opening=self._opening,
+            on_wait=self._on_wait,
         )
         self._is_open = False
 
@@ -92,7 +100,9 @@ class ContactStore:
             StoreConnectionError: There is no such database, or no way to it.
             StoreVersionError: Its tables are of a newer version of this library.
             StoreBusyError: Its tables must be made, and another one is writing.
-            StoreError: It cannot be used otherwise.
+            StoreAccessError: Its tables must be made, and it can only be read.
+            StoreFullError: The disk is full.
+            StoreError: It cannot be used otherwise; such as if its encoding is not UTF-8.
             WxContactsError: The event loop is not asyncio's.
 
         """
@@ -299,6 +309,9 @@ class ContactStore:
     async def _run(self, work: Callable[[Session], ResultT]) -> ResultT:
         self._check_open()
         return await self._database.run(work)
+
+    def _on_wait(self, sentence: str, waits: bool) -> None:  # noqa: FBT001  # called, not calling
+        """Take note of what is logged of waiting, and whether it goes on; for the command."""
 
     def _check_open(self) -> None:
         if not self._is_open:

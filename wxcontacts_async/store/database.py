@@ -11,8 +11,10 @@ from wxcontacts_async.backoff import RetryPolicy
 from wxcontacts_async.store.dialects import Address
 from wxcontacts_async.store.errand import Errand, ResultT
 from wxcontacts_async.store.errors import StoreConnectionError, StoreError
-from wxcontacts_async.store.schema import prepare
+from wxcontacts_async.store.opening import Opening
+from wxcontacts_async.store.preparation import prepare
 from wxcontacts_async.store.session import Session
+from wxcontacts_async.store.waits import Waiting, Watchman
 
 _BACKOFF = RetryPolicy(initial_delay=0.2, max_delay=5.0)
 _PATIENCE = 3.0  # seconds that a cancelled caller waits; a merge takes a tenth of one
@@ -25,14 +27,27 @@ class Database:
         address: Where it is.
         busy_timeout: Seconds to wait for another one that writes.
         reconnect_timeout: Seconds to try to connect again once the connection was lost.
+        opening: What it is opened for.
+        on_wait: Called with a sentence, which is logged as well, when it is waited for and when
+            that is over, and with which of the two it is.
 
     """
 
-    def __init__(self, address: Address, *, busy_timeout: float, reconnect_timeout: float) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        busy_timeout: float,
+        reconnect_timeout: float,
+        opening: Opening = Opening.MAKE,
+        on_wait: Callable[[str, bool], None] = lambda *_: None,
+    ) -> None:
         self.dialect = address.dialect
         self._address = address
         self._busy_timeout = busy_timeout
         self._reconnect_timeout = reconnect_timeout
+        self._opening = opening
+        self._watchman = Watchman(address.shown, on_wait)
         # None while there is no connection.
         self._session: Session | None = None
         self._is_closed = False
@@ -49,7 +64,8 @@ class Database:
         self._thread = CapacityLimiter(1)
         self._is_closed = False
         async with self._turn:
-            await self._attempt(lambda _: None)
+            with self._watchman.watching():
+                await self._attempt(lambda _: None)
 
     async def close(self) -> None:
         """Close the connection, once what is running has ended."""
@@ -74,26 +90,32 @@ class Database:
 
         """
         async with self._turn:
-            failures, lost_at = 0, 0.0
-            while True:
-                if self._is_closed:
-                    msg = "the store was left while it was used"
-                    raise StoreError(msg)
-                try:
-                    return await self._attempt(work)
-                except StoreConnectionError:
-                    failures += 1
-                    lost_at = lost_at or current_time()
-                    delay = _BACKOFF.delay(failures, jitter=random.random())  # noqa: S311
-                    if current_time() + delay > lost_at + self._reconnect_timeout:
-                        raise
-                await sleep(delay)
+            with self._watchman.watching():
+                return await self._until_connected(work)
+
+    async def _until_connected(self, work: Callable[[Session], ResultT]) -> ResultT:
+        failures, lost_at = 0, 0.0
+        while True:
+            if self._is_closed:
+                msg = "the store was left while it was used"
+                raise StoreError(msg)
+            try:
+                return await self._attempt(work)
+            except StoreConnectionError:
+                failures += 1
+                lost_at = lost_at or current_time()
+                self._watchman.lost()
+                delay = _BACKOFF.delay(failures, jitter=random.random())  # noqa: S311
+                if current_time() + delay > lost_at + self._reconnect_timeout:
+                    raise
+            await sleep(delay)
 
     async def _attempt(self, work: Callable[[Session], ResultT]) -> ResultT:
         """Run some work once, in the thread. The connection is the thread's for that time."""
         session, self._session = self._session, None
+        waiting = self._watchman.thread()
         errand = Errand(
-            lambda: self._in_thread(session, work),
+            lambda: self._in_thread(session, work, waiting),
             patience=_PATIENCE,
             discard=_Attempt.discard,
         )
@@ -104,6 +126,9 @@ class Database:
                 self._session = errand.result.session
             elif not errand.is_begun:
                 self._session = session
+        if self._session is not None:
+            while self._session.notes:
+                self._watchman.say(self._session.notes.pop(0))
         if attempt.error is not None:
             raise attempt.error
         return attempt.value  # type: ignore[return-value]  # there is one where there is no error
@@ -112,11 +137,28 @@ class Database:
         self,
         session: Session | None,
         work: Callable[[Session], ResultT],
+        waiting: Waiting,
     ) -> "_Attempt[ResultT]":
-        try:
-            session = session or self._connected()
-        except Exception as error:  # noqa: BLE001  # it is raised by whoever waits
-            return _Attempt(None, error=error)
+        while True:
+            if session is not None and not session.is_current:
+                session.close()
+                session = None
+            try:
+                session = session or self._connected(waiting)
+            except Exception as error:  # noqa: BLE001  # it is raised by whoever waits
+                return _Attempt(None, error=error)
+            session.waiting = waiting
+            waiting.is_connected = True
+            attempt = self._tried(session, work)
+            # What was read while the file changed may be half of the one and half of the other.
+            if attempt.session is None or session.is_current:
+                return attempt
+
+    def _tried(
+        self,
+        session: Session,
+        work: Callable[[Session], ResultT],
+    ) -> "_Attempt[ResultT]":
         try:
             return _Attempt(session, _used(session, work))
         except StoreConnectionError as error:
@@ -125,8 +167,13 @@ class Database:
         except Exception as error:  # noqa: BLE001  # it is raised by whoever waits
             return _Attempt(session, error=error)
 
-    def _connected(self) -> Session:
-        session = Session(self._address, self._busy_timeout)
+    def _connected(self, waiting: Waiting) -> Session:
+        session = Session(
+            self._address,
+            self._busy_timeout,
+            opening=self._opening,
+            waiting=waiting,
+        )
         try:
             _used(session, prepare)
         except BaseException:

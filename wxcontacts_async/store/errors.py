@@ -16,13 +16,23 @@ class StoreConnectionError(StoreError):
 
 
 class StoreBusyError(StoreError):
-    """Another one writes to the database, and has not been done within `busy_timeout`."""
+    """Another one uses the database, and has not been done within `busy_timeout`."""
 
     advice = "Let the other sync end first, or give the ContactStore a longer busy_timeout."
 
 
+class StoreFullError(StoreError):
+    """The disk that the database is on is full, or whatever else bounds what it may take."""
+
+    advice = "Make room there; what was written by then is kept."
+
+
+class StoreAccessError(StoreError):
+    """The database may not be used so: it can only be read, or a right is missing."""
+
+
 class StoreVersionError(StoreError):
-    """The database was made by a newer version of this library."""
+    """The database was made by another version of this library, and cannot be used as it is."""
 
     advice = "Upgrade wxcontacts_async, or use another database."
 
@@ -38,3 +48,7 @@ class NotSyncedError(StoreError, LookupError):
         error = cls("no contacts are stored")
         error.w_id = w_id
         return error
+
+
+# What concerns the database rather than what is written to it: the next one would meet it, too.
+OF_THE_DATABASE = (StoreConnectionError, StoreBusyError, StoreFullError, StoreAccessError)

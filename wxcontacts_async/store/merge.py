@@ -28,7 +28,7 @@ from wxcontacts_async.store.fingerprints import (
 )
 from wxcontacts_async.store.guard import Guard, Held, Memory, Verdict
 from wxcontacts_async.store.records import ChangeKind, DeltaCounts, Suspicion
-from wxcontacts_async.store.schema import OUTCOME_COLUMNS, STAGED, WHOLE_NUMBERS
+from wxcontacts_async.store.schema import OUTCOME_COLUMNS, WHOLE_NUMBERS
 from wxcontacts_async.store.session import Session
 from wxcontacts_async.store.staging import (
     as_contacts,
@@ -149,9 +149,6 @@ class _Merge:
 
     def run(self) -> None:
         session = self._session
-        if not session.dialect.temporary:
-            for table in STAGED:
-                session.execute(f"DELETE FROM {table}")
         self._ask_for(self._asked)
         self._known = {
             w_id: _Known(
@@ -447,7 +444,6 @@ class _Merge:
 
     def _ask_for(self, w_ids: Iterable[str]) -> None:
         """Say of which instances the next queries are."""
-        self._session.execute("DELETE FROM asked")
         rows = [{"w_id": w_id} for w_id in w_ids]
         self._session.stage("asked", pa.Table.from_pylist(rows, _ASKED))
 

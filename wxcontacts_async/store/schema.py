@@ -1,8 +1,8 @@
 """The tables, and how older ones become those of today."""
 
+from collections.abc import Mapping
+
 from wxcontacts_async.store.dialects import Dialect
-from wxcontacts_async.store.errors import StoreError, StoreVersionError
-from wxcontacts_async.store.session import Session
 
 # The fields of a contact besides its `user_name`, as the document has them.
 FIELDS = (
@@ -103,8 +103,6 @@ MIGRATIONS = (
 )
 VERSION = len(MIGRATIONS)
 
-_OWN_DATABASE = "Give the store a database, or a schema, without other tables of its names."
-
 # The columns of `instances`.
 OUTCOME_COLUMNS = (
     "w_id",
@@ -127,38 +125,58 @@ _OUTCOME = ", ".join(
     f"{name} {'BIGINT' if name in WHOLE_NUMBERS else 'TEXT'}" for name in OUTCOME_COLUMNS
 )
 
-_STAGING = (
+# The temporary tables of a merge.
+STAGING: Mapping[str, str] = {
     # The contacts that arrived, and when they were fetched.
-    f"CREATE TEMPORARY TABLE arriving ({_CONTACT}, at TEXT NOT NULL){{temporary}}",
+    "arriving": f"CREATE TEMPORARY TABLE arriving ({_CONTACT}, at TEXT NOT NULL){{temporary}}",
     # The instances that a query asks for.
-    "CREATE TEMPORARY TABLE asked (w_id TEXT NOT NULL){temporary}",
+    "asked": "CREATE TEMPORARY TABLE asked (w_id TEXT NOT NULL){temporary}",
     # Contacts that are there and did not arrive.
-    """
-    CREATE TEMPORARY TABLE departing (
-        w_id TEXT NOT NULL,
-        user_name TEXT NOT NULL,
-        at TEXT NOT NULL,
-        PRIMARY KEY (w_id, user_name)
-    ){clustered}{temporary}""",
+    "departing": """
+        CREATE TEMPORARY TABLE departing (
+            w_id TEXT NOT NULL,
+            user_name TEXT NOT NULL,
+            at TEXT NOT NULL,
+            PRIMARY KEY (w_id, user_name)
+        ){clustered}{temporary}""",
     # The fingerprints of what is there now.
-    """
-    CREATE TEMPORARY TABLE fingerprinted (
-        w_id TEXT NOT NULL,
-        digest TEXT NOT NULL,
-        contacts {binary} NOT NULL
-    ){temporary}""",
+    "fingerprinted": """
+        CREATE TEMPORARY TABLE fingerprinted (
+            w_id TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            contacts {binary} NOT NULL
+        ){temporary}""",
     # Contacts that are held.
-    """
-    CREATE TEMPORARY TABLE held (
-        w_id TEXT NOT NULL,
-        user_name TEXT NOT NULL,
-        since TEXT NOT NULL,
-        accepted BIGINT NOT NULL
-    ){temporary}""",
+    "held": """
+        CREATE TEMPORARY TABLE held (
+            w_id TEXT NOT NULL,
+            user_name TEXT NOT NULL,
+            since TEXT NOT NULL,
+            accepted BIGINT NOT NULL
+        ){temporary}""",
     # How instances ended.
-    f"CREATE TEMPORARY TABLE settled ({_OUTCOME}){{temporary}}",
+    "settled": f"CREATE TEMPORARY TABLE settled ({_OUTCOME}){{temporary}}",
+}
+
+# What a role must have of PostgreSQL to read, and to write.
+READ_RIGHTS: Mapping[str, tuple[str, ...]] = dict.fromkeys(
+    (
+        "contact_changes",
+        "contacts",
+        "instances",
+        "missing_contacts",
+        "wxcontacts_schema",
+    ),
+    ("SELECT",),
 )
-STAGED = ("arriving", "asked", "departing", "fingerprinted", "held", "settled")
+WRITE_RIGHTS: Mapping[str, tuple[str, ...]] = {
+    "contact_changes": ("SELECT", "INSERT"),
+    "contact_fingerprints": ("SELECT", "INSERT", "UPDATE"),
+    "contacts": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "instances": ("SELECT", "INSERT", "UPDATE"),
+    "missing_contacts": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "wxcontacts_schema": ("SELECT",),
+}
 
 
 def in_dialect(statement: str, dialect: Dialect) -> str:
@@ -171,51 +189,3 @@ def in_dialect(statement: str, dialect: Dialect) -> str:
         clustered=dialect.clustered,
         temporary=dialect.temporary,
     )
-
-
-def prepare(session: Session) -> None:
-    """Make the tables, or bring them up to date, and make those for staging.
-
-    Raises:
-        StoreVersionError: They are of a newer version than this library knows.
-        StoreError: They cannot be made, as for want of rights.
-
-    """
-    if _version(session) != VERSION:
-        with session.transaction():
-            # Asked again, as another one may have done it meanwhile.
-            _migrate(session, _version(session))
-    for statement in _STAGING:
-        session.execute(in_dialect(statement, session.dialect))
-
-
-def _version(session: Session) -> int:
-    if not session.rows(session.dialect.find_table.format("wxcontacts_schema"))[0][0]:
-        return 0
-    try:
-        found = session.rows("SELECT wxcontacts_schema.version FROM wxcontacts_schema LIMIT 2")
-    except StoreError as error:
-        error.advice = _OWN_DATABASE
-        raise
-    if len(found) != 1 or not isinstance(found[0][0], int) or found[0][0] < 1:
-        what = "the table wxcontacts_schema does not say which version the tables are of"
-        raise StoreError(what, advice=_OWN_DATABASE)
-    version: int = found[0][0]
-    if version > VERSION:
-        what = f"the database has tables of version {version}; this library knows {VERSION}"
-        raise StoreVersionError(what)
-    return version
-
-
-def _migrate(session: Session, version: int) -> None:
-    if version == VERSION:
-        return
-    made = ("CREATE TABLE wxcontacts_schema (version BIGINT NOT NULL)",)
-    known = ("DELETE FROM wxcontacts_schema", f"INSERT INTO wxcontacts_schema VALUES ({VERSION})")
-    try:
-        for statements in (*(() if version else (made,)), *MIGRATIONS[version:], known):
-            for statement in statements:
-                session.execute(in_dialect(statement, session.dialect))
-    except StoreError as error:
-        error.advice = _OWN_DATABASE
-        raise

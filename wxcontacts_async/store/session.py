@@ -4,19 +4,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import adbc_driver_manager.dbapi as adbc
 import pyarrow as pa
 
 from wxcontacts_async.store.dialects import SQLITE, Address
-from wxcontacts_async.store.errors import StoreBusyError, StoreConnectionError, StoreError
+from wxcontacts_async.store.driver_errors import (
+    BESIDE,
+    DRIVER_ERRORS,
+    OTHER_SERVER,
+    MissingRightError,
+    told,
+)
+from wxcontacts_async.store.errors import (
+    OF_THE_DATABASE,
+    StoreAccessError,
+    StoreBusyError,
+    StoreConnectionError,
+    StoreError,
+)
+from wxcontacts_async.store.opening import Opening
+from wxcontacts_async.store.rights import said_rights
+from wxcontacts_async.store.schema import STAGING, in_dialect
+from wxcontacts_async.store.waits import FOR_ANSWER, FOR_CONNECTION, FOR_WRITER, Wait, Waiting
 
 ROWS_A_PAGE = 10_000
 
 _MOST_ROWS = 1_000_000_000
 
-_LOCK_NOT_AVAILABLE = "55P03"
-_DATA_EXCEPTION = "22"
-_LOCKED = "database is locked"
 _WRITERS = 20571  # tells our advisory locks from others'
 # By the schema that the tables are in, which need not be the first that this user looks into; the
 # same whether they are there already or are about to be made.
@@ -32,77 +45,99 @@ _HOLDER = f"""
         AND objid::bigint = {_TABLES}::bigint & 4294967295
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     LIMIT 1"""
-# What reading an answer raises, besides ADBC's own errors, for want of memory or a connection.
-_ERRORS = (adbc.Error, pa.ArrowException, OSError)
+_CAN_ONLY_READ = """
+    SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on'"""
+_ONLY_READ = "the database can only be read: "
+_GRANT = "Grant it, or give the store a role that has it."
 
 
 class Session:
     """One connection, to be used by one thread at a time.
 
+    Nothing that it sets in PostgreSQL outlives a transaction, and every statement is in one, as a
+    pooler may do each transaction on another connection (PgBouncer's `pool_mode = transaction`).
+
     Arguments:
         address: Where the database is.
         busy_timeout: Seconds to wait for another one that writes.
+        opening: What it is opened for.
+        waiting: What is told what it waits for; another one may take its place later.
+
+    Attributes:
+        notes: What its user should know of the database; emptied by whoever says it.
 
     Raises:
         StoreError: There is no such database, or it cannot be used.
 
     """
 
-    def __init__(self, address: Address, busy_timeout: float) -> None:
+    def __init__(
+        self,
+        address: Address,
+        busy_timeout: float,
+        *,
+        opening: Opening = Opening.MAKE,
+        waiting: Waiting | None = None,
+    ) -> None:
         self.dialect = address.dialect
+        self.opening = opening
+        self.waiting = waiting or Waiting()
+        self.notes: list[str] = []
         self._secrets = address.secrets
         self._is_sqlite = self.dialect is SQLITE
         self._busy_timeout = busy_timeout
-        try:
-            self._connection = address.connect()
-        except _ERRORS as error:
-            raise self._told(error, StoreConnectionError) from None
-        self._cursor = self._connection.cursor()
-        try:
-            self._prepare()
-        except StoreError as error:
-            was_lost = not self.is_alive
-            self.close()
-            if was_lost:
-                raise StoreConnectionError(error.what) from None
-            raise
-
-    def _prepare(self) -> None:
-        milliseconds = max(1, int(self._busy_timeout * 1000))
+        self._in_transaction = False
+        self._is_ready_to_write = False
+        # The temporary tables that are there; those of PostgreSQL go with each transaction.
+        self._staging: set[str] = set()
+        milliseconds = max(1, int(busy_timeout * 1000))
+        timeout = () if self._is_sqlite else (f"SET LOCAL lock_timeout = {milliseconds}",)
+        self._settings = (*self.dialect.begun, *timeout)
+        with self._told_errors(StoreConnectionError, FOR_CONNECTION):
+            self._opened = address.connect(opening, busy_timeout)
+        self._cursor = self._opened.connection.cursor()
         if self._is_sqlite:
             # A column's type is read off the first values of an answer: let that be all of it.
             answers = {"adbc.sqlite.query.batch_rows": str(_MOST_ROWS)}
             self._cursor.adbc_statement.set_options(**answers)
-            self.rows(f"PRAGMA busy_timeout = {milliseconds}")
-        else:
-            self.execute(f"SET lock_timeout = {milliseconds}")
-            self.rows(
-                "SELECT set_config('application_name', 'wxcontacts_async', false) "
-                "WHERE current_setting('application_name') = ''",
-            )
-        for statement in self.dialect.prepare:
-            self.execute(statement)
+        try:
+            for statement in self.dialect.connected:
+                self.execute(statement)
+        except BaseException:
+            self.close()
+            raise
 
     def execute(self, statement: str, *parameters: object) -> None:
-        """Run a statement that answers nothing."""
+        """Run a statement that answers nothing; without parameters it may be several."""
         with self._told_errors():
-            self._cursor.execute(statement, parameters or None)
+            if parameters:
+                self._cursor.execute(statement, parameters)
+            else:  # in one round trip
+                self._cursor.executescript(statement)
 
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Return the rows of an answer."""
-        with self._told_errors():
+        with self._in_some_transaction(), self._told_errors():
             self._cursor.execute(query, parameters or None)
             rows: list[tuple[Any, ...]] = self._cursor.fetchall()
             return rows
 
     def table(self, query: str, *parameters: object) -> pa.Table:
         """Return an answer as a table."""
-        with self._told_errors():
+        with self._in_some_transaction(), self._told_errors():
             self._cursor.execute(query, parameters or None)
             return self._cursor.fetch_arrow_table()
 
     def stage(self, name: str, rows: pa.Table) -> None:
-        """Load rows in bulk into a temporary table that is there."""
+        """Load rows in bulk into a temporary table, which has just these then.
+
+        It is there until the transaction ends.
+        """
+        if name in self._staging:
+            self.execute(f"DELETE FROM {name}")
+        else:
+            self.execute(in_dialect(STAGING[name], self.dialect))
+            self._staging.add(name)
         with self._told_errors():
             self._cursor.adbc_ingest(name, rows, mode="append", temporary=True)
 
@@ -120,31 +155,122 @@ class Session:
 
         Raises:
             StoreBusyError: Another one has been writing for longer than `busy_timeout`.
+            StoreAccessError: The database can only be read, or a right is missing.
 
         """
-        self.execute(self.dialect.begin)
+        self._check_may_write()
+        if self._is_sqlite and not self._is_ready_to_write:
+            self._get_ready_to_write()
+        begins = (self.dialect.begin, *self._settings, *(() if self._is_sqlite else (_LOCK,)))
+        is_begun = False
+        self._in_transaction = True
         try:
-            if not self._is_sqlite:
-                self.rows(_LOCK)
+            self._run_script(begins, FOR_WRITER)
+            is_begun = True
             yield
             self.execute("COMMIT")
         except BaseException as error:
             with suppress(StoreError):
                 self.execute("ROLLBACK")
-            if isinstance(error, StoreBusyError) and not self._is_sqlite:
-                what = f"{error.what}: {self._holder()}"
-                raise StoreBusyError(what) from None
+            self._in_transaction = False
+            if isinstance(error, StoreError):
+                raise self._explained(error, is_begun=is_begun, writes=True) from None
             raise
+        finally:
+            self._in_transaction = False
+            if not self._is_sqlite:
+                self._staging.clear()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Let all queries of the block see the database as of one moment."""
-        self.execute(self.dialect.begin_reading)
+        self._in_transaction = True
         try:
+            self._run_script((self.dialect.begin_reading, *self._settings), FOR_ANSWER)
             yield
+        except StoreError as error:
+            self._end_snapshot()
+            raise self._explained(error, is_begun=True, writes=False) from None
         finally:
-            with suppress(StoreError):
-                self.execute("ROLLBACK")
+            if self._in_transaction:
+                self._end_snapshot()
+
+    def _end_snapshot(self) -> None:
+        with suppress(StoreError):
+            self.execute("ROLLBACK")
+        self._in_transaction = False
+
+    @contextmanager
+    def _in_some_transaction(self) -> Iterator[None]:
+        """See to it that a query is in a transaction where it must be."""
+        if self._in_transaction or self._is_sqlite:
+            yield
+        else:
+            with self.snapshot():
+                yield
+
+    def _run_script(self, statements: tuple[str, ...], wait: Wait) -> None:
+        with self._told_errors(wait=wait):
+            self._cursor.executescript("; ".join(statements))
+
+    def check_may_write(self) -> None:
+        """Raise StoreAccessError if nothing can be written, before there is anything to write."""
+        self._check_may_write()
+        if self._is_sqlite:
+            return
+        with self.snapshot():
+            ((is_standby, is_read_only),) = self.rows(_CAN_ONLY_READ)
+            if is_standby or is_read_only:
+                what = "the server is a standby" if is_standby else "its transactions are read-only"
+                raise StoreAccessError(_ONLY_READ + what, advice=OTHER_SERVER)
+            if lacking := said_rights(self.rows, writes=True):
+                raise StoreAccessError(_ONLY_READ + lacking, advice=_GRANT)
+
+    def _check_may_write(self) -> None:
+        if self.unwritable:
+            raise StoreAccessError(_ONLY_READ + self.unwritable, advice=BESIDE)
+
+    def _get_ready_to_write(self) -> None:
+        """Do what only a connection to an SQLite file must that writes."""
+        if self._write_ahead():
+            # A commit is whole without an fsync.
+            self.execute("PRAGMA synchronous = NORMAL")
+        else:
+            self.notes.append("has no write-ahead log, so that who reads and who writes must wait")
+            self.execute("PRAGMA synchronous = FULL")
+        for table in STAGING.values():  # not in a transaction, with which they would go
+            self.execute(in_dialect(table, self.dialect))
+        self._staging.update(STAGING)
+        self._is_ready_to_write = True
+
+    def _write_ahead(self) -> bool:
+        """Have a write-ahead log, with which readers and the writer do not wait for one another.
+
+        SQLite says which kind of journal it has then: on some file systems it cannot be that one.
+        """
+        try:
+            with self._told_errors(wait=FOR_WRITER):
+                self._cursor.execute("PRAGMA journal_mode = WAL")
+                return bool(self._cursor.fetchall() == [("wal",)])
+        except OF_THE_DATABASE:
+            raise
+        except StoreError:
+            return False
+
+    def _explained(self, error: StoreError, *, is_begun: bool, writes: bool) -> StoreError:
+        """Add what the server can tell of an error, once its transaction has ended."""
+        if self._is_sqlite:
+            return error
+        with suppress(StoreError):
+            if isinstance(error, StoreBusyError):
+                if is_begun:
+                    return StoreBusyError(f"a table is locked, for {self._busy_timeout:g} s by now")
+                return StoreBusyError(f"{error.what}: {self._holder()}")
+            if isinstance(error, MissingRightError):
+                lacking = said_rights(self.rows, writes=writes)
+                what = f"{error.what}; {lacking}" if lacking else error.what
+                return StoreAccessError(what, advice=_GRANT)
+        return error
 
     def _holder(self) -> str:
         for pid, name, host in self.rows(_HOLDER):
@@ -152,43 +278,42 @@ class Session:
         return "it has ended meanwhile"
 
     @property
+    def unwritable(self) -> str:
+        """Why the database can only be read, as far as is known; "" if it may be written to."""
+        if self.opening is Opening.READ:
+            return "it was opened to be read"
+        return self._opened.unwritable
+
+    @property
     def is_alive(self) -> bool:
         """Whether statements get through."""
         try:
-            self.rows("SELECT 1")
+            self.execute("SELECT 1")
         except StoreError:
             return False
         return True
 
+    @property
+    def is_current(self) -> bool:
+        """Whether what it reads is what is there; if not, only another session will do."""
+        return self._opened.is_current()
+
     def close(self) -> None:
         """Close it; what is not committed is undone."""
-        for resource in (self._cursor, self._connection):
-            with suppress(*_ERRORS):
+        for resource in (self._cursor, self._opened.connection):
+            with suppress(*DRIVER_ERRORS):
                 resource.close()
 
     @contextmanager
-    def _told_errors(self) -> Iterator[None]:
+    def _told_errors(
+        self,
+        kind: type[StoreError] = StoreError,
+        wait: Wait = FOR_ANSWER,
+    ) -> Iterator[None]:
         try:
-            yield
-        except _ERRORS as error:
+            with self.waiting.on(wait):
+                yield
+        except DRIVER_ERRORS as error:
+            busy = f"another one has been writing for {self._busy_timeout:g} s"
             # Without its cause, which may quote a contact.
-            raise self._told(error, StoreError) from None
-
-    def _told(self, error: Exception, kind: type[StoreError]) -> StoreError:
-        """Say it in an error of ours, which has the database's words but no value of a row."""
-        state = getattr(error, "sqlstate", None)
-        details = dict(getattr(error, "details", None) or ())
-        if state:
-            said = details.get(b"PG_DIAG_MESSAGE_PRIMARY", b"").decode(errors="replace")
-            if state.startswith(_DATA_EXCEPTION):
-                said = "it cannot take a value"  # which is quoted there
-            what = f"{said or 'an error'} (SQLSTATE {state})"
-        elif isinstance(error, OSError) and error.strerror:
-            what = error.strerror
-        else:
-            what = str(error).partition("\n")[0]
-        for secret in self._secrets:
-            what = what.replace(secret, "***")
-        if state == _LOCK_NOT_AVAILABLE or _LOCKED in what:
-            return StoreBusyError(f"another one has been writing for {self._busy_timeout:g} s")
-        return kind(f"{self.dialect.name} says: {what}")
+            raise told(error, kind, self.dialect, self._secrets, busy) from None

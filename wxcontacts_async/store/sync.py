@@ -19,10 +19,11 @@ from anyio.abc import TaskGroup
 from wxcontacts_async.errors import WxContactsError, own_error
 from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.store.database import Database
-from wxcontacts_async.store.errors import StoreBusyError, StoreConnectionError, StoreError
+from wxcontacts_async.store.errors import OF_THE_DATABASE, StoreError
 from wxcontacts_async.store.fingerprints import Fingerprinted, fingerprinted
 from wxcontacts_async.store.merge import Batch, merge
 from wxcontacts_async.store.records import Synced
+from wxcontacts_async.store.session import Session
 from wxcontacts_async.store.staging import is_key, storable
 from wxcontacts_async.stream import OutcomeStream
 
@@ -91,9 +92,17 @@ class SyncStream:
         self._fetched, self._room, self._written, self._read = Event(), Event(), Event(), Event()
 
     async def __aenter__(self) -> Self:
+        """Start it.
+
+        Raises:
+            StoreAccessError: The database can only be read; nothing is fetched then.
+            StoreError: It was entered before, or the database cannot be used.
+
+        """
         if self._tasks is not None:
             msg = "a sync is entered once; call store.sync again"
             raise StoreError(msg)
+        await self._database.run(Session.check_may_write)
         self._tasks = create_task_group()
         await self._tasks.__aenter__()
         self._is_open = True
@@ -133,8 +142,9 @@ class SyncStream:
         Raises:
             StoreConnectionError: The database was lost and has not come back in time.
             StoreBusyError: Another one has been writing to the database for too long.
-            StoreError: The sync is not open, or the database takes nothing at all, as on a full
-                disk.
+            StoreFullError: The disk of the database is full.
+            StoreAccessError: The database can only be read by now.
+            StoreError: The sync is not open, or the database takes nothing at all.
             PoolClosedError: The pool was left.
             Exception: Whatever the source of instances raised.
 
@@ -264,7 +274,7 @@ class SyncStream:
                 results += _results(batch, gathered)
             self._note_unclear(batch)
             raise
-        except (StoreConnectionError, StoreBusyError):
+        except OF_THE_DATABASE:
             self._note_unclear(batch)
             raise
         except Exception as error:

@@ -1,0 +1,111 @@
+"""Says what a driver raises in an error of ours, in its words but with no value of a row."""
+
+import errno
+
+import adbc_driver_manager.dbapi as adbc
+import pyarrow as pa
+
+from wxcontacts_async.store.dialects import SQLITE, Dialect
+from wxcontacts_async.store.errors import (
+    StoreAccessError,
+    StoreBusyError,
+    StoreConnectionError,
+    StoreError,
+    StoreFullError,
+)
+
+# What reading an answer raises, besides ADBC's own errors, for want of memory or a connection.
+DRIVER_ERRORS = (adbc.Error, pa.ArrowException, OSError)
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_DATA_EXCEPTION = "22"
+_READ_ONLY = "25006"
+_NO_RIGHT = "42501"
+_DISK_FULL = "53100"
+_LOCK_NOT_AVAILABLE = "55P03"
+
+# SQLite's words, as the driver gives no code.
+_LOCKED = "database is locked"
+_FULL = "disk is full"
+_WRITTEN_TO = ("readonly database", "unable to open database file")
+_FAILED = "disk I/O error"
+_NO_DATABASE = "not a database"
+_OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+_FILES = "Check the path in the URL, and the rights to the file and to its folder."
+BESIDE = "SQLite writes to the file and to files beside it: give it the right to the folder, too."
+_MAYBE_FULL = "Check whether the disk, a quota or a limit on the size of files is exhausted."
+_OTHER_FILE = "Give the store another file; this one is left as it is."
+OTHER_SERVER = "Give the store the URL of a server, and of a role, that may write."
+
+
+class MissingRightError(StoreAccessError):
+    """A right is missing; which one, the server does not say."""
+
+
+def told(
+    error: Exception,
+    kind: type[StoreError],
+    dialect: Dialect,
+    secrets: tuple[str, ...],
+    busy: str,
+) -> StoreError:
+    """Make an error of ours of a driver's.
+
+    Arguments:
+        error: The driver's, one of DRIVER_ERRORS.
+        kind: What it is if it is nothing more definite.
+        dialect: The database's.
+        secrets: What must not be quoted.
+        busy: What is wrong if another one is in the way.
+
+    """
+    state = getattr(error, "sqlstate", None)
+    words = _words(error, state)
+    for secret in secrets:
+        words = words.replace(secret, "***")
+    said = f"{dialect.name} says: {words}"
+    if dialect is SQLITE:
+        return _of_file(error, kind, said, busy)
+    if state == _LOCK_NOT_AVAILABLE:
+        return StoreBusyError(busy)
+    if state == _DISK_FULL:
+        return StoreFullError(f"the disk of the database is full; {said}")
+    if state == _READ_ONLY:
+        return StoreAccessError(f"the database can only be read; {said}", advice=OTHER_SERVER)
+    if state == _NO_RIGHT:
+        return MissingRightError(said)
+    return kind(said)
+
+
+def _words(error: Exception, state: str | None) -> str:
+    if state:
+        details = dict(getattr(error, "details", None) or ())
+        said = details.get(b"PG_DIAG_MESSAGE_PRIMARY", b"").decode(errors="replace")
+        if state.startswith(_DATA_EXCEPTION):
+            said = "it cannot take a value"  # which is quoted there
+        return f"{said or 'an error'} (SQLSTATE {state})"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).partition("\n")[0]
+
+
+def _of_file(  # noqa: PLR0911  # one a cause
+    error: Exception,
+    kind: type[StoreError],
+    said: str,
+    busy: str,
+) -> StoreError:
+    if _LOCKED in said:
+        return StoreBusyError(busy)
+    if _FULL in said or getattr(error, "errno", None) in _OUT_OF_ROOM:
+        return StoreFullError(f"the disk of the database is full; {said}")
+    if _NO_DATABASE in said:
+        return StoreError(said, advice=_OTHER_FILE)
+    if _FAILED in said:
+        return kind(said, advice=_MAYBE_FULL)
+    if issubclass(kind, StoreConnectionError):
+        return kind(said, advice=_FILES)
+    if any(words in said for words in _WRITTEN_TO):
+        return StoreAccessError(f"the database cannot be written; {said}", advice=BESIDE)
+    return kind(said)

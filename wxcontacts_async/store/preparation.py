@@ -1,0 +1,86 @@
+"""Sees to it that a database has the tables of today, or says why it has not."""
+
+from wxcontacts_async.store.errors import StoreError, StoreVersionError
+from wxcontacts_async.store.opening import Opening
+from wxcontacts_async.store.schema import MIGRATIONS, VERSION, in_dialect
+from wxcontacts_async.store.session import Session
+
+_OWN_DATABASE = "Give the store a database, or a schema, without other tables of its names."
+# It can hold every name; any other cannot, or does not know what a letter is.
+_ENCODING = "UTF8"
+
+
+def prepare(session: Session) -> None:
+    """Make the tables or bring them up to date, as far as the session was opened for that.
+
+    Where they are of today, nothing is written.
+
+    Raises:
+        StoreVersionError: They are of another version, and cannot be brought up to date.
+        StoreError: There are none, and they may not or cannot be made.
+
+    """
+    with session.snapshot():
+        _check_encoding(session)
+        version = _version(session)
+    if version == VERSION:
+        return
+    if not version and session.opening is not Opening.MAKE:
+        what = "it has no tables of this library, and is left as it is"
+        raise StoreError(what, advice="Check the URL, or sync into it first.")
+    if version and session.unwritable:
+        what = (
+            f"the database has tables of version {version}, which is older than {VERSION}, "
+            f"and can only be read: {session.unwritable}"
+        )
+        raise StoreVersionError(what, advice="Sync into it, which brings them up to date.")
+    with session.transaction():
+        # Asked again, as another one may have done it meanwhile.
+        _migrate(session, _version(session))
+
+
+def _check_encoding(session: Session) -> None:
+    if session.dialect.find_encoding:
+        ((encoding,),) = session.rows(session.dialect.find_encoding)
+        if encoding != _ENCODING:
+            what = f"the database has the encoding {encoding}, which cannot hold every name"
+            advice = f"Give the store one made with ENCODING '{_ENCODING}' TEMPLATE template0."
+            raise StoreError(what, advice=advice)
+
+
+def _version(session: Session) -> int:
+    if not session.rows(session.dialect.find_table.format("wxcontacts_schema"))[0][0]:
+        return 0
+    try:
+        found = session.rows("SELECT wxcontacts_schema.version FROM wxcontacts_schema LIMIT 2")
+    except StoreError as error:
+        _blame_others(error)
+        raise
+    if len(found) != 1 or not isinstance(found[0][0], int) or found[0][0] < 1:
+        what = "the table wxcontacts_schema does not say which version the tables are of"
+        raise StoreError(what, advice=_OWN_DATABASE)
+    version: int = found[0][0]
+    if version > VERSION:
+        what = f"the database has tables of version {version}; this library knows {VERSION}"
+        raise StoreVersionError(what)
+    return version
+
+
+def _migrate(session: Session, version: int) -> None:
+    if version == VERSION:
+        return
+    made = ("CREATE TABLE wxcontacts_schema (version BIGINT NOT NULL)",)
+    known = ("DELETE FROM wxcontacts_schema", f"INSERT INTO wxcontacts_schema VALUES ({VERSION})")
+    try:
+        for statements in (*(() if version else (made,)), *MIGRATIONS[version:], known):
+            for statement in statements:
+                session.execute(in_dialect(statement, session.dialect))
+    except StoreError as error:
+        _blame_others(error)
+        raise
+
+
+def _blame_others(error: StoreError) -> None:
+    """Say what to do about tables that are somebody else's, unless it is plain what is wrong."""
+    if type(error) is StoreError:
+        error.advice = _OWN_DATABASE

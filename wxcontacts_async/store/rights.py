@@ -1,0 +1,49 @@
+"""Tells which rights a role of PostgreSQL lacks, as the server's own errors do not."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from wxcontacts_async.store.schema import READ_RIGHTS, WRITE_RIGHTS
+
+_ROLE = "SELECT quote_ident(current_user)"
+_ON_TABLES = """
+    SELECT needed.privilege || ' ON ' || needed.relation
+    FROM (VALUES {}) needed (relation, privilege)
+    JOIN pg_class ON relname = needed.relation AND pg_table_is_visible(pg_class.oid)
+    WHERE NOT has_table_privilege(pg_class.oid, needed.privilege)
+    ORDER BY needed.relation, needed.privilege"""
+# For the tables of a merge, and for those that the store makes where there are none.
+_TO_MAKE_TABLES = """
+    SELECT 'TEMPORARY ON DATABASE ' || quote_ident(current_database())
+    WHERE NOT has_database_privilege(current_database(), 'TEMPORARY')
+    UNION ALL
+    SELECT 'CREATE ON SCHEMA ' || coalesce(quote_ident(current_schema()),
+        'any of ' || current_setting('search_path'))
+    WHERE (current_schema() IS NULL OR NOT has_schema_privilege(current_schema(), 'CREATE'))
+        AND NOT EXISTS (
+            SELECT FROM pg_class WHERE relname = 'wxcontacts_schema' AND pg_table_is_visible(oid)
+        )"""
+
+
+def said_rights(ask: Callable[[str], list[tuple[Any, ...]]], *, writes: bool) -> str:
+    """Say which rights the role lacks; "" if it lacks none of those that the store needs.
+
+    Arguments:
+        ask: Returns the rows of a query.
+        writes: Whether it is about writing.
+
+    """
+    needed = _values(WRITE_RIGHTS if writes else READ_RIGHTS)
+    lacking = ask(_ON_TABLES.format(needed)) + (ask(_TO_MAKE_TABLES) if writes else [])
+    if not lacking:
+        return ""
+    ((role,),) = ask(_ROLE)
+    return f"the role {role} lacks {', '.join(right for (right,) in lacking)}"
+
+
+def _values(rights: Mapping[str, tuple[str, ...]]) -> str:
+    return ", ".join(
+        f"('{relation}', '{privilege}')"
+        for relation, privileges in rights.items()
+        for privilege in privileges
+    )

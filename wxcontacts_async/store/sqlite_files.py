@@ -1,0 +1,117 @@
+"""Opens an SQLite file to write to it, or to read it where that is all that is wanted or allowed.
+
+Whoever reads a file with a write-ahead log through SQLite's locks makes two files beside it, which
+a folder may not allow and which stay if the reader may not write. Where nothing stands beside the
+file all of it is in the file, and it is read as one that never changes (`immutable`), which
+makes none. That it has not changed meanwhile is then for us to see.
+"""
+
+import os
+from dataclasses import dataclass
+from errno import EACCES, EPERM, EROFS
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import adbc_driver_manager.dbapi as adbc
+
+from wxcontacts_async.store.opening import Opened, Opening
+
+_HEADER = 100  # bytes; among them, a counter of the transactions that wrote to the file itself
+_NOT_ALLOWED = frozenset({EACCES, EPERM, EROFS})
+# What SQLite says where it cannot have the files that it needs beside the database.
+_NO_ROOM_BESIDE = ("readonly database", "unable to open database file", "disk I/O", "disk is full")
+
+
+def open_file(path: Path, opening: Opening, busy_timeout: float) -> Opened:
+    """Open an SQLite file.
+
+    Arguments:
+        path: Where it is, absolute.
+        opening: What for. Where writing to it is not allowed, it is opened to be read.
+        busy_timeout: Seconds to wait for others.
+
+    Raises:
+        OSError: There is no such file, or it may not be opened.
+        adbc.Error: It is no database, or cannot be read.
+
+    """
+    unwritable = ""
+    if opening is not Opening.READ:
+        try:
+            return Opened(_open_to_write(path, busy_timeout, makes=opening is Opening.MAKE))
+        except OSError as error:
+            if error.errno not in _NOT_ALLOWED or not path.exists():
+                raise
+            unwritable = error.strerror or type(error).__name__
+        except adbc.Error as error:
+            if not any(words in str(error) for words in _NO_ROOM_BESIDE):
+                raise
+            unwritable = str(error).partition("\n")[0]
+    return _open_to_read(path, busy_timeout, unwritable)
+
+
+def _open_to_write(path: Path, busy_timeout: float, *, makes: bool) -> Any:  # noqa: ANN401
+    # The files beside it (-wal, -shm) take over its permissions: contacts are for the owner alone.
+    # One that is there keeps those it has.
+    os.close(os.open(path, os.O_RDWR | (os.O_CREAT if makes else 0), 0o600))
+    return _connected(path, "", busy_timeout)
+
+
+def _open_to_read(path: Path, busy_timeout: float, unwritable: str) -> Opened:
+    found = _Contents.of(path)
+    if found.is_whole:
+        connection = _connected(path, "?mode=ro&immutable=1", busy_timeout)
+        return Opened(connection, unwritable, lambda: _is_still(path, found))
+    return Opened(_connected(path, "?mode=ro", busy_timeout), unwritable)
+
+
+def _connected(path: Path, parameters: str, busy_timeout: float) -> Any:  # noqa: ANN401
+    # Imported here, so that a store on the one needs no driver of the other.
+    from adbc_driver_sqlite import dbapi  # noqa: PLC0415
+
+    connection = dbapi.connect(f"file:{quote(str(path))}{parameters}", autocommit=True)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA busy_timeout = {max(1, int(busy_timeout * 1000))}")
+            cursor.fetchall()
+            # Nothing of the file is looked at before.
+            cursor.execute("SELECT count(*) FROM sqlite_master")
+            cursor.fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """What tells whether a file that is read without locks has changed.
+
+    Attributes:
+        is_whole: Whether nothing of the database is in a file beside it.
+        identity: The same as long as nobody wrote to the file.
+
+    """
+
+    is_whole: bool
+    identity: tuple[object, ...]
+
+    @classmethod
+    def of(cls, path: Path) -> "_Contents":
+        path = path.resolve()  # beside which SQLite looks, too
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            header = file.read(_HEADER)
+        log, journal = (path.with_name(f"{path.name}{end}") for end in ("-wal", "-journal"))
+        return cls(
+            not (log.exists() and log.stat().st_size) and not journal.exists(),
+            (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, header),
+        )
+
+
+def _is_still(path: Path, found: _Contents) -> bool:
+    try:
+        return _Contents.of(path) == found
+    except OSError:  # it is gone; opening it again will tell
+        return False

@@ -1,0 +1,123 @@
+"""Tells what the worker thread waits for, once that takes longer than one should be left alone.
+
+The thread says what it is about to wait for; the event loop looks now and then whether it still
+does.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+
+_LOOK_EVERY = 0.25  # seconds
+
+_logger = logging.getLogger("wxcontacts_async")
+
+
+@dataclass(frozen=True)
+class Wait:
+    """One thing to wait for.
+
+    Attributes:
+        what: Completes a sentence that begins with the database's name.
+        patience: Seconds until it is said.
+
+    """
+
+    what: str
+    patience: float
+
+
+FOR_WRITER = Wait("another one writes to it", 1.0)
+FOR_CONNECTION = Wait("it cannot be reached", 1.0)
+FOR_ANSWER = Wait("it has not answered for 5 s", 5.0)
+
+
+class Waiting:
+    """What one worker thread waits for at present; set by the thread, read by the event loop.
+
+    Attributes:
+        current: What for, and since when.
+        is_connected: Whether there is a connection.
+
+    """
+
+    def __init__(self) -> None:
+        self.current: tuple[Wait, float] | None = None
+        self.is_connected = False
+
+    @contextmanager
+    def on(self, wait: Wait) -> Iterator[None]:
+        """Say that the block may have to wait."""
+        before, self.current = self.current, (wait, monotonic())
+        try:
+            yield
+        finally:
+            self.current = before
+
+
+class Watchman:
+    """Logs for what a database is waited for, and when that is over.
+
+    Arguments:
+        name: The database's.
+        on_wait: Called with each sentence that is logged, and whether it is waited from then on.
+
+    """
+
+    def __init__(self, name: str, on_wait: Callable[[str, bool], None]) -> None:
+        self._name = name
+        self._on_wait = on_wait
+        # Of the run under way: what its thread waits for, and since when there is no connection.
+        self._thread = Waiting()
+        self._lost_at: float | None = None
+        self._said: tuple[Wait, float] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Say what the block waits for."""
+        self._lost_at, self._said = None, None
+        self._look_again()
+        try:
+            yield
+            if self._said is not None:
+                self.say(f"goes on after {monotonic() - self._said[1]:.1f} s")
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def thread(self) -> Waiting:
+        """Make what a thread says it waits for."""
+        self._thread = Waiting()
+        return self._thread
+
+    def lost(self) -> None:
+        """Take note that there is no connection."""
+        self._lost_at = self._lost_at or monotonic()
+        self._thread = Waiting()
+
+    def say(self, what: str, *, waits: bool = False) -> None:
+        """Say something of the database that its user should know."""
+        sentence = f"{self._name} {what}"
+        _logger.warning("%s", sentence)
+        self._on_wait(sentence, waits)
+
+    def _look_again(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_LOOK_EVERY, self._look)
+
+    def _look(self) -> None:
+        waits = self._thread.current
+        if self._lost_at is not None and not self._thread.is_connected:
+            waits = FOR_CONNECTION, self._lost_at
+        said = None if self._said is None else self._said[0]
+        if (
+            waits is not None
+            and waits[0] is not said
+            and monotonic() - waits[1] >= waits[0].patience
+        ):
+            self._said = waits
+            self.say(f"is waited for: {waits[0].what}", waits=True)
+        self._look_again()
