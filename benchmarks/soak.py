@@ -33,6 +33,7 @@ from wxcontacts_async import (
     SessionPool,
     WxContactsError,
 )
+from wxcontacts_async.emulator import EmulatedInstance, GatewayEmulator, Population
 from wxcontacts_async.store import ChangeKind, ContactStore, Synced
 
 _MINUTES, _INSTANCES = 2.0, 5_000
@@ -82,6 +83,7 @@ class Soak:
                     ContactStore(f"sqlite:///{folder}/soak.db") as store,
                     self._pool() as pool,
                 ):
+                    await self._know_everybody(store)
                     with move_on_after(self._plan.seconds):
                         await self._strain(pool, store)
                     await self._keeper.up.wait()  # what is left behind would go with the gateway
@@ -111,6 +113,24 @@ class Soak:
             retry=RetryPolicy(initial_delay=0.1, max_delay=1),
             observers=[self._observe],
         )
+
+    async def _know_everybody(self, store: ContactStore) -> None:
+        """Bring the database in step with a gateway that has no faults yet.
+
+        Of an instance that is new, one half after the other would pass for all it has: too few
+        for anybody to notice that some are missing.
+        """
+        whole = dict.fromkeys(self._w_ids, EmulatedInstance(contacts=self._plan.contacts))
+        emulator = GatewayEmulator(whole)
+        emulator.population = Population(self._plan.seed)
+        async with (
+            emulator,
+            SessionPool(emulator.url) as pool,
+            store.sync(pool, self._w_ids) as results,
+        ):
+            async for result in results:
+                if not isinstance(result, Synced):
+                    raise result.error
 
     async def _strain(self, pool: SessionPool, store: ContactStore) -> None:
         """Use the pool in every way at once, until cancelled."""

@@ -11,7 +11,7 @@ from wxcontacts_async.cli.app import app
 _UNITS = {
     "S": ("Seconds", "seconds"),
     "SECONDS": ("seconds",),
-    "TIME": ("90s, 10m, 1h or 2d",),
+    "TIME": ("90s, 10m, 1h or",),
     "SHARE": ("Share",),
     "R": ("a second",),
     "N": ("Calls", "instances", "Contacts", "Whole number"),

@@ -62,8 +62,8 @@ BusyTimeout = Annotated[
     typer.Option(
         BUSY_TIMEOUT,
         metavar="TIME",
-        help="How long to wait while another one writes to the database: 90s, 10m or 1h, at most "
-        "1d. That it is waited for is said after a second.",
+        help="How long to wait while another one writes to the database: 90s, 10m, 1h or 1d at "
+        "most. That it is waited for is said after a second.",
     ),
 ]
 ReconnectTimeout = Annotated[
