@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 
 from tests.mounts import make_read_only, mounted
 from tests.syncing import W_ID, GivenGateway, friends, instances, loaded, log, scene, versions
-from tests.test_cli_process import run
+from tests.test_cli_process import Ended, run
 from tests.unprivileged import run_unprivileged
 from wxcontacts_async import SessionPool
 from wxcontacts_async.store import (
@@ -98,12 +98,20 @@ def execute(folder: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
+async def commanded(*arguments: str) -> Ended:
+    return await run_sync(lambda: run(*arguments))
+
+
+async def unprivileged(*arguments: str) -> Ended:
+    return await run_sync(lambda: run_unprivileged(*arguments))
+
+
 @pytest.mark.parametrize("journal_mode", ["wal", "delete"])
 async def test_a_file_that_nobody_may_write_to_is_read(folder: Path, journal_mode: str) -> None:
     url = await made(folder, journal_mode)
     close_to_all(folder)
     before = contents(folder)
-    ended = await run_sync(run_unprivileged, "-c", _PROGRAM, url)
+    ended = await unprivileged("-c", _PROGRAM, url)
     assert ended.messages == ""
     read, changes, said = json.loads(ended.output)
     assert (read, changes) == ([3], 3)
@@ -112,7 +120,7 @@ async def test_a_file_that_nobody_may_write_to_is_read(folder: Path, journal_mod
     assert "give it the right to the folder" in said[0]
     assert contents(folder) == before
     for command in _READING:
-        ended = await run_sync(run_unprivileged, "-m", "wxcontacts_async.cli", *command, url)
+        ended = await unprivileged("-m", "wxcontacts_async.cli", *command, url)
         assert ended.code == 0, ended.messages
         assert ended.output.count("\n") in {3, 4}
     assert contents(folder) == before
@@ -124,7 +132,7 @@ async def test_what_another_one_is_writing_is_read_where_nobody_else_may(folder:
         await it.synced(friends(1, 2, 3))
         assert (folder / "contacts.db-wal").stat().st_size
         await run_sync(close_to_all, folder)
-        ended = await run_sync(run_unprivileged, "-c", _PROGRAM, url)
+        ended = await unprivileged("-c", _PROGRAM, url)
         assert ended.messages == ""
         assert json.loads(ended.output)[:2] == [[3], 3]
 
@@ -132,7 +140,7 @@ async def test_what_another_one_is_writing_is_read_where_nobody_else_may(folder:
 async def test_a_file_in_a_folder_that_takes_no_others_is_read(folder: Path) -> None:
     url = await made(folder)
     await run_sync(folder.chmod, 0o555)
-    ended = await run_sync(run_unprivileged, "-c", _PROGRAM, url)
+    ended = await unprivileged("-c", _PROGRAM, url)
     assert ended.messages == ""
     read, changes, said = json.loads(ended.output)
     assert (read, changes) == ([3], 3)
@@ -151,7 +159,7 @@ async def test_what_is_mounted_to_be_read_is_read(tmp_path: Path) -> None:
             with pytest.raises(StoreAccessError, match="can only be read: Read-only file system"):
                 await store.accept(W_ID)
         for command in _READING:
-            ended = await run_sync(lambda: run(*command, url))  # noqa: B023  # awaited here
+            ended = await commanded(*command, url)
             assert ended.code == 0, ended.messages
         assert contents(folder) == before
 
@@ -183,7 +191,7 @@ async def test_reading_leaves_a_database_as_it_is(folder: Path, journal_mode: st
     url = await made(folder, journal_mode)
     before = contents(folder)
     for command in _READING:
-        ended = await run_sync(lambda: run(*command, url))  # noqa: B023  # awaited here
+        ended = await commanded(*command, url)
         assert ended.code == 0, ended.messages
         assert contents(folder) == before
     for store in (ContactStore(url), _Read(url)):
@@ -251,7 +259,7 @@ async def test_reading_refuses_what_is_not_ours_unchanged(
     before = contents(folder)
     url = f"sqlite:///{folder}/contacts.db"
     for command in _READING:
-        ended = await run_sync(lambda: run(*command, url))  # noqa: B023  # awaited here
+        ended = await commanded(*command, url)
         assert ended.code == 1
         assert ended.output == ""
         assert said in ended.messages
@@ -295,7 +303,7 @@ async def test_an_acceptance_makes_nothing_in_what_is_not_ours(folder: Path) -> 
     await run_sync(make_foreign, folder, "others")
     before = contents(folder)
     url = f"sqlite:///{folder}/contacts.db"
-    ended = await run_sync(lambda: run("accept", "w", "--store", url))
+    ended = await commanded("accept", "w", "--store", url)
     assert ended.code == 1
     assert "has no tables of this library, and is left as it is" in ended.messages
     assert contents(folder) == before
@@ -307,7 +315,7 @@ async def test_older_tables_that_cannot_be_brought_up_to_date_are_told_as_that(
     await run_sync(make_foreign, folder, "older")
     close_to_all(folder)
     url = f"sqlite:///{folder}/contacts.db"
-    ended = await run_sync(run_unprivileged, "-c", _PROGRAM, url)
+    ended = await unprivileged("-c", _PROGRAM, url)
     assert "StoreVersionError: the database has tables of version 1" in ended.messages
     assert "Permission denied" in ended.messages
     with pytest.raises(StoreVersionError, match="older than"):
