@@ -49,6 +49,6 @@ def _run(arguments: tuple[str, ...], output: Path, messages: Path) -> None:
     os.dup2(os.open(output, flags, 0o600), 1)
     os.dup2(os.open(messages, flags, 0o600), 2)
     # Those that were inherited take what they write to for what it was.
-    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
     sys.argv = ["wxcontacts", *arguments]
     main()
