@@ -183,11 +183,11 @@ def test_xlsx_goes_on_in_another_sheet_when_one_is_full(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.xlsx"]
 
 
-def test_what_has_no_room_in_a_cell_is_told_without_its_value(tmp_path: Path) -> None:
+@pytest.mark.parametrize("secret", ["secret" * 6_000, "secret" + "\U0001f600" * 16_381])
+def test_what_has_no_room_in_a_cell_is_told_without_its_value(tmp_path: Path, secret: str) -> None:
     path = tmp_path / "out.xlsx"
     path.write_bytes(b"before")
     file = XlsxFile(path)
-    secret = "secret" * 6_000
     with pytest.raises(InvalidArgumentError, match="nick_name") as raised:
         list(file.add(ContactSet("one", friends=(Contact("a", nick_name=secret),))))
     file.discard()

@@ -12,12 +12,14 @@ import stat
 import subprocess
 import sys
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import typer
 
 from tests.recording_server import recording, reply_with
+from tests.small_disk import mounted_at, small_file_system
 from tests.test_cli_process import run, start
 from wxcontacts_async.cli.line_file import LineFile
 from wxcontacts_async.cli.output import OutputError
@@ -315,3 +317,44 @@ def test_standard_output_that_leads_to_the_database_is_refused(tmp_path: Path, s
             )
         assert ended.returncode == 2
         assert b"must be another file than that of --store" in ended.stderr
+
+
+# Disks
+
+
+@processes
+def test_a_small_disk_that_is_full_is_said_and_keeps_what_was_there(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    _synced(tmp_path)
+    names = (sha256(str(number).encode()).hexdigest() for number in range(2_000))
+    big = reply_with(*names)
+    with small_file_system(disk, 12 * 1024), recording(big) as server:
+        (disk / "out").write_bytes(BEFORE)
+        assert run("sync", "big", "--gateway", server.url, folder=tmp_path).code == 0
+        for arguments in (
+            ("fetch", "big", "--gateway", server.url),
+            *(("export", "--format", name) for name in ("jsonl", "csv", "parquet", "xlsx")),
+        ):
+            ended = run(*arguments, "--output", "disk/out", folder=tmp_path)
+            assert ended.code == 1
+            assert "'disk/out' cannot be written: the disk is full." in ended.messages
+            assert "'disk/out' is as it was." in ended.messages
+            assert (disk / "out").read_bytes() == BEFORE
+            assert _only(disk, "out")
+
+
+@processes
+def test_a_file_that_is_mounted_by_itself_stays_and_what_was_fetched_is_beside_it(
+    tmp_path: Path,
+) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.write_bytes(BEFORE)
+    out.write_bytes(b"")
+    with mounted_at(source, out), recording(reply_with("a")) as server:
+        ended = run("fetch", "one", "--gateway", server.url, "--output", "out", folder=tmp_path)
+        assert ended.code == 1
+        assert "'out' cannot be replaced, as it is mounted there by itself" in ended.messages
+        (hidden,) = tmp_path.glob(".wxcontacts-*.tmp")
+        assert str(hidden) in ended.messages
+        assert json.loads(hidden.read_bytes())["userName"] == "a"
+    assert source.read_bytes() == BEFORE

@@ -81,7 +81,7 @@ def _run_lines(export: Export, counts: ExportCounts) -> tuple[End, ExportCounts,
     file.open()
     header, lines = b"", exported_lines
     if export.written_as == "csv":
-        bom = file.path.is_regular if export.bom is None else export.bom
+        bom = file.path.is_empty_file if export.bom is None else export.bom
         header, lines = csv_header(bom=bom), _csv_lines
 
     async def work() -> None:

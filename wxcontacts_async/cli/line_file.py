@@ -1,5 +1,6 @@
 """Writes lines to a file or a pipe: whole lines or none, and a whole file or the one before."""
 
+import errno
 import os
 import select
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from anyio import CancelScope, current_time, to_thread
 from anyio.lowlevel import checkpoint
 
-from wxcontacts_async.cli.output import OutputError, reason_of
+from wxcontacts_async.cli.output import CommandError, OutputError, reason_of
 from wxcontacts_async.cli.output_path import STANDARD, OutputPath
 from wxcontacts_async.cli.usage import wrong
 from wxcontacts_async.hidden_file import HiddenFile, sync_folder
@@ -155,9 +156,28 @@ class LineFile:
         if real is not None:
             hidden.take_over_rights(real)
             hidden.complete()
-            hidden.path.replace(real)
             self._hidden = None
+            try:
+                hidden.path.replace(real)
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    hidden.discard()
+                    raise
+                # A file that is mounted by itself, as into a container: nothing else can take its
+                # place, and whoever mounted it may copy.
+                raise _NotReplacedError(self.name, hidden.path) from None
             sync_folder(real.parent)
+
+
+class _NotReplacedError(OutputError):
+    """A file that cannot take its name."""
+
+    def __init__(self, name: str, hidden: Path) -> None:
+        CommandError.__init__(
+            self,
+            f"{name} cannot be replaced, as it is mounted there by itself; what was written is in "
+            f"{str(hidden)!r}",
+        )
 
 
 def _not_emptied(path: str, flags: int) -> int:

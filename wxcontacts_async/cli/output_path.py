@@ -68,6 +68,13 @@ class OutputPath:
         return self.status is None or stat.S_ISREG(self.status.st_mode)
 
     @property
+    def is_empty_file(self) -> bool:
+        """Whether what is written stands at the beginning of a regular file."""
+        return self.is_regular and (
+            self.is_replaced or self.status is None or not self.status.st_size
+        )
+
+    @property
     def is_replaced(self) -> bool:
         """Whether another file is to take its name once that is complete.
 

@@ -24,7 +24,7 @@ from wxcontacts_async.store.formats import COLUMNS, FIELDS, fetched_in_utc, misf
 XLSX_COLUMNS = (*COLUMNS[:-1], "fetched_at_utc")
 
 _ROWS_A_SHEET = 1_048_575  # and the header, by Excel's limit
-_LONGEST_TEXT = 32_767  # of a cell
+_LONGEST_TEXT = 32_767  # of a cell, in UTF-16, as Excel counts it
 _LARGEST_NUMBER = 2**53  # to which a cell's are exact
 _FIRST_DAY = datetime(1900, 3, 1, tzinfo=UTC)  # before it, Excel's calendar has a day too many
 _ROWS_A_STEP = 2_000
@@ -144,10 +144,10 @@ class XlsxFile:
 
 def _text(w_id: str, field: str, value: str) -> str:
     text = without_nul(value)
-    if len(text) > _LONGEST_TEXT:
-        raise misfit(w_id, field, f"text of at most {_LONGEST_TEXT:,} characters")
     try:
-        text.encode()
+        units = len(text.encode("utf-16-le")) // 2
     except UnicodeEncodeError:
         raise misfit(w_id, field, "valid Unicode text") from None
+    if units > _LONGEST_TEXT:
+        raise misfit(w_id, field, f"text of at most {_LONGEST_TEXT:,} characters")
     return text
