@@ -21,6 +21,7 @@ _MISSING = f"needs PostgreSQL {OLDEST} or newer: apt-get install --no-install-re
 _SETTINGS = ("fsync=off", "full_page_writes=off", "autovacuum=off", "listen_addresses=")
 _HOST_BASED_AUTHENTICATION = """\
 local all postgres trust
+local replication postgres trust
 local all all scram-sha-256
 """
 
@@ -29,9 +30,14 @@ class PostgresqlServer:
     """A server on a Unix socket, in a temporary folder that goes with it.
 
     It refuses to run as root, so that it is run as somebody else then.
+
+    Arguments:
+        binaries: Where its programs are.
+        primary: The server that it is a hot standby of, if any.
+
     """
 
-    def __init__(self, binaries: Path) -> None:
+    def __init__(self, binaries: Path, primary: "PostgresqlServer | None" = None) -> None:
         self._binaries = binaries
         self._user = unprivileged()
         # Not pytest's, whose parents are for their owner alone.
@@ -40,9 +46,14 @@ class PostgresqlServer:
             shutil.chown(self.folder, self._user)
         self._data = self.folder / "data"
         self._numbers = count(1)
-        made_as = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
-        self._run("initdb", f"--pgdata={self._data}", "--locale=C", *made_as)
-        (self._data / "pg_hba.conf").write_text(_HOST_BASED_AUTHENTICATION)
+        if primary is None:
+            made_as = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
+            self._run("initdb", f"--pgdata={self._data}", "--locale=C", *made_as)
+            (self._data / "pg_hba.conf").write_text(_HOST_BASED_AUTHENTICATION)
+        else:
+            of = ("--host", str(primary.folder), "--username=postgres", "--write-recovery-conf")
+            how = ("--checkpoint=fast", "--no-sync")
+            self._run("pg_basebackup", f"--pgdata={self._data}", *of, *how)
 
     @property
     def _is_started(self) -> bool:
@@ -57,6 +68,16 @@ class PostgresqlServer:
     def stop(self) -> None:
         """Stop it as a crash would."""
         self._run("pg_ctl", "stop", "-w", "-D", str(self._data), "-m", "immediate")
+
+    @contextmanager
+    def standby(self) -> "Iterator[PostgresqlServer]":
+        """Run a hot standby of this server."""
+        server = PostgresqlServer(self._binaries, self)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.remove()
 
     def ensure_started(self) -> None:
         if not self._is_started:
