@@ -27,6 +27,11 @@ def make_read_only(folder: Path) -> None:
     assert _run("mount", "-o", "remount,ro", str(folder))
 
 
+def resize(folder: Path, kib: int) -> None:
+    """Make a file system that is mounted there larger."""
+    assert _run("mount", "-o", f"remount,size={kib}k", str(folder))
+
+
 def _run(*command: str) -> bool:
     try:
         ended = subprocess.run(command, capture_output=True, check=False)  # noqa: S603  # by us

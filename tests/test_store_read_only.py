@@ -116,7 +116,7 @@ async def test_a_file_that_nobody_may_write_to_is_read(folder: Path, journal_mod
     read, changes, said = json.loads(ended.output)
     assert (read, changes) == ([3], 3)
     assert [one.partition(":")[0] for one in said] == ["StoreAccessError"] * 2
-    assert "the database can only be read: Permission denied" in said[0]
+    assert "the database can only be read; SQLite says: Permission denied" in said[0]
     assert "give it the right to the folder" in said[0]
     assert contents(folder) == before
     for command in _READING:
@@ -144,7 +144,7 @@ async def test_a_file_in_a_folder_that_takes_no_others_is_read(folder: Path) -> 
     assert ended.messages == ""
     read, changes, said = json.loads(ended.output)
     assert (read, changes) == ([3], 3)
-    assert "StoreAccessError: the database can only be read: " in said[1]
+    assert "StoreAccessError: the database can only be read; " in said[1]
 
 
 async def test_what_is_mounted_to_be_read_is_read(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ async def test_what_is_mounted_to_be_read_is_read(tmp_path: Path) -> None:
             assert await loaded(store) == {W_ID: versions(friends(1, 2, 3))}
             assert len(await log(store)) == 3
             assert W_ID in await instances(store)
-            with pytest.raises(StoreAccessError, match="can only be read: Read-only file system"):
+            with pytest.raises(StoreAccessError, match="read; SQLite says: Read-only file system"):
                 await store.accept(W_ID)
         for command in _READING:
             ended = await commanded(*command, url)

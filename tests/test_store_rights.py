@@ -166,7 +166,7 @@ async def test_a_role_whose_transactions_are_read_only_writes_nothing(role: Role
     await run_sync(role.do, f"ALTER ROLE {role.name} SET default_transaction_read_only = on")
     await check_reading(role.url)
     async with scene(role.url) as it:
-        with pytest.raises(StoreAccessError, match="only be read: its transactions are read-only"):
+        with pytest.raises(StoreAccessError, match="only be read; its transactions are read-only"):
             await it.synced(friends(1))
 
 
@@ -189,7 +189,7 @@ async def test_a_hot_standby_is_enough_to_read(
             await anyio.sleep(0.05)
     await check_reading(url)
     async with scene(url) as it:
-        with pytest.raises(StoreAccessError, match="only be read: the server is a standby") as e:
+        with pytest.raises(StoreAccessError, match="only be read; the server is a standby") as e:
             await sync(it.store, it.pool, [W_ID])
         assert "of a server, and of a role, that may write" in str(e.value)
         assert not it.gateway.calls

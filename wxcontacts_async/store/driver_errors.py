@@ -1,11 +1,12 @@
 """Says what a driver raises in an error of ours, in its words but with no value of a row."""
 
 import errno
+from pathlib import Path
 
 import adbc_driver_manager.dbapi as adbc
 import pyarrow as pa
 
-from wxcontacts_async.store.dialects import SQLITE, Dialect
+from wxcontacts_async.store.dialects import Address
 from wxcontacts_async.store.errors import (
     StoreAccessError,
     StoreBusyError,
@@ -13,6 +14,7 @@ from wxcontacts_async.store.errors import (
     StoreError,
     StoreFullError,
 )
+from wxcontacts_async.store.sqlite_files import has_no_room
 
 # What reading an answer raises, besides ADBC's own errors, for want of memory or a connection.
 DRIVER_ERRORS = (adbc.Error, pa.ArrowException, OSError)
@@ -32,9 +34,11 @@ _FAILED = "disk I/O error"
 _NO_DATABASE = "not a database"
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
+ONLY_READ = "the database can only be read; "
+_FILLED = "the disk of the database is full; "
 _FILES = "Check the path in the URL, and the rights to the file and to its folder."
 BESIDE = "SQLite writes to the file and to files beside it: give it the right to the folder, too."
-_MAYBE_FULL = "Check whether the disk, a quota or a limit on the size of files is exhausted."
+_MAYBE_FULL = "Check the disk, and whether a quota or its room is exhausted."
 _OTHER_FILE = "Give the store another file; this one is left as it is."
 OTHER_SERVER = "Give the store the URL of a server, and of a role, that may write."
 
@@ -46,8 +50,7 @@ class MissingRightError(StoreAccessError):
 def told(
     error: Exception,
     kind: type[StoreError],
-    dialect: Dialect,
-    secrets: tuple[str, ...],
+    address: Address,
     busy: str,
 ) -> StoreError:
     """Make an error of ours of a driver's.
@@ -55,24 +58,24 @@ def told(
     Arguments:
         error: The driver's, one of DRIVER_ERRORS.
         kind: What it is if it is nothing more definite.
-        dialect: The database's.
-        secrets: What must not be quoted.
+        address: The database's.
         busy: What is wrong if another one is in the way.
 
     """
     state = getattr(error, "sqlstate", None)
     words = _words(error, state)
-    for secret in secrets:
+    for secret in address.secrets:
         words = words.replace(secret, "***")
-    said = f"{dialect.name} says: {words}"
-    if dialect is SQLITE:
-        return _of_file(error, kind, said, busy)
+    said = f"{address.dialect.name} says: {words}"
+    if address.path is not None:
+        is_full = _is_full(error, said, address.path)
+        return StoreFullError(_FILLED + said) if is_full else _of_file(kind, said, busy)
     if state == _LOCK_NOT_AVAILABLE:
         return StoreBusyError(busy)
     if state == _DISK_FULL:
-        return StoreFullError(f"the disk of the database is full; {said}")
+        return StoreFullError(_FILLED + said)
     if state == _READ_ONLY:
-        return StoreAccessError(f"the database can only be read; {said}", advice=OTHER_SERVER)
+        return StoreAccessError(ONLY_READ + said, advice=OTHER_SERVER)
     if state == _NO_RIGHT:
         return MissingRightError(said)
     return kind(said)
@@ -90,22 +93,22 @@ def _words(error: Exception, state: str | None) -> str:
     return str(error).partition("\n")[0]
 
 
-def _of_file(  # noqa: PLR0911  # one a cause
-    error: Exception,
-    kind: type[StoreError],
-    said: str,
-    busy: str,
-) -> StoreError:
+def _is_full(error: Exception, said: str, path: Path) -> bool:
+    """Tell whether there is no room for a file, which SQLite does not always say."""
+    if isinstance(error, OSError):
+        return error.errno in _OUT_OF_ROOM
+    return _FULL in said or (_FAILED in said and has_no_room(path))
+
+
+def _of_file(kind: type[StoreError], said: str, busy: str) -> StoreError:
     if _LOCKED in said:
         return StoreBusyError(busy)
-    if _FULL in said or getattr(error, "errno", None) in _OUT_OF_ROOM:
-        return StoreFullError(f"the disk of the database is full; {said}")
     if _NO_DATABASE in said:
         return StoreError(said, advice=_OTHER_FILE)
     if _FAILED in said:
-        return kind(said, advice=_MAYBE_FULL)
+        return StoreAccessError(f"the disk of the database fails; {said}", advice=_MAYBE_FULL)
     if issubclass(kind, StoreConnectionError):
         return kind(said, advice=_FILES)
     if any(words in said for words in _WRITTEN_TO):
-        return StoreAccessError(f"the database cannot be written; {said}", advice=BESIDE)
+        return StoreAccessError(ONLY_READ + said, advice=BESIDE)
     return kind(said)

@@ -22,13 +22,13 @@ class StoreBusyError(StoreError):
 
 
 class StoreFullError(StoreError):
-    """The disk that the database is on is full, or whatever else bounds what it may take."""
+    """There is no room for the database: its disk is full, or a limit on a file is reached."""
 
     advice = "Make room there; what was written by then is kept."
 
 
 class StoreAccessError(StoreError):
-    """The database may not be used so: it can only be read, or a right is missing."""
+    """The database cannot be used so: it can only be read, a right is missing, a disk fails."""
 
 
 class StoreVersionError(StoreError):

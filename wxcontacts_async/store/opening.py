@@ -24,11 +24,11 @@ class Opened:
 
     Attributes:
         connection: ADBC's, in autocommit mode.
-        unwritable: Why it can only be read though it was to be written to; else "".
+        unwritable: Why it can only be read though it was to be written to; else None.
         is_current: Tells whether what was read since it was opened is what is there.
 
     """
 
     connection: Any
-    unwritable: str = ""
+    unwritable: Exception | None = None
     is_current: Callable[[], bool] = lambda: True

@@ -28,10 +28,10 @@ def prepare(session: Session) -> None:
     if not version and session.opening is not Opening.MAKE:
         what = "it has no tables of this library, and is left as it is"
         raise StoreError(what, advice="Check the URL, or sync into it first.")
-    if version and session.unwritable:
+    if version and (unwritable := session.unwritable()):
         what = (
-            f"the database has tables of version {version}, which is older than {VERSION}, "
-            f"and can only be read: {session.unwritable}"
+            f"the database has tables of version {version}, which is older than {VERSION}; "
+            f"{unwritable.what}"
         )
         raise StoreVersionError(what, advice="Sync into it, which brings them up to date.")
     with session.transaction():

@@ -10,6 +10,7 @@ from wxcontacts_async.store.dialects import SQLITE, Address
 from wxcontacts_async.store.driver_errors import (
     BESIDE,
     DRIVER_ERRORS,
+    ONLY_READ,
     OTHER_SERVER,
     MissingRightError,
     told,
@@ -20,6 +21,7 @@ from wxcontacts_async.store.errors import (
     StoreBusyError,
     StoreConnectionError,
     StoreError,
+    StoreFullError,
 )
 from wxcontacts_async.store.opening import Opening
 from wxcontacts_async.store.rights import said_rights
@@ -47,7 +49,6 @@ _HOLDER = f"""
     LIMIT 1"""
 _CAN_ONLY_READ = """
     SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on'"""
-_ONLY_READ = "the database can only be read: "
 _GRANT = "Grant it, or give the store a role that has it."
 
 
@@ -83,7 +84,7 @@ class Session:
         self.opening = opening
         self.waiting = waiting or Waiting()
         self.notes: list[str] = []
-        self._secrets = address.secrets
+        self._address = address
         self._is_sqlite = self.dialect is SQLITE
         self._busy_timeout = busy_timeout
         self._in_transaction = False
@@ -93,8 +94,11 @@ class Session:
         milliseconds = max(1, int(busy_timeout * 1000))
         timeout = () if self._is_sqlite else (f"SET LOCAL lock_timeout = {milliseconds}",)
         self._settings = (*self.dialect.begun, *timeout)
+        self._open()
+
+    def _open(self) -> None:
         with self._told_errors(StoreConnectionError, FOR_CONNECTION):
-            self._opened = address.connect(opening, busy_timeout)
+            self._opened = self._address.connect(self.opening, self._busy_timeout)
         self._cursor = self._opened.connection.cursor()
         if self._is_sqlite:
             # A column's type is read off the first values of an answer: let that be all of it.
@@ -222,13 +226,16 @@ class Session:
             ((is_standby, is_read_only),) = self.rows(_CAN_ONLY_READ)
             if is_standby or is_read_only:
                 what = "the server is a standby" if is_standby else "its transactions are read-only"
-                raise StoreAccessError(_ONLY_READ + what, advice=OTHER_SERVER)
+                raise StoreAccessError(ONLY_READ + what, advice=OTHER_SERVER)
             if lacking := said_rights(self.rows, writes=True):
-                raise StoreAccessError(_ONLY_READ + lacking, advice=_GRANT)
+                raise StoreAccessError(ONLY_READ + lacking, advice=_GRANT)
 
     def _check_may_write(self) -> None:
-        if self.unwritable:
-            raise StoreAccessError(_ONLY_READ + self.unwritable, advice=BESIDE)
+        if self._opened.unwritable is not None:  # there may be room, or a right, by now
+            self.close()
+            self._open()
+        if unwritable := self.unwritable():
+            raise unwritable
 
     def _get_ready_to_write(self) -> None:
         """Do what only a connection to an SQLite file must that writes."""
@@ -277,12 +284,16 @@ class Session:
             return f"it is process {pid} of {host or 'this host'}, {name!r}"
         return "it has ended meanwhile"
 
-    @property
-    def unwritable(self) -> str:
-        """Why the database can only be read, as far as is known; "" if it may be written to."""
+    def unwritable(self) -> StoreError | None:
+        """Return why the database can only be read; None if it may be written to, or may not be."""
         if self.opening is Opening.READ:
-            return "it was opened to be read"
-        return self._opened.unwritable
+            return StoreAccessError(f"{ONLY_READ}it was opened so")
+        if self._opened.unwritable is None:
+            return None
+        error = told(self._opened.unwritable, StoreError, self._address, "")
+        if isinstance(error, (StoreFullError, StoreAccessError)):
+            return error
+        return StoreAccessError(ONLY_READ + error.what, advice=BESIDE)
 
     @property
     def is_alive(self) -> bool:
@@ -316,4 +327,4 @@ class Session:
         except DRIVER_ERRORS as error:
             busy = f"another one has been writing for {self._busy_timeout:g} s"
             # Without its cause, which may quote a contact.
-            raise told(error, kind, self.dialect, self._secrets, busy) from None
+            raise told(error, kind, self._address, busy) from None

@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from errno import EACCES, EPERM, EROFS
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ import adbc_driver_manager.dbapi as adbc
 from wxcontacts_async.store.opening import Opened, Opening
 
 _HEADER = 100  # bytes; among them, a counter of the transactions that wrote to the file itself
+_LITTLE = 64 * 1024  # bytes; too little for anything
 _NOT_ALLOWED = frozenset({EACCES, EPERM, EROFS})
 # What SQLite says where it cannot have the files that it needs beside the database.
 _NO_ROOM_BESIDE = ("readonly database", "unable to open database file", "disk I/O", "disk is full")
@@ -36,19 +38,47 @@ def open_file(path: Path, opening: Opening, busy_timeout: float) -> Opened:
         adbc.Error: It is no database, or cannot be read.
 
     """
-    unwritable = ""
+    unwritable: Exception | None = None
     if opening is not Opening.READ:
         try:
             return Opened(_open_to_write(path, busy_timeout, makes=opening is Opening.MAKE))
         except OSError as error:
             if error.errno not in _NOT_ALLOWED or not path.exists():
                 raise
-            unwritable = error.strerror or type(error).__name__
+            unwritable = error
         except adbc.Error as error:
             if not any(words in str(error) for words in _NO_ROOM_BESIDE):
                 raise
-            unwritable = str(error).partition("\n")[0]
+            unwritable = error
     return _open_to_read(path, busy_timeout, unwritable)
+
+
+def has_no_room(path: Path) -> bool:
+    """Tell whether a file, or one beside it, cannot grow: the disk is full, or a limit reached."""
+    try:
+        if disk_usage(path.parent).free < _LITTLE:
+            return True
+        sizes = [each.stat().st_size for each in (path, *_beside(path)) if each.exists()]
+    except OSError:  # which is another thing that is wrong
+        return False
+    limit = _largest_file()
+    return limit is not None and max(sizes, default=0) + _LITTLE > limit
+
+
+def _largest_file() -> int | None:
+    """Return how many bytes a file of this process may have; None if any number."""
+    try:
+        import resource  # noqa: PLC0415  # which Windows has not
+    except ImportError:
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def _beside(path: Path) -> tuple[Path, Path]:
+    """Return SQLite's write-ahead log and its journal, of which one is there at most."""
+    path = path.resolve()  # beside which SQLite looks, too
+    return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-journal")
 
 
 def _open_to_write(path: Path, busy_timeout: float, *, makes: bool) -> Any:  # noqa: ANN401
@@ -58,7 +88,7 @@ def _open_to_write(path: Path, busy_timeout: float, *, makes: bool) -> Any:  # n
     return _connected(path, "", busy_timeout)
 
 
-def _open_to_read(path: Path, busy_timeout: float, unwritable: str) -> Opened:
+def _open_to_read(path: Path, busy_timeout: float, unwritable: Exception | None) -> Opened:
     found = _Contents.of(path)
     if found.is_whole:
         connection = _connected(path, "?mode=ro&immutable=1", busy_timeout)
@@ -99,11 +129,10 @@ class _Contents:
 
     @classmethod
     def of(cls, path: Path) -> "_Contents":
-        path = path.resolve()  # beside which SQLite looks, too
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             header = file.read(_HEADER)
-        log, journal = (path.with_name(f"{path.name}{end}") for end in ("-wal", "-journal"))
+        log, journal = _beside(path)
         return cls(
             not (log.exists() and log.stat().st_size) and not journal.exists(),
             (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, header),
