@@ -125,6 +125,19 @@ _OUTCOME = ", ".join(
     f"{name} {'BIGINT' if name in WHOLE_NUMBERS else 'TEXT'}" for name in OUTCOME_COLUMNS
 )
 
+# Those temporary tables that have few rows, by their columns. In PostgreSQL they are a parameter
+# instead, as to make a table takes longer there than all else that is done with it.
+SMALL: Mapping[str, Mapping[str, str]] = {
+    # The instances that a query asks for.
+    "asked": {"w_id": "TEXT"},
+    # The fingerprints of what is there now.
+    "fingerprinted": {"w_id": "TEXT", "digest": "TEXT", "contacts": "BYTEA"},
+    # Contacts that are held.
+    "held": {"w_id": "TEXT", "user_name": "TEXT", "since": "TEXT", "accepted": "BIGINT"},
+    # How instances ended.
+    "settled": {name: "BIGINT" if name in WHOLE_NUMBERS else "TEXT" for name in OUTCOME_COLUMNS},
+}
+
 # The temporary tables of a merge.
 STAGING: Mapping[str, str] = {
     # The contacts that arrived, and when they were fetched.
@@ -177,6 +190,21 @@ WRITE_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "missing_contacts": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "wxcontacts_schema": ("SELECT",),
 }
+
+
+def small_table(name: str, number: int) -> str:
+    """Return what stands in PostgreSQL for a small table that is a parameter, of that number."""
+    columns = SMALL[name]
+    texts = ", ".join(
+        f"{column} {'TEXT' if kind == 'BYTEA' else kind}" for column, kind in columns.items()
+    )
+    values = ", ".join(
+        f"decode({column}, 'base64') AS {column}" if kind == "BYTEA" else column
+        for column, kind in columns.items()
+    )
+    return (
+        f"(SELECT {values} FROM json_to_recordset(CAST(${number} AS JSON)) AS it({texts})) {name}"
+    )
 
 
 def in_dialect(statement: str, dialect: Dialect) -> str:

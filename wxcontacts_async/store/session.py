@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from re import compile as compiled
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from wxcontacts_async.store.dialects import SQLITE, Address
@@ -25,12 +27,13 @@ from wxcontacts_async.store.errors import (
 )
 from wxcontacts_async.store.opening import Opening
 from wxcontacts_async.store.rights import said_rights
-from wxcontacts_async.store.schema import STAGING, in_dialect
+from wxcontacts_async.store.schema import SMALL, STAGING, in_dialect, small_table
 from wxcontacts_async.store.waits import FOR_ANSWER, FOR_CONNECTION, FOR_WRITER, Wait, Waiting
 
 ROWS_A_PAGE = 10_000
 
 _MOST_ROWS = 1_000_000_000
+_SMALL = compiled(rf"\{{({'|'.join(SMALL)})\}}")
 
 _WRITERS = 20571  # tells our advisory locks from others'
 # By the schema that the tables are in, which need not be the first that this user looks into; the
@@ -91,6 +94,7 @@ class Session:
         self._is_ready_to_write = False
         # The temporary tables that are there; those of PostgreSQL go with each transaction.
         self._staging: set[str] = set()
+        self._small: dict[str, str] = {}
         milliseconds = max(1, int(busy_timeout * 1000))
         timeout = () if self._is_sqlite else (f"SET LOCAL lock_timeout = {milliseconds}",)
         self._settings = (*self.dialect.begun, *timeout)
@@ -113,6 +117,7 @@ class Session:
 
     def execute(self, statement: str, *parameters: object) -> None:
         """Run a statement that answers nothing; without parameters it may be several."""
+        statement, parameters = self._filled_in(statement, parameters)
         with self._told_errors():
             if parameters:
                 self._cursor.execute(statement, parameters)
@@ -121,6 +126,7 @@ class Session:
 
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Return the rows of an answer."""
+        query, parameters = self._filled_in(query, parameters)
         with self._in_some_transaction(), self._told_errors():
             self._cursor.execute(query, parameters or None)
             rows: list[tuple[Any, ...]] = self._cursor.fetchall()
@@ -133,10 +139,13 @@ class Session:
             return self._cursor.fetch_arrow_table()
 
     def stage(self, name: str, rows: pa.Table) -> None:
-        """Load rows in bulk into a temporary table, which has just these then.
+        """Let a temporary table have just these rows, until the transaction ends.
 
-        It is there until the transaction ends.
+        In statements, the name of a small one stands in braces.
         """
+        if name in SMALL and not self._is_sqlite:
+            self._small[name] = msgspec.json.encode(rows.to_pylist()).decode()
+            return
         if name in self._staging:
             self.execute(f"DELETE FROM {name}")
         else:
@@ -144,6 +153,21 @@ class Session:
             self._staging.add(name)
         with self._told_errors():
             self._cursor.adbc_ingest(name, rows, mode="append", temporary=True)
+
+    def _filled_in(
+        self,
+        statement: str,
+        parameters: tuple[object, ...],
+    ) -> tuple[str, tuple[object, ...]]:
+        """Fill in the small temporary tables of a statement."""
+        for name in _SMALL.findall(statement):
+            if self._is_sqlite:
+                table = name
+            else:
+                parameters = (*parameters, self._small[name])
+                table = small_table(name, len(parameters))
+            statement = statement.replace(f"{{{name}}}", table)
+        return statement, parameters
 
     def load(self, name: str, rows: pa.Table) -> None:
         """Load rows in bulk into a table that is there, wherever it is found."""
@@ -184,6 +208,7 @@ class Session:
             self._in_transaction = False
             if not self._is_sqlite:
                 self._staging.clear()
+                self._small.clear()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

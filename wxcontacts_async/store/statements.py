@@ -1,4 +1,7 @@
-"""The SQL of a merge, the same on SQLite and PostgreSQL but for the names of a few functions."""
+"""The SQL of a merge, the same on SQLite and PostgreSQL but for the names of a few functions.
+
+What stands in braces is a small temporary table, see `Session.stage`.
+"""
 
 from wxcontacts_async.store.dialects import Dialect
 from wxcontacts_async.store.schema import OUTCOME_COLUMNS, VALUES
@@ -15,29 +18,29 @@ _LACKED = """
 KNOWN = f"""
     SELECT w_id, CAST(coalesce(suspected_at, synced_at) AS TEXT), CAST(synced_at AS TEXT),
         {_LACKED}, contacts, digest
-    FROM instances WHERE w_id IN (SELECT w_id FROM asked)"""
+    FROM instances WHERE w_id IN (SELECT w_id FROM {{asked}})"""
 
 HELD = """
     SELECT w_id, user_name, CAST(since AS TEXT), accepted FROM missing_contacts
-    WHERE w_id IN (SELECT w_id FROM asked)"""
+    WHERE w_id IN (SELECT w_id FROM {asked})"""
 
-FORGET_HELD = "DELETE FROM missing_contacts WHERE w_id IN (SELECT w_id FROM asked)"
+FORGET_HELD = "DELETE FROM missing_contacts WHERE w_id IN (SELECT w_id FROM {asked})"
 
 COUNT_STORED = """
-    SELECT w_id, count(*) FROM contacts WHERE w_id IN (SELECT w_id FROM asked) GROUP BY w_id"""
+    SELECT w_id, count(*) FROM contacts WHERE w_id IN (SELECT w_id FROM {asked}) GROUP BY w_id"""
 
 # None that are older than the contacts: an older version of this library knows nothing of them.
 FINGERPRINTS = """
     SELECT kept.w_id, kept.contacts FROM contact_fingerprints kept
     JOIN instances ON instances.w_id = kept.w_id AND instances.digest = kept.digest
-    WHERE kept.w_id IN (SELECT w_id FROM asked)"""
+    WHERE kept.w_id IN (SELECT w_id FROM {asked})"""
 
 NAMES = """
-    SELECT w_id, user_name, kind FROM contacts WHERE w_id IN (SELECT w_id FROM asked)"""
+    SELECT w_id, user_name, kind FROM contacts WHERE w_id IN (SELECT w_id FROM {asked})"""
 
 KEEP_FINGERPRINTS = """
     INSERT INTO contact_fingerprints (w_id, digest, contacts)
-    SELECT w_id, digest, contacts FROM fingerprinted WHERE true
+    SELECT w_id, digest, contacts FROM {fingerprinted} WHERE true
     ON CONFLICT (w_id) DO UPDATE SET digest = excluded.digest, contacts = excluded.contacts"""
 
 COUNT_LOGGED = """
@@ -62,7 +65,7 @@ def hold(dialect: Dialect) -> str:
     """Write down which contacts are held."""
     return f"""
         INSERT INTO missing_contacts (w_id, user_name, since, accepted)
-        SELECT w_id, user_name, CAST(since AS {dialect.timestamp}), accepted FROM held"""
+        SELECT w_id, user_name, CAST(since AS {dialect.timestamp}), accepted FROM {{held}}"""
 
 
 def held_since(dialect: Dialect) -> str:
@@ -76,7 +79,7 @@ def log_new(dialect: Dialect) -> str:
     return f"""
         INSERT INTO contact_changes (w_id, user_name, change, fields, after, at)
         SELECT w_id, user_name, 'added', '', {_object("contacts", dialect)}, first_seen
-        FROM contacts WHERE w_id IN (SELECT w_id FROM asked)"""
+        FROM contacts WHERE w_id IN (SELECT w_id FROM {{asked}})"""
 
 
 def log_arrivals(dialect: Dialect) -> str:
@@ -139,7 +142,7 @@ def settle(dialect: Dialect) -> str:
         if name.startswith("suspected_") or name == "digest"
     )
     return f"""
-        INSERT INTO instances ({names}) SELECT {arrived} FROM settled WHERE true
+        INSERT INTO instances ({names}) SELECT {arrived} FROM {{settled}} WHERE true
         ON CONFLICT (w_id) DO UPDATE SET {taken}, {kept}, {suspected}
         WHERE excluded.contacts IS NOT NULL OR excluded.tried_at >= instances.tried_at"""
 

@@ -10,7 +10,8 @@ SUSPICION_COLUMNS = (
     "CASE WHEN suspected_at IS NULL THEN 0 ELSE (SELECT coalesce(min(abs(accepted)), 0) "
     "FROM missing_contacts WHERE missing_contacts.w_id = instances.w_id) END"
 )
-OF_ASKED = f"SELECT w_id, {SUSPICION_COLUMNS} FROM instances WHERE w_id IN (SELECT w_id FROM asked)"
+OF_ASKED = f"""
+    SELECT w_id, {SUSPICION_COLUMNS} FROM instances WHERE w_id IN (SELECT w_id FROM {{asked}})"""
 
 
 def read_suspicion(  # noqa: PLR0917  # a row's columns
