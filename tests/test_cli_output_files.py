@@ -152,6 +152,30 @@ def test_the_name_of_a_descriptor_is_what_it_leads_to(tmp_path: Path) -> None:
     assert _only(tmp_path, "out")
 
 
+@processes
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1", "link"])
+@pytest.mark.parametrize("is_down", [False, True])
+def test_what_the_shell_appends_to_is_appended_to(
+    tmp_path: Path,
+    name: str,
+    is_down: bool,  # noqa: FBT001
+) -> None:
+    out, link = tmp_path / "out", tmp_path / "link"
+    out.write_bytes(BEFORE)
+    link.symlink_to("/dev/stdout")
+    with recording(reply_with("a")) as server, out.open("ab") as stdout:
+        url = _nobody_there() if is_down else server.url
+        arguments = ["fetch", "one", "--gateway", url, "--outage-timeout", "0", "--output", name]
+        command = [sys.executable, "-m", "wxcontacts_async", *arguments]
+        ended = subprocess.run(  # noqa: S603  # this very program
+            command, cwd=tmp_path, stdout=stdout, check=False, timeout=30
+        )
+        stdout.write(b"and after\n")
+    first, *lines, last = out.read_bytes().splitlines(keepends=True)
+    assert (first, last) == (BEFORE, b"and after\n")
+    assert (ended.returncode, len(lines)) == ((1, 0) if is_down else (0, 1))
+
+
 # What commands make of it
 
 

@@ -76,6 +76,8 @@ class LineFile:
     def _opened(self) -> FileIO:
         if self.path.is_standard and sys.stdout is not None:
             return FileIO(sys.stdout.fileno(), "wb", closefd=False)
+        if self.path.descriptor is not None:
+            return FileIO(os.dup(self.path.descriptor), "wb")
         if not self.path.is_replaced or self.path.real is None:
             file = FileIO(self.path.path, "wb", opener=_not_emptied)
             if self.path.is_regular:

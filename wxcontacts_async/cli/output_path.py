@@ -82,7 +82,20 @@ class OutputPath:
         """
         if self.real is None or self._in_place or not self.is_regular:
             return False
-        return not _is_descriptor(self.path)
+        return _descriptor_link(self.path) is None
+
+    @property
+    def descriptor(self) -> int | None:
+        """The open descriptor of this process that it names, if it names one.
+
+        What is opened by that name again would begin at the file's beginning, whatever the shell
+        has said.
+        """
+        link = None if self.is_standard else _descriptor_link(self.path)
+        if link is None or not link.name.isdecimal():
+            return None
+        own = {os.path.realpath(folder) for folder in ("/dev/fd", "/proc/self/fd")}
+        return int(link.name) if os.path.realpath(link.parent) in own else None
 
     def must_not_be(self, others: Iterable[Path], option: str) -> None:
         """Raise typer.BadParameter if it is one of these files, which another option names."""
@@ -159,11 +172,11 @@ def _begins_with(path: Path, beginnings: tuple[bytes, ...]) -> bool:
         return False
 
 
-def _is_descriptor(path: str) -> bool:
-    """Tell whether it names what a descriptor leads to, as /dev/stdout and /dev/fd/3 do."""
+def _descriptor_link(path: str) -> Path | None:
+    """Return the link to what a descriptor leads to, if it names that, as /dev/stdout does."""
     link = Path(path)
     while not os.path.realpath(link.parent).startswith(("/proc/", "/dev/fd")):
         if not link.is_symlink():  # there is no circle, or it could not be resolved
-            return False
+            return None
         link = link.parent / link.readlink()
-    return True
+    return link
