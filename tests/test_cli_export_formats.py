@@ -2,7 +2,10 @@
 
 import csv
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +18,7 @@ from openpyxl.utils.escape import unescape
 from pyarrow import parquet as pq
 
 from tests.recording_server import recording
-from tests.test_cli_process import run
+from tests.test_cli_process import SECONDS, run
 from wxcontacts_async import Contact, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.store.xlsx import XlsxFile
@@ -201,3 +204,39 @@ def test_xlsx_takes_no_pipe(folder: Path) -> None:
     piped = run("export", "--format", "xlsx", "--output", "-", folder=folder)
     assert piped.code == 2
     assert "must be a file" in piped.messages
+
+
+def test_xlsx_without_its_extra_says_what_to_install(folder: Path) -> None:
+    program = (
+        "import sys; sys.modules['xlsxwriter'] = None; sys.argv[0] = 'wxcontacts'; "
+        "from wxcontacts_async.cli import main; main()"
+    )
+    ended = subprocess.run(  # noqa: S603  # this very program
+        [sys.executable, "-c", program, "export", "--format", "xlsx", "--output", "none.xlsx"],
+        capture_output=True,
+        check=False,
+        cwd=folder,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert ended.returncode == 2
+    assert "pip install 'wxcontacts_async[cli,store,xlsx]'" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (folder / "none.xlsx").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such limit")
+def test_a_workbook_that_cannot_be_begun_leaves_nothing(tmp_path: Path) -> None:
+    import resource  # noqa: PLC0415  # Windows has none
+
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(tmp_path, os.O_RDONLY)
+    os.close(free)
+    # One more can be opened: the hidden file, and not what keeps the sheet.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, limits[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            XlsxFile(tmp_path / "out.xlsx")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert list(tmp_path.iterdir()) == []

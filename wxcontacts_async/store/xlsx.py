@@ -6,7 +6,7 @@ Excel has no time zones, and times to the millisecond, so times are in UTC and t
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from io import BufferedWriter
 from itertools import islice
@@ -55,18 +55,24 @@ class XlsxFile:
     def __init__(self, path: Path, *, rows_a_sheet: int = _ROWS_A_SHEET) -> None:
         self._path = path.resolve()
         self._rows_a_sheet = rows_a_sheet
-        self._hidden = HiddenFile(self._path.parent)
-        self._folder = TemporaryDirectory(
-            prefix=".wxcontacts-", dir=self._path.parent, ignore_cleanup_errors=True
-        )
-        self._buffer = BufferedWriter(self._hidden.file)
-        self._book = xlsxwriter.Workbook(self._buffer, {**_OPTIONS, "tmpdir": self._folder.name})
-        self._time = self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
-        self._bold = self._book.add_format({"bold": True})
         self._sheets = 0
         self._sheet: Any = None
         self._row = 0
-        self._begin_sheet()
+        with ExitStack() as made:  # which goes again if the rest cannot be made
+            self._hidden = HiddenFile(self._path.parent)
+            made.callback(self._hidden.discard)
+            self._folder = TemporaryDirectory(
+                prefix=".wxcontacts-", dir=self._path.parent, ignore_cleanup_errors=True
+            )
+            made.callback(self._folder.cleanup)
+            made.callback(self._hidden.discard)  # first, as removing a folder opens it
+            self._buffer = BufferedWriter(self._hidden.file)
+            options = {**_OPTIONS, "tmpdir": self._folder.name}
+            self._book = xlsxwriter.Workbook(self._buffer, options)
+            self._time = self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
+            self._bold = self._book.add_format({"bold": True})
+            self._begin_sheet()
+            made.pop_all()
 
     def add(self, contacts: ContactSet[Contact]) -> Iterator[None]:
         """Write one row for each contact of the merged set, some thousand at each step.
