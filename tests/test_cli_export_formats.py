@@ -4,8 +4,10 @@ import csv
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +20,7 @@ from openpyxl.utils.escape import unescape
 from pyarrow import parquet as pq
 
 from tests.recording_server import recording
-from tests.test_cli_process import SECONDS, run
+from tests.test_cli_process import SECONDS, end, run, start
 from wxcontacts_async import Contact, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.store.xlsx import XlsxFile
@@ -175,6 +177,7 @@ def test_xlsx_goes_on_in_another_sheet_when_one_is_full(tmp_path: Path) -> None:
     for _ in file.add(ContactSet("one", friends=tuple(Contact(f"u{n}") for n in range(5)))):
         pass
     file.finish()
+    file.take_name()
     book = load_workbook(path)
     assert book.sheetnames == ["contacts", "contacts 2", "contacts 3"]
     names = [
@@ -223,6 +226,56 @@ def test_xlsx_without_its_extra_says_what_to_install(folder: Path) -> None:
     assert "pip install 'wxcontacts_async[cli,store,xlsx]'" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not (folder / "none.xlsx").exists()
+
+
+@pytest.mark.parametrize("least_size", [0, 1], ids=["adding rows", "putting it together"])
+def test_ctrl_c_says_what_the_workbook_is_and_leaves_nothing_beside_it(
+    tmp_path: Path,
+    least_size: int,
+) -> None:
+    many = [Contact(f"wxid_{number}", nick_name="名字") for number in range(30_000)]
+    with recording(_reply(PEOPLE[0], PEOPLE[1], *many)) as server:
+        assert run("sync", "0123", "--gateway", server.url, folder=tmp_path).code == 0
+    before = {entry.name for entry in tmp_path.iterdir()} | {"out.xlsx"}
+    (tmp_path / "out.xlsx").write_bytes(b"before")
+    process = start("export", "--format", "xlsx", "--output", "out.xlsx", folder=tmp_path)
+    # The hidden file is empty until all rows are there, which are beside it until then.
+    while process.poll() is None and not _has_hidden_file(tmp_path, least_size):
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    ended = end(process)
+    assert ended.code == 130
+    is_as_it_was = (tmp_path / "out.xlsx").read_bytes() == b"before"
+    assert ("'out.xlsx' is as it was." in ended.messages) == is_as_it_was
+    assert ("30,002 contacts of 1 instances are in" in ended.messages) != is_as_it_was
+    assert not ended.has_traceback
+    assert {entry.name for entry in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("written_as", ["parquet", "xlsx"])
+def test_ctrl_c_once_the_file_is_complete_does_not_say_that_it_is_as_it_was(
+    folder: Path,
+    written_as: str,
+) -> None:
+    path = folder / f"late.{written_as}"
+    path.write_bytes(b"before")
+    before = path.stat().st_ino
+    process = start("export", "--format", written_as, "--output", path.name, folder=folder)
+    while process.poll() is None and path.stat().st_ino == before:
+        pass  # a sleep would be too long
+    process.send_signal(signal.SIGINT)
+    ended = end(process)
+    assert ended.code in {0, 130}  # it may have ended by then
+    assert f"3 contacts of 1 instances are in '{path.name}'." in ended.messages
+    assert "as it was" not in ended.messages
+    assert _READERS[written_as](path)
+
+
+def _has_hidden_file(folder: Path, least_size: int) -> bool:
+    try:
+        return any(path.stat().st_size >= least_size for path in folder.glob(".wxcontacts-*.tmp"))
+    except FileNotFoundError:
+        return False
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no such limit")

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,6 +30,14 @@ class ExportCounts:
     contacts: int = 0
 
 
+class OutputState(StrEnum):
+    """What there is under the output's name once an export has ended."""
+
+    COMPLETE = "complete"
+    AS_IT_WAS = "as it was"
+    NOT_COMPLETE = "not complete"
+
+
 @dataclass(frozen=True)
 class Export:
     """What to write where.
@@ -49,11 +58,11 @@ class Export:
     bom: bool | None = None
 
 
-def run_export(export: Export) -> tuple[End, ExportCounts, bool]:
+def run_export(export: Export) -> tuple[End, ExportCounts, OutputState]:
     """Export until all is written, a signal comes or writing fails.
 
     Returns:
-        How it ended, what is written, and whether the file is replaced as a whole or not at all.
+        How it ended, what is written, and what the output is now.
 
     Raises:
         typer.BadParameter: The file cannot be written, or not so.
@@ -67,17 +76,19 @@ def run_export(export: Export) -> tuple[End, ExportCounts, bool]:
             return _run_lines(export, counts)
         case "xlsx":
             _check_xlsx()
-            path = _replaced_path(export)
-            end = run_to_end(lambda: _write_xlsx(export, path, counts))
+            path, write = _replaced_path(export), _write_xlsx
         case _:
-            path = _replaced_path(export)
-            end = run_to_end(lambda: _write_parquet(export, path, counts))
-    return end, counts, True
+            path, write = _replaced_path(export), _write_parquet
+    before = _identity(path)
+    end = run_to_end(lambda: write(export, path, counts))
+    return end, counts, _state_of_replaced(path, before, end)
 
 
-def _run_lines(export: Export, counts: ExportCounts) -> tuple[End, ExportCounts, bool]:
+def _run_lines(export: Export, counts: ExportCounts) -> tuple[End, ExportCounts, OutputState]:
     file = LineFile(export.output, _OPTION)
     export.database.refuse_output(file.path)
+    path = Path(export.output)
+    before = _identity(path)
     file.open()
     header, lines = b"", exported_lines
     if export.written_as == "csv":
@@ -95,7 +106,24 @@ def _run_lines(export: Export, counts: ExportCounts) -> tuple[End, ExportCounts,
             file.keep()
 
     end = run_to_end(work, files=[file])
-    return end, counts, file.path.is_replaced
+    if file.path.is_replaced:
+        return end, counts, _state_of_replaced(path, before, end)
+    return end, counts, OutputState.NOT_COMPLETE if end.exit_code else OutputState.COMPLETE
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _state_of_replaced(path: Path, before: tuple[int, int] | None, end: End) -> OutputState:
+    """Tell whether another file has taken the name, as it may have just before a signal came."""
+    if end.exit_code and _identity(path) == before:
+        return OutputState.AS_IT_WAS
+    return OutputState.COMPLETE
 
 
 def _csv_lines(contacts: ContactSet) -> Iterator[bytes]:
@@ -145,6 +173,7 @@ async def _write_xlsx(export: Export, path: Path, counts: ExportCounts) -> None:
                     while await to_thread.run_sync(next, steps, _DONE) is not _DONE:
                         pass
                 await to_thread.run_sync(file.finish)
+                await to_thread.run_sync(file.take_name)  # not begun if it is cancelled by now
             finally:
                 with CancelScope(shield=True):
                     await to_thread.run_sync(file.discard)

@@ -73,21 +73,23 @@ def export(
     """
     with exiting_when_interrupted(), needing_store():
         from wxcontacts_async.cli.database import GivenDatabase  # noqa: PLC0415
-        from wxcontacts_async.cli.export import Export, run_export  # noqa: PLC0415
+        from wxcontacts_async.cli.export import Export, OutputState, run_export  # noqa: PLC0415
 
         w_ids = list(dict.fromkeys(w_id or ()))
         with naming_options(w_id="--w-id"):
             for one in w_ids:
                 check_w_id(one)
         database = GivenDatabase(store, STORE, is_read=True)
-        end, counts, is_replaced = run_export(Export(database, output, written_as, w_ids, bom))
+        end, counts, state = run_export(Export(database, output, written_as, w_ids, bom))
         if not end.reader_gone:
             console = HumanConsole()
             name = "standard output" if output == STANDARD else repr(output)
             say_early_end(end, console)
-            if end.exit_code:
-                console.say(f"{name} is {'as it was' if is_replaced else 'not complete'}.")
+            written = f"{counts.contacts:,} contacts of {counts.instances:,} instances"
+            if state is not OutputState.COMPLETE:
+                console.say(f"{name} is {state}.")
+            elif end.exit_code:  # it was complete when the signal came
+                console.say(f"{written} are in {name}.")
             else:
-                written = f"{counts.contacts:,} contacts of {counts.instances:,} instances"
                 console.chat(f"{written} are in {name}.")
         raise typer.Exit(end.exit_code)

@@ -118,10 +118,10 @@ class XlsxFile:
         self._row = 1
 
     def finish(self) -> None:
-        """Put it together, have it on the disk, and let it take its name.
+        """Put it together and have it on the disk; a million rows take seconds.
 
         Raises:
-            OSError: It cannot be written; what was there before still is.
+            OSError: It cannot be written.
 
         """
         try:
@@ -133,9 +133,17 @@ class XlsxFile:
         self._buffer.flush()
         self._hidden.take_over_rights(self._path)
         self._hidden.complete()
+        self._folder.cleanup()
+
+    def take_name(self) -> None:
+        """Let it take its name, once it is finished.
+
+        Raises:
+            OSError: It cannot; what was there before still is.
+
+        """
         self._hidden.path.replace(self._path)
         sync_folder(self._path.parent)
-        self._folder.cleanup()
 
     def discard(self) -> None:
         """Remove what has not taken its name."""
