@@ -171,6 +171,26 @@ def test_in_xlsx_nothing_is_a_formula_and_ids_are_text(folder: Path) -> None:
     assert sheet.freeze_panes == "A2"
 
 
+def test_text_that_looks_like_markup_of_a_workbook_is_read_as_it_was(tmp_path: Path) -> None:
+    texts = [
+        "<r>&</r>",
+        "<r><t>bold</t></r>",
+        "<r></r>",
+        "<r>\x01</r>",
+        "<r>",
+        "_x0041_",
+        "\x7f",
+        " ",
+    ]
+    people = (Contact(f"u{number}", nick_name=text) for number, text in enumerate(texts))
+    file = XlsxFile(tmp_path / "out.xlsx")
+    assert list(file.add(ContactSet("one", friends=tuple(people))))
+    file.finish()
+    file.take_name()
+    sheet = load_workbook(tmp_path / "out.xlsx")["contacts"]
+    assert [unescape(str(cell.value)) for cell in sheet["E"][1:]] == texts
+
+
 def test_xlsx_goes_on_in_another_sheet_when_one_is_full(tmp_path: Path) -> None:
     path = tmp_path / "out.xlsx"
     file = XlsxFile(path, rows_a_sheet=2)

@@ -9,21 +9,24 @@ import signal
 import socket
 import sqlite3
 import stat
+import struct
 import subprocess
 import sys
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import typer
 
+from tests.mounts import mounted, mounted_at
 from tests.recording_server import recording, reply_with
-from tests.small_disk import mounted_at, small_file_system
-from tests.test_cli_process import run, start
+from tests.test_cli_process import run, run_limited, start
 from wxcontacts_async.cli.line_file import LineFile
 from wxcontacts_async.cli.output import OutputError
 from wxcontacts_async.cli.output_path import OutputPath, database_files
+from wxcontacts_async.hidden_file import HiddenFile
 
 BEFORE = b"what was there before\n"
 SIDE_FILES = ["-wal", "-shm", "-journal"]
@@ -67,6 +70,50 @@ def test_until_it_is_closed_the_file_from_before_is_there(tmp_path: Path) -> Non
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert not file.is_as_it_was
     assert _only(tmp_path, "out")
+
+
+def test_what_another_group_may_not_read_it_may_not_read_later() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a file of a group that it will not have")
+    group, other = 12_345, 65_534
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "out"
+        path.write_bytes(BEFORE)
+        path.chmod(0o664)
+        Path(folder).chmod(0o777)
+        os.chown(path, other, group)
+        os.seteuid(other)
+        try:
+            hidden = HiddenFile(path.parent)
+            hidden.take_over_rights(path)
+        finally:
+            os.seteuid(0)
+        status = hidden.path.stat()
+        hidden.discard()
+    assert status.st_gid != group
+    assert stat.S_IMODE(status.st_mode) == 0o604
+
+
+def test_an_access_list_is_taken_over_or_its_rights_are_not_given(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(BEFORE)
+    path.chmod(0o640)
+    # Its owner may write, user 12345 and the group may read, by a mask of that; others may not.
+    some_one, entries = 12_345, [(1, 6), (2, 4), (4, 4), (16, 4), (32, 0)]
+    access = struct.pack("<I", 2) + b"".join(
+        struct.pack("<HHI", tag, rights, some_one if tag == 2 else 0xFFFFFFFF)
+        for tag, rights in entries
+    )
+    try:
+        os.setxattr(path, "system.posix_acl_access", access)
+    except (AttributeError, OSError):
+        pytest.skip("this file system has no access lists")
+    file = _line_file(path)
+    asyncio.run(file.write([b"new\n"]))
+    file.keep()
+    file.close()
+    assert path.read_bytes() == b"new\n"
+    assert os.getxattr(path, "system.posix_acl_access") == access
 
 
 def test_what_is_not_to_be_kept_leaves_nothing(tmp_path: Path) -> None:
@@ -194,7 +241,7 @@ def test_a_gateway_that_is_down_leaves_the_contacts_from_before(
         folder=tmp_path,
     )
     assert ended.code == 1
-    assert "'out' is as it was." in ended.messages
+    assert f"'out' is {'as it was' if is_there else 'not written'}." in ended.messages
     assert _only(tmp_path, *(["out"] if is_there else []), "failures")
     assert not is_there or out.read_bytes() == BEFORE
     assert json.loads((tmp_path / "failures").read_bytes())["wId"] == "one"
@@ -239,7 +286,7 @@ def test_ctrl_c_keeps_what_was_complete(tmp_path: Path) -> None:
 
 
 @processes
-@pytest.mark.parametrize("written_as", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("written_as", ["jsonl", "csv", "parquet", "xlsx"])
 def test_an_export_of_an_unknown_instance_leaves_the_file_from_before(
     tmp_path: Path,
     written_as: str,
@@ -333,14 +380,21 @@ def test_no_command_writes_to_its_database(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("suffix", SIDE_FILES)
 def test_standard_output_that_leads_to_the_database_is_refused(tmp_path: Path, suffix: str) -> None:
     _synced(tmp_path)
-    for arguments in (("changes",), ("export", "--format", "csv", "--output", "-")):
+    gateway = ("--gateway", _nobody_there())
+    for arguments in (
+        ("changes",),
+        ("export", "--format", "csv", "--output", "-"),
+        ("sync", "one", *gateway),
+        ("watch", "one", "--every", "1s", *gateway),
+        ("accept", "one"),
+    ):
         with (tmp_path / f"contacts.db{suffix}").open("ab") as stdout:
             command = [sys.executable, "-m", "wxcontacts_async", *arguments]
             ended = subprocess.run(  # noqa: S603
                 command, cwd=tmp_path, stdout=stdout, stderr=subprocess.PIPE, check=False
             )
         assert ended.returncode == 2
-        assert b"must be another file than that of --store" in ended.stderr
+        assert b"'standard output': must be another file than that of --" in ended.stderr
 
 
 # Disks
@@ -352,7 +406,7 @@ def test_a_small_disk_that_is_full_is_said_and_keeps_what_was_there(tmp_path: Pa
     _synced(tmp_path)
     names = (sha256(str(number).encode()).hexdigest() for number in range(2_000))
     big = reply_with(*names)
-    with small_file_system(disk, 12 * 1024), recording(big) as server:
+    with mounted(disk, 12), recording(big) as server:
         (disk / "out").write_bytes(BEFORE)
         assert run("sync", "big", "--gateway", server.url, folder=tmp_path).code == 0
         for arguments in (
@@ -365,6 +419,28 @@ def test_a_small_disk_that_is_full_is_said_and_keeps_what_was_there(tmp_path: Pa
             assert "'disk/out' is as it was." in ended.messages
             assert (disk / "out").read_bytes() == BEFORE
             assert _only(disk, "out")
+
+
+@processes
+@pytest.mark.parametrize("written_as", ["jsonl", "csv", "parquet", "xlsx"])
+def test_a_limit_on_the_size_of_files_is_said_and_keeps_what_was_there(
+    tmp_path: Path,
+    written_as: str,
+) -> None:
+    names = (sha256(str(number).encode()).hexdigest() for number in range(2_000))
+    with recording(reply_with(*names)) as server:
+        assert run("sync", "big", "--gateway", server.url, folder=tmp_path).code == 0
+    out = tmp_path / "out"
+    out.write_bytes(BEFORE)
+    before = {entry.name for entry in tmp_path.iterdir()}
+    arguments = ("export", "--format", written_as, "--output", "out")
+    ended = run_limited(16, *arguments, folder=tmp_path)
+    assert ended.code == 1
+    assert "'out' cannot be written: no file may be so large here." in ended.messages
+    assert "'out' is as it was." in ended.messages
+    assert not ended.has_traceback
+    assert out.read_bytes() == BEFORE
+    assert {entry.name for entry in tmp_path.iterdir()} == before
 
 
 @processes

@@ -1,6 +1,8 @@
 """The command's process: how the tests of it start it, and how it starts and ends by itself."""
 
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,6 +67,20 @@ def run(
     variables: dict[str, str] | None = None,
 ) -> Ended:
     return end(start(*arguments, folder=folder, variables=variables), given)
+
+
+def run_limited(kib: int, *arguments: str, folder: Path) -> Ended:
+    """Run it where no file may be larger than that, and wait for its end."""
+    command = shlex.join([*COMMAND, *arguments])
+    ended = subprocess.run(  # noqa: S603  # this very program
+        [shutil.which("bash") or "bash", "-c", f"ulimit -f {kib} && exec {command}"],
+        capture_output=True,
+        check=False,
+        cwd=folder,
+        env=ENVIRONMENT,
+        timeout=SECONDS,
+    )
+    return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
 
 
 def read_until(process: subprocess.Popen[bytes], words: str) -> str:

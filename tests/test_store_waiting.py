@@ -8,11 +8,10 @@ from anyio.to_thread import run_sync
 
 from tests.postgresql import PostgresqlServer
 from tests.recording_server import recording, reply_with
-from tests.small_disk import small_file_system
-from tests.syncing import friends, loaded, scene
+from tests.syncing import friends, scene
 from tests.test_cli_process import run, start
 from tests.test_store_concurrency import writing
-from wxcontacts_async.store import ContactStore, DeltaCounts, StoreFullError, sqlite_files
+from wxcontacts_async.store import DeltaCounts, sqlite_files
 
 # The database does the same on any loop, so asyncio's will do.
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -88,18 +87,6 @@ async def test_commands_say_it_and_name_an_option_that_they_have(tmp_path: Path)
     assert "another one has been writing for 1 s" in messages
     assert "give a longer --busy-timeout" in messages
     assert "--busy-timeout" in help_text
-
-
-async def test_a_full_disk_is_said_and_what_was_written_stays(tmp_path: Path) -> None:
-    many = friends(*(f"wxid_{number:08}" for number in range(20_000)))
-    with small_file_system(tmp_path / "disk", 2 * 1024 * 1024):
-        url = f"sqlite:///{tmp_path}/disk/contacts.db"
-        async with scene(url) as it:
-            await it.synced(friends("a"))
-            with pytest.raises(StoreFullError, match="the disk of the database is full"):
-                await it.synced(many)
-        async with ContactStore(url) as store:
-            assert {w_id: len(found) for w_id, found in (await loaded(store)).items()} == {"w": 1}
 
 
 async def test_where_there_can_be_no_write_ahead_log_that_is_said(

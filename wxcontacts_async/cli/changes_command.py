@@ -61,7 +61,6 @@ def changes(
             if w_id is not None:
                 check_stored_w_id(w_id)
         database = GivenDatabase(store, STORE, is_read=True)
-        database.refuse_standard_output()
         printed = ChangesRun(database, Wanted(begin, number(after), w_id))
         end = printed.run()
         if not end.reader_gone:

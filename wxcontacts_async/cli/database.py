@@ -115,6 +115,7 @@ class GivenDatabase:
             raise ModuleNotFoundError(name=driver)
         if address.path is not None:
             self._check_file(address.path, must_exist=opening is not Opening.MAKE)
+            self._refuse_standard_output()
 
     def _check_file(self, path: Path, *, must_exist: bool) -> None:
         self._path = path
@@ -133,9 +134,8 @@ class GivenDatabase:
         if self._is_sqlite:
             output.must_not_be(database_files(self._path), self._option)
 
-    def refuse_standard_output(self) -> None:
-        """Raise typer.BadParameter if standard output leads to a file of it."""
-        if sys.stdout is not None:
+    def _refuse_standard_output(self) -> None:
+        if sys.stdout is not None:  # it may lead to a file of it, be anything printed or not
             self.refuse_output(OutputPath(STANDARD, "standard output"))
 
     @asynccontextmanager

@@ -35,6 +35,7 @@ class OutputState(StrEnum):
 
     COMPLETE = "complete"
     AS_IT_WAS = "as it was"
+    NOT_WRITTEN = "not written"
     NOT_COMPLETE = "not complete"
 
 
@@ -121,9 +122,9 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _state_of_replaced(path: Path, before: tuple[int, int] | None, end: End) -> OutputState:
     """Tell whether another file has taken the name, as it may have just before a signal came."""
-    if end.exit_code and _identity(path) == before:
-        return OutputState.AS_IT_WAS
-    return OutputState.COMPLETE
+    if not end.exit_code or _identity(path) != before:
+        return OutputState.COMPLETE
+    return OutputState.NOT_WRITTEN if before is None else OutputState.AS_IT_WAS
 
 
 def _csv_lines(contacts: ContactSet) -> Iterator[bytes]:

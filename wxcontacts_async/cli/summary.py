@@ -108,7 +108,8 @@ def say_end(end: FetchEnd, contacts_file: LineFile, console: HumanConsole) -> No
     say_early_end(end, console)
     counts, name = end.counts, contacts_file.name
     if contacts_file.is_as_it_was:
-        console.say(f"{name} is as it was.")
+        was_there = contacts_file.path.status is not None
+        console.say(f"{name} is {'as it was' if was_there else 'not written'}.")
     elif counts.missing:
         console.say(f"{counts.missing:,} of {counts.total:,} instances are missing from {name}.")
 

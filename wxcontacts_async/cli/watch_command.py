@@ -109,7 +109,6 @@ def watch(
             busy_timeout=duration(BUSY_TIMEOUT, busy_timeout),
             reconnect_timeout=duration(RECONNECT_TIMEOUT, reconnect_timeout),
         )
-        database.refuse_standard_output()
         followed = FollowedWIds(w_ids or (), sources or ())
         begin = None if after is None else number(after)
         with naming_options():

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from xml.sax.saxutils import escape
 
 import xlsxwriter
 from xlsxwriter.exceptions import FileCreateError, FileSizeError
@@ -62,7 +63,10 @@ class XlsxFile:
             self._hidden = HiddenFile(self._path.parent)
             made.callback(self._hidden.discard)
             self._folder = TemporaryDirectory(
-                prefix=".wxcontacts-", dir=self._path.parent, ignore_cleanup_errors=True
+                prefix=".wxcontacts-",
+                suffix=".tmp",
+                dir=self._path.parent,
+                ignore_cleanup_errors=True,
             )
             made.callback(self._folder.cleanup)
             made.callback(self._hidden.discard)  # first, as removing a folder opens it
@@ -158,6 +162,9 @@ class XlsxFile:
 
 def _text(w_id: str, field: str, value: str) -> str:
     text = without_nul(value)
+    if text.startswith("<r>") and text.endswith("</r>"):
+        # Which XlsxWriter takes for a run of rich text, already in XML; so it gets one.
+        text = f'<r><t xml:space="preserve">{escape(text)}</t></r>'
     try:
         units = len(text.encode("utf-16-le")) // 2
     except UnicodeEncodeError:
