@@ -1,7 +1,7 @@
 """What an answer, or its absence, means: for the instance that was called, and for its gateway."""
 
 from collections.abc import Callable
-from time import monotonic
+from time import perf_counter
 from typing import Generic, TypeAlias
 
 from wxcontacts_async._http.reply_body import ReplyBody
@@ -92,7 +92,7 @@ class Answers(Generic[ContactT]):
             error = GatewayRefusedError(reply.code, reply.message)
             return self._after_throttled(progress, error, sent_at)
         self._gate.call_served()
-        return progress.after_reply(reply, reply_bytes=reply_bytes, now=monotonic())
+        return progress.after_reply(reply, reply_bytes=reply_bytes, now=perf_counter())
 
     def after_problem(  # noqa: PLR0911  # one a cause
         self,
@@ -110,7 +110,7 @@ class Answers(Generic[ContactT]):
             self._gate.call_answered()
             self._gate.call_served()
             return progress.after_initializing(
-                verdict, now=monotonic(), at_least=body.retry_after or 0.0
+                verdict, now=perf_counter(), at_least=body.retry_after or 0.0
             )
         error = _problem(body, text, verdict)
         status = body.status
@@ -125,7 +125,7 @@ class Answers(Generic[ContactT]):
             return self._after_load(progress, error, sent_at)
         if status not in _OUTAGES:
             return self._after_answer(progress, error)
-        return progress.after_error(error, now=monotonic())
+        return progress.after_error(error, now=perf_counter())
 
     def _after_answer(
         self,
@@ -135,7 +135,7 @@ class Answers(Generic[ContactT]):
         """Tell what follows from an answer that is that instance's alone."""
         self._gate.call_answered()
         self._gate.call_served()
-        return progress.after_error(error, now=monotonic())
+        return progress.after_error(error, now=perf_counter())
 
     def after_failure(
         self,
@@ -155,7 +155,7 @@ class Answers(Generic[ContactT]):
                 return self._after_answer(progress, error)
             case _:  # nothing is known of the gateway
                 self._gate.call_cancelled(progress.w_id)
-        return progress.after_error(own_error(error), now=monotonic())
+        return progress.after_error(own_error(error), now=perf_counter())
 
     def _is_outage(
         self,
@@ -175,7 +175,7 @@ class Answers(Generic[ContactT]):
     def _while_away(self, progress: InstanceProgress[ContactT]) -> Failed | None:
         if not self._gate.gone:
             return None
-        return progress.give_up(self._gate.gone_error(), now=monotonic())
+        return progress.give_up(self._gate.gone_error(), now=perf_counter())
 
     def _is_for_load(self, status: int) -> bool:
         busy = status == _UNAVAILABLE and self._gate.may_be_busy
@@ -195,7 +195,7 @@ class Answers(Generic[ContactT]):
         error.transient = True
         if self._gate.call_throttled(progress.w_id):
             return self._after_load(progress, error, sent_at)
-        now = monotonic()
+        now = perf_counter()
         return progress.after_refusal(
             error,
             now=now,
@@ -215,7 +215,7 @@ class Answers(Generic[ContactT]):
         One that is refused again and again while all others are served does not slow these down,
         nor does it wait for ever.
         """
-        now = monotonic()
+        now = perf_counter()
         tally = self._gate.tally
         self._gate.call_refused(
             progress.w_id,

@@ -72,7 +72,7 @@ class InstanceProgress(Generic[ContactT]):
     Arguments:
         w_id: The instance.
         gateway: The name of its gateway.
-        asked_at: When it was first asked for, in seconds of `time.monotonic`.
+        asked_at: When it was first asked for, in seconds of `time.perf_counter`.
         initialization: How initializing instances are waited for.
         retry: How what may pass is tried again.
 

@@ -11,7 +11,7 @@ from asyncio import Event
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import Generic, Literal
 
 from anyio.abc import TaskGroup
@@ -137,7 +137,7 @@ class Lane(Generic[ContactT]):
             if place.state is State.READY:
                 self._join(asker.line, place)
             return place
-        now = monotonic()
+        now = perf_counter()
         progress: InstanceProgress[ContactT] = InstanceProgress(
             w_id,
             self.name,
@@ -294,12 +294,12 @@ class Lane(Generic[ContactT]):
                 return
             line, place = turn
             error = self._gate.gone_error()
-            self.follow(line, place, place.progress.give_up(error, now=monotonic()))
+            self.follow(line, place, place.progress.give_up(error, now=perf_counter()))
         self._give_up()
 
     def _wait(self, place: Place[ContactT]) -> None:
         place.state = State.WAITING
-        left = place.progress.not_before - monotonic()
+        left = place.progress.not_before - perf_counter()
         if left <= 0:
             self._make_ready(place)
             return
@@ -384,7 +384,7 @@ class Lane(Generic[ContactT]):
             step = self._step_after(received)
         except Exception as error:  # noqa: BLE001
             self._gate.call_served()
-            step = progress.after_error(own_error(error), now=monotonic())
+            step = progress.after_error(own_error(error), now=perf_counter())
         self.follow(received.line, received.place, step)
         if self._turns:
             self._start_worker()  # one may have ended because too much was waiting to be decoded

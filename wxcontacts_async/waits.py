@@ -1,6 +1,6 @@
 """The waits of instances that nobody asks for any more, so that who asks again is not too soon."""
 
-from time import monotonic
+from time import perf_counter
 
 _SWEPT_FROM = 1024
 
@@ -13,8 +13,8 @@ class UnfinishedWaits:
         self._sweep_at = _SWEPT_FROM
 
     def remember(self, w_id: str, until: float) -> None:
-        """Remember a wait that ends at a time of `time.monotonic`."""
-        now = monotonic()
+        """Remember a wait that ends at a time of `time.perf_counter`."""
+        now = perf_counter()
         if until <= now:
             return
         if len(self._until) >= self._sweep_at:
