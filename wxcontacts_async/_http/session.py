@@ -102,35 +102,43 @@ class GatewaySession:
 
         """
         body = encode_request(w_id)
-        client = self._kept
-        while True:
-            TAP_OF_CALL.set(None)
+        answer = await self._send(self._kept, body)
+        if isinstance(answer, _NoReply) and may_resend and answer.was_unread:
+            self._new = self._new or self._client(force_close=True)
+            answer = await self._send(self._new, body)
+        if isinstance(answer, _NoReply):
+            raise self._translated(answer)
+        return answer
+
+    async def _send(self, client: aiohttp.ClientSession, body: bytes) -> "ReplyBody | _NoReply":
+        """Send a call once. What went wrong is returned rather than raised.
+
+        An error of aiohttp holds the request's headers, and one raised while it is handled would
+        carry them along.
+        """
+        TAP_OF_CALL.set(None)
+        try:
+            # Not as a context manager, which costs two coroutines more.
+            response = await client.post(
+                self._url,
+                data=body,
+                headers=self._headers_of_call,
+                allow_redirects=False,
+                proxy=self._proxy,
+            )
+            self._has_replied = True
             try:
-                # Not as a context manager, which costs two coroutines more.
-                response = await client.post(
-                    self._url,
-                    data=body,
-                    headers=self._headers_of_call,
-                    allow_redirects=False,
-                    proxy=self._proxy,
-                )
-                self._has_replied = True
-                try:
-                    if not _OK <= response.status < _REDIRECTION:
-                        return await _problem(response)
-                    pieces = await self._read(response)
-                    return ReplyBody(pieces, response.headers.get("Content-Type", ""))
-                finally:
-                    response.release()  # which closes the connection unless the body is read
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                failed = _NoReply(error, TAP_OF_CALL.get())
-                if failed.is_not_yet_lost:
-                    await checkpoint()  # a loop closes a connection first, and says why later
-            # Not raised within the except block: aiohttp's errors hold the request's headers, and
-            # a chained exception would carry them along.
-            if client is not self._kept or not may_resend or not failed.was_unread:
-                raise self._translated(failed)
-            client = self._new = self._new or self._client(force_close=True)
+                if not _OK <= response.status < _REDIRECTION:
+                    return await _problem(response)
+                pieces = await self._read(response)
+                return ReplyBody(pieces, response.headers.get("Content-Type", ""))
+            finally:
+                response.release()  # which closes the connection unless the body is read
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            failed = _NoReply(error, TAP_OF_CALL.get())
+            if failed.is_not_yet_lost:
+                await checkpoint()  # a loop closes a connection first, and says why later
+            return failed
 
     async def _read(self, response: aiohttp.ClientResponse) -> list[bytes]:
         """Read the body, stopping as soon as it is larger than allowed."""
