@@ -4,6 +4,8 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Generic, TypeAlias
 
+import msgspec
+
 from wxcontacts_async._http.reply_body import ReplyBody
 from wxcontacts_async._http.translation import (
     CERTIFICATE_ADVICE,
@@ -25,8 +27,14 @@ from wxcontacts_async.instance import CallAgain, InstanceProgress, retry_after_o
 from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.wire import Initializing, Ready, Refused, Throttled, Unready
 
-# What follows for the instance; None is to wait until its gateway is back.
-Step: TypeAlias = CallAgain | Fetched[ContactT] | Failed | None
+
+class Requeue(msgspec.Struct, frozen=True):
+    """The step that says: call as soon as the gateway lets it, as if nothing had been sent."""
+
+
+REQUEUE = Requeue()
+# What follows for the instance.
+Step: TypeAlias = CallAgain | Fetched[ContactT] | Failed | Requeue
 
 _LONGEST_RETRY_AFTER = 3600.0
 _BAD_REQUEST, _TOO_MANY_REQUESTS, _UNAVAILABLE = 400, 429, 503
@@ -172,9 +180,9 @@ class Answers(Generic[ContactT]):
             may_be_load=status == _UNAVAILABLE,
         )
 
-    def _while_away(self, progress: InstanceProgress[ContactT]) -> Failed | None:
+    def _while_away(self, progress: InstanceProgress[ContactT]) -> Failed | Requeue:
         if not self._gate.gone:
-            return None
+            return REQUEUE
         return progress.give_up(self._gate.gone_error(), now=perf_counter())
 
     def _is_for_load(self, status: int) -> bool:

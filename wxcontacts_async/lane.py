@@ -17,7 +17,7 @@ from typing import Generic, Literal
 from anyio.abc import TaskGroup
 
 from wxcontacts_async._http.reply_body import ReplyBody
-from wxcontacts_async.answers import Answers, Step
+from wxcontacts_async.answers import REQUEUE, Answers, Requeue, Step
 from wxcontacts_async.arenas import ArenaKeeper
 from wxcontacts_async.backoff import InitializationWait, RetryPolicy
 from wxcontacts_async.contacts import ContactT
@@ -324,7 +324,7 @@ class Lane(Generic[ContactT]):
         """Take note that a call is sent; False if the gate was shut while it was paced."""
         progress = place.progress
         if not self._gate.call_is_sent(progress.w_id, sent_at):
-            self.follow(line, place, None)
+            self.follow(line, place, REQUEUE)
             return False
         progress.calls += 1
         place.is_told = self._announce.tells_routine
@@ -365,7 +365,7 @@ class Lane(Generic[ContactT]):
     def call_cancelled(self, line: Line[ContactT], place: Place[ContactT]) -> None:
         """Take note that a call was cancelled, as nobody asked for it any more."""
         self._gate.call_cancelled(place.progress.w_id)
-        self.follow(line, place, None)
+        self.follow(line, place, REQUEUE)
 
     def after_failed_call(
         self,
@@ -417,14 +417,14 @@ class Lane(Generic[ContactT]):
         place: Place[ContactT],
         step: Step[ContactT],
     ) -> None:
-        """Do what follows from a call; None is one that was cancelled, or met an outage."""
+        """Do what follows from a call."""
         line.held -= 1
         place.tell_gone()
         if place.state is State.ENDED:
             return  # the pool was left
         if not place.askers:
             self._end(place)
-        elif step is None:
+        elif isinstance(step, Requeue):
             self._make_ready(place)
         elif isinstance(step, CallAgain):
             self._announce_wait(place.progress, step)

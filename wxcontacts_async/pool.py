@@ -10,6 +10,7 @@ from typing import Generic, Self, overload
 from anyio import create_task_group
 from anyio.abc import TaskGroup
 
+from wxcontacts_async._concurrency import enter_task_group, leave_task_group
 from wxcontacts_async._http.session import check_environment
 from wxcontacts_async.arenas import ArenaKeeper
 from wxcontacts_async.arguments import check_number, check_w_id
@@ -114,8 +115,7 @@ class SessionPool(Generic[ContactT]):
         for gateway in self._gateways.values():
             check_environment(gateway)  # before anything is begun that would have to be ended
         self._loop = loop
-        self._tasks = create_task_group()
-        await self._tasks.__aenter__()
+        self._tasks = await enter_task_group()
         arenas = ArenaKeeper()
         self._lanes = {
             name: Lane(
@@ -149,8 +149,7 @@ class SessionPool(Generic[ContactT]):
             tell()
         self._tasks.cancel_scope.cancel()
         try:
-            # Not given the body's exception, which it would wrap in a group; it goes out as it is.
-            await self._tasks.__aexit__(None, None, None)
+            await leave_task_group(self._tasks)
         finally:
             # In tasks of a group, which waits for them however it is cancelled itself.
             async with create_task_group() as closing:

@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from types import TracebackType
 from typing import Generic, Self, TypeAlias
 
-from anyio import CancelScope, create_task_group
+from anyio import CancelScope
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
+from wxcontacts_async._concurrency import Signal, enter_task_group, leave_task_group
 from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.errors import (
     InvalidArgumentError,
@@ -32,12 +33,65 @@ _NOT_OPEN = "the stream is not open; read it within `async with pool.stream(...)
 _INSTANCES_A_TICK = 64  # asking for one takes some microseconds
 
 
+class _Inbox(Generic[ContactT]):
+    """Outcomes that have arrived and are not read yet.
+
+    Attributes:
+        has_news: Given when an outcome or a reply that may be decoded has come, or none will.
+
+    """
+
+    def __init__(self) -> None:
+        self.has_news = Signal()
+        # Each with the asker that it counts against; None: it counts no more.
+        self._outcomes: deque[tuple[Fetched[ContactT] | Failed, _LaneAsker[ContactT] | None]] = (
+            deque()
+        )
+        self._idle_readers = 0
+
+    def __len__(self) -> int:
+        return len(self._outcomes)
+
+    def put(
+        self,
+        outcome: Fetched[ContactT] | Failed,
+        asker: "_LaneAsker[ContactT] | None" = None,
+    ) -> None:
+        """Keep an outcome to be read in its turn."""
+        if asker is not None:
+            if self._idle_readers > len(self._outcomes):
+                asker = None  # as good as read, so the next call need not wait for it
+            else:
+                asker.hold()
+        self._outcomes.append((outcome, asker))
+        self.has_news.notify()
+
+    def take(self) -> Fetched[ContactT] | Failed:
+        """Take out the outcome that has been there longest."""
+        outcome, asker = self._outcomes.popleft()
+        if asker is not None:
+            asker.read()
+        return outcome
+
+    def clear(self) -> None:
+        """Let go of all."""
+        self._outcomes.clear()
+
+    async def wait(self) -> None:
+        """Wait for news, as a reader that has nothing to do."""
+        self._idle_readers += 1
+        try:
+            await self.has_news.wait()
+        finally:
+            self._idle_readers -= 1
+
+
 class _LaneAsker(Generic[ContactT]):
     """One stream in one lane: what it still waits for there."""
 
-    def __init__(self, stream: "OutcomeStream[ContactT]", lane: Lane[ContactT]) -> None:
+    def __init__(self, inbox: _Inbox[ContactT], lane: Lane[ContactT]) -> None:
         self.line = lane.line()
-        self._stream = stream
+        self._inbox = inbox
         self._lane = lane
         self._places: dict[str, Place[ContactT]] = {}
 
@@ -46,10 +100,10 @@ class _LaneAsker(Generic[ContactT]):
 
     def offer(self, outcome: Fetched[ContactT] | Failed) -> None:
         self._places.pop(outcome.w_id, None)
-        self._stream.arrived(outcome, self)
+        self._inbox.put(outcome, self)
 
     def wake_reader(self) -> None:
-        self._stream.wake_reader()
+        self._inbox.has_news.notify()
 
     def hold(self) -> None:
         self.line.held += 1
@@ -94,23 +148,17 @@ class OutcomeStream(Generic[ContactT]):
         # How many instances have been taken from the source and their outcomes not yet read.
         self._pending = 0
         self._askers: dict[str, _LaneAsker[ContactT]] = {}
-        # Outcomes to be read, each with the asker that it counts against; None: it counts no more.
-        self._inbox: deque[tuple[Fetched[ContactT] | Failed, _LaneAsker[ContactT] | None]] = deque()
-        self._idle_readers = 0
+        self._inbox: _Inbox[ContactT] = _Inbox()
         self._exhausted = False
         self._closed_because: str | None = _NOT_OPEN
         self._error: Exception | None = None  # the source's, raised once the inbox is empty
-        # Set when there is something new for the readers, or room for the feeder. None where
-        # nobody waits.
-        self._news: Event | None = None
-        self._room: Event | None = None
+        self._has_room = Signal()  # for the feeder
 
     async def __aenter__(self) -> Self:
         if self._tasks is not None:
             msg = "a stream is entered once; call pool.stream again"
             raise PoolClosedError(msg)
-        self._tasks = create_task_group()
-        await self._tasks.__aenter__()
+        self._tasks = await enter_task_group()
         self._closed_because = None
         self._left_with_pool.add(self._pool_left)
         self._tasks.start_soon(self._feed)
@@ -130,8 +178,7 @@ class OutcomeStream(Generic[ContactT]):
         self._stop(_NOT_OPEN)
         # A task of the group, since a group waits for its tasks however it is cancelled itself.
         self._tasks.start_soon(_wait_for_all, gone)
-        # Not given the body's exception, which it would wrap in a group; it goes out as it is.
-        await self._tasks.__aexit__(None, None, None)
+        await leave_task_group(self._tasks)
 
     def __aiter__(self) -> Self:
         return self
@@ -155,34 +202,11 @@ class OutcomeStream(Generic[ContactT]):
                 raise StopAsyncIteration
             # Whoever reads decodes what has come, its own or another's, and need not be woken then.
             if not self._decode_next():
-                await self._wait_for_news()
-        outcome, asker = self._inbox.popleft()
+                await self._inbox.wait()
+        outcome = self._inbox.take()
         self._pending -= 1
-        if asker is not None:
-            asker.read()
-        if self._room is not None:
-            self._room.set()
+        self._has_room.notify()
         return outcome
-
-    def arrived(
-        self,
-        outcome: Fetched[ContactT] | Failed,
-        asker: _LaneAsker[ContactT] | None,
-    ) -> None:
-        """Take note of an outcome that arrived, to be read in its turn."""
-        if asker is not None:
-            if self._idle_readers > len(self._inbox):
-                asker = None  # as good as read, so the next call need not wait for it
-            else:
-                asker.hold()
-        self._inbox.append((outcome, asker))
-        self.wake_reader()
-
-    def wake_reader(self) -> None:
-        """Let those who wait for news look again."""
-        if self._news is not None:
-            self._news.set()
-            self._news = None
 
     async def _feed(self) -> None:
         """Ask for one instance of the source after the other."""
@@ -200,7 +224,7 @@ class OutcomeStream(Generic[ContactT]):
             if self._error is not None:
                 await _wait_for_all(self._leave_places())
         self._exhausted = True
-        self.wake_reader()
+        self._inbox.has_news.notify()
 
     async def _ask_for_all(self, instances: Instances) -> None:
         if not isinstance(instances, AsyncIterable):
@@ -231,11 +255,11 @@ class OutcomeStream(Generic[ContactT]):
             w_id = instance if isinstance(instance, str) else instance.w_id
             failed = Failed(w_id, "", error)
             self._announce(InstanceEnded(failed))
-            self.arrived(failed, None)
+            self._inbox.put(failed)
         else:
             asker = self._askers.get(lane.name)
             if asker is None:
-                asker = self._askers[lane.name] = _LaneAsker(self, lane)
+                asker = self._askers[lane.name] = _LaneAsker(self._inbox, lane)
             asker.ask(w_id)
         self._taken += 1
         return not self._taken % _INSTANCES_A_TICK or self._pending >= self._max_pending
@@ -244,18 +268,7 @@ class OutcomeStream(Generic[ContactT]):
         if self._closed_because is not None or not self._taken % _INSTANCES_A_TICK:
             await checkpoint()
         while self._pending >= self._max_pending:
-            self._room = Event()
-            await self._room.wait()
-            self._room = None
-
-    async def _wait_for_news(self) -> None:
-        if self._news is None:
-            self._news = Event()
-        self._idle_readers += 1
-        try:
-            await self._news.wait()
-        finally:
-            self._idle_readers -= 1
+            await self._has_room.wait()
 
     def _pool_left(self) -> None:
         self._stop("the pool was left while the stream was open")
@@ -263,7 +276,7 @@ class OutcomeStream(Generic[ContactT]):
     def _stop(self, because: str) -> None:
         self._closed_because = because
         self._feeding.cancel()
-        self.wake_reader()
+        self._inbox.has_news.notify()
 
     def _leave_places(self) -> list[Event]:
         """Ask for nothing any more; return what is set when the cancelled calls are gone."""

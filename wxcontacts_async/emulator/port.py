@@ -5,8 +5,9 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 
-from anyio import CancelScope, Event, move_on_after, notify_closing, sleep, wait_readable
+from anyio import CancelScope, move_on_after, notify_closing, sleep, wait_readable
 
+from wxcontacts_async._concurrency import Signal
 from wxcontacts_async.emulator.connection import Connection, RecordedConnection, Request
 
 _BACKLOG = 512
@@ -50,7 +51,7 @@ class Port:
         # Connections from when they are accepted until they are gone.
         self._open: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()  # that accept and make connections
-        self._one_over = Event()
+        self._one_over = Signal()
         self.records: list[RecordedConnection] = []
         self.host = ""
         self.number = 0
@@ -146,8 +147,7 @@ class Port:
 
     def _over(self, connection: Connection) -> None:
         self._open.remove(connection)
-        self._one_over.set()
-        self._one_over = Event()
+        self._one_over.notify()
         self._tell()
 
 

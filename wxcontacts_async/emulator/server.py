@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import Literal, Self
 
 import msgspec
-from anyio import CancelScope, Event, Lock, sleep, sleep_forever
+from anyio import CancelScope, Lock, sleep, sleep_forever
 
+from wxcontacts_async._concurrency import Signal
 from wxcontacts_async.arguments import check_number, check_w_id
 from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.emulator.connection import (
@@ -149,7 +150,7 @@ class GatewayEmulator:
         self._port = Port(admit=self._admit, answer=self._answer, tell=self._tell)
         self._entered = 0.0
         self._url: str | None = None
-        self._news = Event()
+        self._news = Signal()
         self._is_down = False
         self._turns_away = False
         self._was_refused = False
@@ -440,8 +441,7 @@ class GatewayEmulator:
         return "ready", self.population.reply(w_id, instance.contacts)
 
     def _tell(self) -> None:
-        self._news.set()
-        self._news = Event()
+        self._news.notify()
 
 
 def _problem(status: int, message: str, *headers: str) -> bytes:
