@@ -107,7 +107,7 @@ def test_the_gateway_is_gone_when_the_outage_has_lasted_too_long() -> None:
     fail(made, FAILURES_IN_A_ROW, now=11.0)
     for _ in range(50):
         probe(made, 12.0)
-    assert made.gone_at == 130.0
+    assert made.lost_at == 130.0
     assert made.away_for(15.0) == 5.0
 
 
@@ -116,6 +116,6 @@ def test_one_that_never_answered_is_gone_after_as_many_probes_as_there_are_attem
     fail(made, FAILURES_IN_A_ROW, now=10.0)
     probe(made, 11.0)
     probe(made, 12.0)
-    assert made.gone_at == 130.0
+    assert made.lost_at == 130.0
     probe(made, 13.0)
-    assert made.gone_at == 10.0
+    assert made.lost_at == 10.0

@@ -1,11 +1,11 @@
-"""The turnstile: who decodes, and how much in one tick."""
+"""The queue: who decodes, and how much in one tick."""
 
 import asyncio
 from time import perf_counter
 
 from anyio.lowlevel import checkpoint
 
-from wxcontacts_async.turnstile import DecodeTurnstile
+from wxcontacts_async.turnstile import DecodeQueue
 
 
 class Reply:
@@ -28,11 +28,11 @@ class Reply:
 
 async def test_a_reader_is_woken_and_decodes_before_the_tick_ends() -> None:
     log: list[str] = []
-    turnstile = DecodeTurnstile()
-    turnstile.add(Reply(log, "a"))
+    queue = DecodeQueue()
+    queue.add(Reply(log, "a"))
     assert log == ["wake for a"]
-    assert turnstile.decode_next()
-    assert not turnstile.decode_next()
+    assert queue.decode_next()
+    assert not queue.decode_next()
     assert log == ["wake for a", "a"]
 
 
@@ -40,9 +40,9 @@ async def test_what_no_reader_comes_for_is_decoded_in_the_next_tick_in_the_order
     None
 ):
     log: list[str] = []
-    turnstile = DecodeTurnstile()
+    queue = DecodeQueue()
     for name in "abc":
-        turnstile.add(Reply(log, name))
+        queue.add(Reply(log, name))
     del log[:]
     await checkpoint()
     await checkpoint()
@@ -51,11 +51,11 @@ async def test_what_no_reader_comes_for_is_decoded_in_the_next_tick_in_the_order
 
 async def test_who_reads_decodes_no_more_than_a_tick_may() -> None:
     log: list[str] = []
-    turnstile = DecodeTurnstile(seconds_a_tick=0.001)
+    queue = DecodeQueue(budget=0.001)
     for name in "abcd":
-        turnstile.add(Reply(log, name, seconds=0.0006))
+        queue.add(Reply(log, name, seconds=0.0006))
     del log[:]
-    while turnstile.decode_next():
+    while queue.decode_next():
         pass
     assert log in (["a", "b"], ["a"])  # the other one on a machine that is busy elsewhere
 
@@ -63,11 +63,11 @@ async def test_who_reads_decodes_no_more_than_a_tick_may() -> None:
 async def test_readers_and_the_end_of_the_tick_share_one_ticks_time() -> None:
     loop = asyncio.get_running_loop()
     log: list[str] = []
-    turnstile = DecodeTurnstile(seconds_a_tick=0.001)
+    queue = DecodeQueue(budget=0.001)
     ticks = 0
 
     def read() -> None:
-        while turnstile.decode_next():
+        while queue.decode_next():
             pass
 
     def begin_tick() -> None:
@@ -82,7 +82,7 @@ async def test_readers_and_the_end_of_the_tick_share_one_ticks_time() -> None:
 
     loop.call_soon(begin_tick)
     for number in range(10):
-        turnstile.add(Reply(log, f"{number}", seconds=0.002))
+        queue.add(Reply(log, f"{number}", seconds=0.002))
     while ticks < 60:
         loop.call_soon(read)
         await checkpoint()
@@ -94,13 +94,13 @@ async def test_readers_and_the_end_of_the_tick_share_one_ticks_time() -> None:
 
 async def test_what_still_waits_when_it_is_cleared_is_not_decoded() -> None:
     log: list[str] = []
-    turnstile = DecodeTurnstile()
-    turnstile.add(Reply(log, "a"))
-    turnstile.clear()
+    queue = DecodeQueue()
+    queue.add(Reply(log, "a"))
+    queue.clear()
     for _ in range(5):
         await checkpoint()
     assert log == ["wake for a"]
-    turnstile.add(Reply(log, "b"))
+    queue.add(Reply(log, "b"))
     await checkpoint()
     await checkpoint()
     assert log[-1] == "b"

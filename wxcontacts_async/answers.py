@@ -22,7 +22,7 @@ from wxcontacts_async.errors import (
     WxContactsError,
     own_error,
 )
-from wxcontacts_async.gate import GatewayGate
+from wxcontacts_async.gate import Availability
 from wxcontacts_async.instance import CallAgain, InstanceProgress, retry_after_of
 from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.wire import Initializing, Ready, Refused, Throttled, Unready
@@ -38,7 +38,7 @@ Step: TypeAlias = CallAgain | Fetched[ContactT] | Failed | Requeue
 
 _LONGEST_RETRY_AFTER = 3600.0
 _BAD_REQUEST, _TOO_MANY_REQUESTS, _UNAVAILABLE = 400, 429, 503
-# What a proxy answers in the place of a gateway that is away; 52x and 530 are Cloudflare's, 598
+# What a proxy answers in place of a gateway that is away; 52x and 530 are Cloudflare's, 598
 # and 599 of no standard and in use all the same.
 _OUTAGES = frozenset({502, 503, 504, *range(520, 528), 530, 598, 599})
 # How many others are served for each that is refused, and how often an instance is refused in a
@@ -59,7 +59,7 @@ class Answers(Generic[ContactT]):
     """Tells what follows from the answers of one gateway.
 
     Arguments:
-        gate: Told what each says of the gateway.
+        availability: Told what each says of the gateway.
         outage_timeout: Seconds that an instance waits, being refused again and again.
         under_way: Tells how many calls are under way.
         verdict: Tells what the body of an answer says that is no success.
@@ -68,13 +68,13 @@ class Answers(Generic[ContactT]):
 
     def __init__(
         self,
-        gate: GatewayGate,
+        availability: Availability,
         *,
         outage_timeout: float,
         under_way: Callable[[], int],
         verdict: Callable[[bytes, str], Unready | None],
     ) -> None:
-        self._gate = gate
+        self._availability = availability
         self._outage_timeout = outage_timeout
         self._under_way = under_way
         self._verdict = verdict
@@ -99,7 +99,7 @@ class Answers(Generic[ContactT]):
         if isinstance(reply, Throttled):
             error = GatewayRefusedError(reply.code, reply.message)
             return self._after_throttled(progress, error, sent_at)
-        self._gate.call_served()
+        self._availability.call_served()
         return progress.after_reply(reply, reply_bytes=reply_bytes, now=perf_counter())
 
     def after_problem(  # noqa: PLR0911  # one a cause
@@ -115,8 +115,8 @@ class Answers(Generic[ContactT]):
         except WxContactsError as raised:  # by a predicate that the caller gave
             return self._after_answer(progress, raised)
         if isinstance(verdict, Initializing):
-            self._gate.call_answered()
-            self._gate.call_served()
+            self._availability.call_answered()
+            self._availability.call_served()
             return progress.after_initializing(
                 verdict, now=perf_counter(), at_least=body.retry_after or 0.0
             )
@@ -124,10 +124,10 @@ class Answers(Generic[ContactT]):
         status = body.status
         if status in _OUTAGES and self._is_outage(progress, error, sent_at, status):
             if error.transient and body.retry_after:
-                self._gate.pause(body.retry_after)
+                self._availability.pause(body.retry_after)
             return self._while_away(progress)
         if isinstance(verdict, Throttled):
-            self._gate.call_answered()
+            self._availability.call_answered()
             return self._after_throttled(progress, error, sent_at)
         if error.transient and self._is_for_load(status):
             return self._after_load(progress, error, sent_at)
@@ -141,8 +141,8 @@ class Answers(Generic[ContactT]):
         error: WxContactsError,
     ) -> CallAgain | Failed:
         """Tell what follows from an answer that is that instance's alone."""
-        self._gate.call_answered()
-        self._gate.call_served()
+        self._availability.call_answered()
+        self._availability.call_served()
         return progress.after_error(error, now=perf_counter())
 
     def after_failure(
@@ -162,7 +162,7 @@ class Answers(Generic[ContactT]):
             case WxContactsError():
                 return self._after_answer(progress, error)
             case _:  # nothing is known of the gateway
-                self._gate.call_cancelled(progress.w_id)
+                self._availability.call_cancelled(progress.w_id)
         return progress.after_error(own_error(error), now=perf_counter())
 
     def _is_outage(
@@ -172,7 +172,7 @@ class Answers(Generic[ContactT]):
         sent_at: float,
         status: int | None = None,
     ) -> bool:
-        return self._gate.call_failed(
+        return self._availability.call_failed(
             progress.w_id,
             error,
             sent_at=sent_at,
@@ -181,12 +181,12 @@ class Answers(Generic[ContactT]):
         )
 
     def _while_away(self, progress: InstanceProgress[ContactT]) -> Failed | Requeue:
-        if not self._gate.gone:
+        if not self._availability.is_lost:
             return REQUEUE
-        return progress.give_up(self._gate.gone_error(), now=perf_counter())
+        return progress.give_up(self._availability.lost_error(), now=perf_counter())
 
     def _is_for_load(self, status: int) -> bool:
-        busy = status == _UNAVAILABLE and self._gate.may_be_busy
+        busy = status == _UNAVAILABLE and self._availability.may_be_busy
         return status == _TOO_MANY_REQUESTS or busy
 
     def _after_throttled(
@@ -201,13 +201,13 @@ class Answers(Generic[ContactT]):
         """
         error.advice = _THROTTLED_ADVICE
         error.transient = True
-        if self._gate.call_throttled(progress.w_id):
+        if self._availability.call_throttled(progress.w_id):
             return self._after_load(progress, error, sent_at)
         now = perf_counter()
         return progress.after_refusal(
             error,
             now=now,
-            tally=self._gate.tally,
+            tally=self._availability.tally,
             is_final=progress.refused_for(now) >= self._outage_timeout,
             spared=True,
         )
@@ -224,8 +224,8 @@ class Answers(Generic[ContactT]):
         nor does it wait for ever.
         """
         now = perf_counter()
-        tally = self._gate.tally
-        self._gate.call_refused(
+        tally = self._availability.tally
+        self._availability.call_refused(
             progress.w_id,
             error,
             sent_at=sent_at,
@@ -238,8 +238,8 @@ class Answers(Generic[ContactT]):
         return progress.after_refusal(
             error,
             now=now,
-            tally=self._gate.tally,
-            is_final=(has_waited and is_alone) or self._gate.refuses_for_good,
+            tally=self._availability.tally,
+            is_final=(has_waited and is_alone) or self._availability.refuses_for_good,
         )
 
 

@@ -27,7 +27,7 @@ class CircuitBreaker:
     """Opens after a few failed calls in a row, and closes with the first answer.
 
     A gateway that has never answered must fail two instances: one alone is left to its
-    RetryPolicy. So must one in whose place a proxy answers, as it may do so for one instance.
+    RetryPolicy. So must one for which a proxy answers, as it may do so for one instance.
 
     Arguments:
         outage_timeout: Seconds from the first failure in the row until the gateway counts as
@@ -134,7 +134,7 @@ class CircuitBreaker:
             self.probe_at = now
 
     @property
-    def gone_at(self) -> float:
+    def lost_at(self) -> float:
         """When the gateway counts as gone, if it does not answer until then."""
         was_ever_there = self.has_answered or self._has_proxy
         if not was_ever_there and self._probes_failed >= self._retry.attempts:

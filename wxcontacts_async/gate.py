@@ -1,4 +1,4 @@
-"""The gate to one gateway: shut in an outage and a pause, and narrow while calls are refused."""
+"""Whether a gateway may be called: not in an outage or a pause, less while it refuses calls."""
 
 import asyncio
 import math
@@ -24,8 +24,8 @@ _SAME_PAUSE = 1.0
 _SEVERAL = 3
 
 
-class GatewayGate:
-    """Lets calls through, or so many, or one probe at a time, or none.
+class Availability:
+    """Admits calls: all, or so many, or one probe at a time, or none.
 
     All its times are of `time.perf_counter`, which is as fine as calls are short.
 
@@ -35,14 +35,14 @@ class GatewayGate:
         outage_timeout: Seconds that instances wait for a gateway that serves none.
         retry: Its delays are those between probes.
         announce: Told of outages and pauses.
-        on_open: Called when a call may be let through again: any, or the next probe.
-        on_gone: Called when no instance is to wait for the gateway any longer.
+        on_admit: Called when a call may be let through again: any, or the next probe.
+        on_lost: Called when no instance is to wait for the gateway any longer.
 
     Attributes:
-        is_wide_open: Whether there is nothing to heed: any call may be sent.
-        shut: Whether there is an outage or a pause.
+        is_unlimited: Whether there is nothing to heed: any call may be sent.
+        is_blocked: Whether there is an outage or a pause.
         refuses_for_good: Whether it has refused all calls for load for `outage_timeout`.
-        is_tried: Whether a call is under way that was sent to see whether it still is gone.
+        is_probed: Whether a call is under way that was sent to see whether it still is gone.
 
     """
 
@@ -54,18 +54,18 @@ class GatewayGate:
         outage_timeout: float,
         retry: RetryPolicy,
         announce: Announcer,
-        on_open: Callable[[], None],
-        on_gone: Callable[[], None],
+        on_admit: Callable[[], None],
+        on_lost: Callable[[], None],
     ) -> None:
-        self.is_wide_open = True
-        self.shut = False
-        self._shut_at = 0.0
-        self._was_shut_for = 0.0  # seconds, until it was last opened
+        self.is_unlimited = True
+        self.is_blocked = False
+        self._blocked_at = 0.0
+        self._was_blocked_for = 0.0  # seconds, until it was last opened
         self._name = name
         self._outage_timeout = outage_timeout
         self._announce = announce
-        self._on_open = on_open
-        self._on_gone = on_gone
+        self._on_open = on_admit
+        self._on_lost = on_lost
         self._breaker = CircuitBreaker(outage_timeout=outage_timeout, retry=retry)
         self._pace = Pace(
             slots=slots,
@@ -85,7 +85,7 @@ class GatewayGate:
         self._throttled: set[str] = set()
         self._last_refusal: WxContactsError | None = None
         self.refuses_for_good = False
-        self.is_tried = False
+        self.is_probed = False
         self._served = self._refused = 0
         self._closed = False
         # Set while it is not wide open and time alone changes something.
@@ -101,31 +101,31 @@ class GatewayGate:
         """Whether an answer that may mean load does: one that nothing else is known of is not."""
         return self._breaker.has_answered or self._breaker.several_failing
 
-    def lets_call(self, under_way: int) -> bool:
+    def admits(self, under_way: int) -> bool:
         """Tell whether one may call now beside the calls under way, be it as the probe."""
-        if self.is_wide_open:
+        if self.is_unlimited:
             return True
         now = perf_counter()
         if now < self._paused_until:
             return False
         match self._breaker.circuit:
             case Circuit.CLOSED:
-                self._open(now)
+                self._unblock(now)
                 return self._pace.allows(now, under_way)
             case Circuit.OPEN:
                 return now >= self._breaker.probe_at
             case Circuit.HALF_OPEN:
                 return False
 
-    def shut_for(self) -> float:
+    def blocked_for(self) -> float:
         """Return for how many seconds it has been shut so far, in all."""
-        if not self.shut:
-            return self._was_shut_for
-        return self._was_shut_for + perf_counter() - self._shut_at
+        if not self.is_blocked:
+            return self._was_blocked_for
+        return self._was_blocked_for + perf_counter() - self._blocked_at
 
     def call_begins(self, w_id: str) -> None:
         """Take note of a call that was let through while it was not wide open."""
-        self.is_tried = self.gone
+        self.is_probed = self.is_lost
         if self._breaker.circuit is Circuit.OPEN:
             self._breaker.probe_sent()
             self._probe = w_id
@@ -141,14 +141,14 @@ class GatewayGate:
             now: The time, in seconds of `time.perf_counter`.
 
         """
-        if self.shut and not self._may_still(w_id, now):
+        if self.is_blocked and not self._may_still(w_id, now):
             return False
         self._sent_at.append(now)
         return True
 
     def call_answered(self) -> None:
         """Take note that the gateway answered, whatever it was."""
-        self.is_tried = False
+        self.is_probed = False
         now = self._answered_at = perf_counter()
         if not self._breaker.failing:
             self._breaker.has_answered = True
@@ -158,22 +158,22 @@ class GatewayGate:
         if away is not None:
             # What waits does not go all at once.
             self._pace.paused()
-            self.is_wide_open = False
+            self.is_unlimited = False
             self._announce(GatewayUp(self._name, away))
             self._look_again()
 
     def call_served(self) -> None:
         """Take note of an answer that is no refusal for load."""
         self._served += 1
-        self.is_tried = False
+        self.is_probed = False
         if self._refused_since is not None:
             self._refused_since = None
             self.refuses_for_good = False
         if self._throttled:
             self._throttled.clear()
-        if not self.is_wide_open:
+        if not self.is_unlimited:
             self._pace.served(perf_counter())
-            self._see_whether_wide_open()
+            self._update_unlimited()
 
     def call_failed(
         self,
@@ -204,7 +204,7 @@ class GatewayGate:
         probe = w_id == self._probe
         by_proxy = not isinstance(error, GatewayConnectionError | GatewayTimeoutError)
         if probe or self.refuses_for_good:
-            self.is_tried = False
+            self.is_probed = False
         if probe:
             self._probe = None
         elif error.reached and not (sent_at > self._answered_at and (first or by_proxy)):
@@ -219,7 +219,7 @@ class GatewayGate:
         )
         if self._breaker.circuit is Circuit.CLOSED:
             return False
-        self._shut()
+        self._block()
         if begins:
             self._announce(GatewayDown(self._name, error.what))
         return True
@@ -249,7 +249,7 @@ class GatewayGate:
         """
         now = perf_counter()
         self._refused += 1
-        self.is_tried = False
+        self.is_probed = False
         if self._refused_since is None:
             self._refused_since = now
         self._last_refusal = error
@@ -260,11 +260,11 @@ class GatewayGate:
             self._pace.refused(now, sent_at=sent_at, under_way=under_way, pause=retry_after or 0.0)
         if retry_after:
             self.pause(retry_after)
-        self._see_whether_wide_open()
+        self._update_unlimited()
         self._set_timer()
         if now - self._refused_since >= self._outage_timeout:
             self.refuses_for_good = True
-            self._on_gone()
+            self._on_lost()
 
     def call_throttled(self, w_id: str) -> bool:
         """Take note of an instance that was told that its calls are too frequent.
@@ -279,18 +279,18 @@ class GatewayGate:
 
     def call_cancelled(self, w_id: str) -> None:
         """Take note that a call came to no end."""
-        self.is_tried = False
+        self.is_probed = False
         if w_id == self._probe:
             self._probe = None
             self._breaker.probe_given_up(perf_counter())
             self._look_again()
 
     @property
-    def gone(self) -> bool:
+    def is_lost(self) -> bool:
         """Whether no instance is to wait for it any longer, as it has served none for so long."""
         return self._is_away_for_good or self.refuses_for_good
 
-    def gone_error(self) -> WxContactsError:
+    def lost_error(self) -> WxContactsError:
         """Make the error of an instance that waited in vain."""
         if not self._is_away_for_good:
             return self._refused_error()
@@ -311,7 +311,7 @@ class GatewayGate:
     @property
     def _is_away_for_good(self) -> bool:
         away = self._breaker.circuit is not Circuit.CLOSED
-        return away and perf_counter() >= self._breaker.gone_at
+        return away and perf_counter() >= self._breaker.lost_at
 
     def _refused_error(self) -> WxContactsError:
         match self._last_refusal:
@@ -339,34 +339,34 @@ class GatewayGate:
             return
         self._paused_until = until
         self._pace.paused()
-        self._shut()
+        self._block()
         if until > self._announced_until + _SAME_PAUSE:
             self._announced_until = until
             self._announce(GatewayPaused(self._name, seconds))
 
-    def _see_whether_wide_open(self) -> None:
-        self.is_wide_open = not self.shut and not self._pace.is_limited
+    def _update_unlimited(self) -> None:
+        self.is_unlimited = not self.is_blocked and not self._pace.is_limited
 
-    def _shut(self) -> None:
-        self.is_wide_open = False
-        if not self.shut:
-            self.shut = True
-            self._shut_at = perf_counter()
+    def _block(self) -> None:
+        self.is_unlimited = False
+        if not self.is_blocked:
+            self.is_blocked = True
+            self._blocked_at = perf_counter()
         self._set_timer()
 
-    def _open(self, now: float) -> None:
-        if self.shut:
-            self.shut = False
-            self._was_shut_for += now - self._shut_at
-            self._see_whether_wide_open()
+    def _unblock(self, now: float) -> None:
+        if self.is_blocked:
+            self.is_blocked = False
+            self._was_blocked_for += now - self._blocked_at
+            self._update_unlimited()
 
     def _look_again(self) -> None:
         """Do what the time has come for, and see to it that the next time is not missed."""
         now = perf_counter()
         if now >= self._paused_until and self._breaker.circuit is Circuit.CLOSED:
-            self._open(now)
-        if self.gone:
-            self._on_gone()
+            self._unblock(now)
+        if self.is_lost:
+            self._on_lost()
         self._on_open()
         # As of before that: what came due meanwhile has not been looked at.
         self._set_timer(now)
@@ -392,7 +392,7 @@ class GatewayGate:
         """Return when time alone may change something."""
         moments = [self._paused_until, max(self._pace.next_at, self._paused_until)]
         if self._breaker.circuit is not Circuit.CLOSED:
-            moments.append(self._breaker.gone_at)
+            moments.append(self._breaker.lost_at)
         if self._breaker.circuit is Circuit.OPEN:
             moments.append(max(self._breaker.probe_at, self._paused_until))
         return moments

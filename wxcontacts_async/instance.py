@@ -1,6 +1,6 @@
 """One instance on its way to its outcome: what each answer means for it, and what comes next.
 
-Here is only the decision, which is pure. The lane (lane.py) sends the calls and waits the waits.
+The decisions are pure. The dispatcher has the calls sent and waits the waits.
 """
 
 import random

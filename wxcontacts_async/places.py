@@ -1,6 +1,6 @@
-"""An instance's place in a lane, and the lines in which it stands when it is ready to be called.
+"""Jobs, one an instance, and the queues in which they stand when they are ready to be called.
 
-These are records: only the lane (lane.py) and its workers (workers.py) change them.
+These are records: only the dispatcher and its workers change them.
 """
 
 import asyncio
@@ -18,100 +18,109 @@ from wxcontacts_async.instance import InstanceProgress
 from wxcontacts_async.outcomes import Failed, Fetched
 
 
-class Line(Generic[ContactT]):
-    """Those of a lane's instances that are ready to be called, for one stream or for all fetches.
+class ConsumerQueue(Generic[ContactT]):
+    """The jobs of one stream, or of all fetches, that are ready to be called at one gateway.
 
-    The lines of a lane take turns, so that one long line does not hold up the others.
+    A dispatcher serves its queues in turn, so that a long one does not hold up the others.
 
     Arguments:
-        limit: How many of its calls may be under way, replies not decoded and outcomes unread,
+        prefetch: How many of its calls may be under way, replies not decoded and outcomes unread,
             together; None is no limit.
 
     """
 
-    __slots__ = ("held", "limit", "ready")
+    __slots__ = ("prefetch", "ready", "unacknowledged")
 
-    def __init__(self, limit: int | None) -> None:
-        self.limit = limit
+    def __init__(self, prefetch: int | None) -> None:
+        self.prefetch = prefetch
         # How many of its calls are under way, replies not decoded and outcomes unread.
-        self.held = 0
-        # Places in state READY, longest ready first. A place stands in the line of each asker.
-        self.ready: OrderedDict[str, Place[ContactT]] = OrderedDict()
+        self.unacknowledged = 0
+        # Places in state READY, longest ready first. A job stands in the queue of each consumer.
+        self.ready: OrderedDict[str, Job[ContactT]] = OrderedDict()
 
     @property
     def may_call(self) -> bool:
         """Whether it has somebody to call, and may."""
-        return bool(self.ready) and (self.limit is None or self.held < self.limit)
+        return bool(self.ready) and (self.prefetch is None or self.unacknowledged < self.prefetch)
 
 
-class Asker(Protocol[ContactT]):
+class Consumer(Protocol[ContactT]):
     """Whoever wants an instance's outcome: a caller of `fetch`, or a stream.
 
     Attributes:
-        line: Where what it asks for stands when it is ready.
+        queue: Where what it asks for stands when it is ready.
 
     """
 
-    line: Line[ContactT]
+    queue: ConsumerQueue[ContactT]
 
-    def offer(self, outcome: Fetched[ContactT] | Failed) -> None:
+    def deliver(self, outcome: Fetched[ContactT] | Failed) -> None:
         """Take the outcome, once for each time that it was asked for."""
 
     def wake_reader(self) -> None:
         """Take note that a reply came, which a reader that idles may decode."""
 
 
-class State(Enum):
-    """Where an instance is on its way through a lane."""
+class JobState(Enum):
+    """Where an instance is on its way through a dispatcher."""
 
-    READY = auto()  # in the line of each asker, waiting for a slot
+    READY = auto()  # in the queue of each consumer, waiting for a slot
     CALLING = auto()  # a worker sends its call; `scope` cancels it
     RECEIVED = auto()  # its reply waits to be decoded
     WAITING = auto()  # `timer` makes it ready again; it holds nothing
-    ENDED = auto()  # no longer in the lane
+    ENDED = auto()  # no longer in the dispatcher
 
 
-class Place(Generic[ContactT]):
-    """One instance's place in a lane, shared by all who ask for it."""
+class Job(Generic[ContactT]):
+    """One instance's job in a dispatcher, shared by all who ask for it."""
 
-    __slots__ = ("askers", "gone", "is_told", "progress", "scope", "shut_before", "state", "timer")
+    __slots__ = (
+        "blocked_before",
+        "consumers",
+        "is_observed",
+        "progress",
+        "released",
+        "scope",
+        "state",
+        "timer",
+    )
 
     def __init__(self, progress: InstanceProgress[ContactT]) -> None:
         self.progress = progress
-        # How often each asker asked. There may be none while CALLING, when the call is being
+        # How often each consumer asked. There may be none while CALLING, when the call is being
         # cancelled, and while RECEIVED; `gone` is set when either is over.
-        self.askers: dict[Asker[ContactT], int] = {}
-        self.state = State.READY
-        # For how long the gate had been shut when it became READY: since then, it waits for it.
-        self.shut_before = 0.0
+        self.consumers: dict[Consumer[ContactT], int] = {}
+        self.state = JobState.READY
+        # For how long the gateway had been blocked when it became READY.
+        self.blocked_before = 0.0
         # Whether anybody wanted what is routine when its call was sent.
-        self.is_told = False
+        self.is_observed = False
         self.scope: CancelScope | None = None
         self.timer: asyncio.TimerHandle | None = None
-        self.gone: Event | None = None
+        self.released: Event | None = None
 
-    def tell_gone(self) -> None:
+    def release(self) -> None:
         """Tell whoever waits for it that its call is gone, or its reply decoded."""
-        if self.gone is not None:
-            self.gone.set()
-            self.gone = None
+        if self.released is not None:
+            self.released.set()
+            self.released = None
 
 
 class ReceivedReply(Generic[ContactT]):
-    """A reply that waits at the turnstile to be decoded."""
+    """A reply that waits at the decode_queue to be decoded."""
 
-    __slots__ = ("_decode", "body", "line", "place", "sent_at")
+    __slots__ = ("_decode", "body", "job", "queue", "sent_at")
 
     def __init__(
         self,
-        line: Line[ContactT],
-        place: Place[ContactT],
+        queue: ConsumerQueue[ContactT],
+        job: Job[ContactT],
         body: ReplyBody,
         sent_at: float,
         decode: "Callable[[ReceivedReply[ContactT]], None]",
     ) -> None:
-        self.line = line
-        self.place = place
+        self.queue = queue
+        self.job = job
         self.body = body
         self.sent_at = sent_at
         self._decode = decode
@@ -122,5 +131,5 @@ class ReceivedReply(Generic[ContactT]):
 
     def wake_reader(self) -> None:
         """Tell whoever asked for it that it may be decoded."""
-        for asker in self.place.askers:
-            asker.wake_reader()
+        for consumer in self.job.consumers:
+            consumer.wake_reader()

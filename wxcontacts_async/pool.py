@@ -1,4 +1,4 @@
-"""The session pool: where callers ask, and where each instance finds its gateway's lane."""
+"""The session pool: where callers ask, and where each instance finds its gateway's dispatcher."""
 
 import asyncio
 from asyncio import Event
@@ -22,11 +22,11 @@ from wxcontacts_async.event_loop import running_loop
 from wxcontacts_async.events import Announcer, Observer
 from wxcontacts_async.gateway import Gateway
 from wxcontacts_async.instance import Instance
-from wxcontacts_async.lane import Lane
+from wxcontacts_async.lane import Dispatcher
 from wxcontacts_async.outcomes import Failed, Fetched, FetchReport
-from wxcontacts_async.places import Line
+from wxcontacts_async.places import ConsumerQueue
 from wxcontacts_async.stream import Instances, OutcomeStream
-from wxcontacts_async.turnstile import DecodeTurnstile
+from wxcontacts_async.turnstile import DecodeQueue
 from wxcontacts_async.wire import ReplyDecoder
 
 
@@ -99,9 +99,9 @@ class SessionPool(Generic[ContactT]):
             contact_type, initialization.is_initializing, retry.is_throttled
         )
         self._announce = Announcer(observers, log=log_event, logs_routine=logs_routine)
-        self._turnstile = DecodeTurnstile()
+        self._decode_queue = DecodeQueue()
         # Empty unless the pool is open.
-        self._lanes: dict[str, Lane[ContactT]] = {}
+        self._dispatchers: dict[str, Dispatcher[ContactT]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: TaskGroup | None = None
         # Those who wait for something, to be told when the pool is left.
@@ -117,15 +117,15 @@ class SessionPool(Generic[ContactT]):
         self._loop = loop
         self._tasks = await enter_task_group()
         arenas = ArenaKeeper()
-        self._lanes = {
-            name: Lane(
+        self._dispatchers = {
+            name: Dispatcher(
                 name,
                 gateway,
                 initialization=self._initialization,
                 retry=self._retry,
                 decoder=self._decoder,
                 arenas=arenas,
-                turnstile=self._turnstile,
+                decode_queue=self._decode_queue,
                 announce=self._announce,
                 tasks=self._tasks,
             )
@@ -141,10 +141,10 @@ class SessionPool(Generic[ContactT]):
     ) -> None:
         if self._tasks is None:
             return
-        lanes, self._lanes = self._lanes, {}
-        for lane in lanes.values():
-            lane.abandon()
-        self._turnstile.clear()
+        dispatchers, self._dispatchers = self._dispatchers, {}
+        for dispatcher in dispatchers.values():
+            dispatcher.abandon()
+        self._decode_queue.clear()
         for tell in list(self._left_with_pool):
             tell()
         self._tasks.cancel_scope.cancel()
@@ -153,8 +153,8 @@ class SessionPool(Generic[ContactT]):
         finally:
             # In tasks of a group, which waits for them however it is cancelled itself.
             async with create_task_group() as closing:
-                for lane in lanes.values():
-                    closing.start_soon(lane.close)
+                for dispatcher in dispatchers.values():
+                    closing.start_soon(dispatcher.close)
 
     async def fetch(self, instance: str | Instance) -> ContactSet[ContactT]:
         """Fetch the contacts of one instance, waiting while it is initializing.
@@ -171,14 +171,14 @@ class SessionPool(Generic[ContactT]):
             PoolClosedError: The pool is not open, or was left meanwhile.
 
         """
-        lane, w_id = self._lane_of(instance)
-        caller = _FetchCaller(lane.fetches)
+        dispatcher, w_id = self._dispatcher_of(instance)
+        caller = _FetchCaller(dispatcher.fetch_queue)
         self._left_with_pool.add(caller.answered.set)
-        place = lane.ask(w_id, caller)
+        job = dispatcher.request(w_id, caller)
         try:
             await caller.answered.wait()
         finally:
-            lane.leave(place, caller)
+            dispatcher.withdraw(job, caller)
             self._left_with_pool.discard(caller.answered.set)
         match caller.outcome:
             case Fetched(contacts=contacts):
@@ -188,7 +188,7 @@ class SessionPool(Generic[ContactT]):
                 raise copy(error) from error.__cause__
             case None:
                 msg = "the pool was left before the instance had its outcome"
-                raise PoolClosedError(msg).located(w_id=w_id, gateway=lane.name, calls=0)
+                raise PoolClosedError(msg).located(w_id=w_id, gateway=dispatcher.name, calls=0)
 
     def stream(
         self,
@@ -226,8 +226,8 @@ class SessionPool(Generic[ContactT]):
         return OutcomeStream(
             instances,
             max_pending=max_pending,
-            lane_of=self._lane_of,
-            decode_next=self._turnstile.decode_next,
+            dispatcher_of=self._dispatcher_of,
+            decode_next=self._decode_queue.decode_next,
             announce=self._announce,
             left_with_pool=self._left_with_pool,
         )
@@ -249,27 +249,27 @@ class SessionPool(Generic[ContactT]):
             return FetchReport(tuple([outcome async for outcome in outcomes]))
 
     def _check_open(self) -> None:
-        if not self._lanes:
+        if not self._dispatchers:
             msg = "the pool is not open; use it within `async with SessionPool(...) as pool`"
             raise PoolClosedError(msg)
         if running_loop("a SessionPool") is not self._loop:
             msg = "the pool was entered in another event loop; make one for each loop"
             raise PoolClosedError(msg)
 
-    def _lane_of(self, instance: str | Instance) -> tuple[Lane[ContactT], str]:
-        """Find the lane of an instance's gateway, and its checked wId."""
+    def _dispatcher_of(self, instance: str | Instance) -> tuple[Dispatcher[ContactT], str]:
+        """Find the dispatcher of an instance's gateway, and its checked wId."""
         self._check_open()
         if isinstance(instance, Instance):
             w_id, name = instance.w_id, instance.gateway
         else:
             check_w_id(instance)
             w_id, name = instance, None
-        if name is None and len(self._lanes) == 1:
-            (lane,) = self._lanes.values()
-            return lane, w_id
-        if name in self._lanes:
-            return self._lanes[name], w_id
-        known = ", ".join(repr(known) for known in self._lanes)
+        if name is None and len(self._dispatchers) == 1:
+            (dispatcher,) = self._dispatchers.values()
+            return dispatcher, w_id
+        if name in self._dispatchers:
+            return self._dispatchers[name], w_id
+        known = ", ".join(repr(known) for known in self._dispatchers)
         asked = "no gateway is named" if name is None else f"no gateway is called {name!r}"
         what = f"{asked}; name one of {known} with Instance(w_id, gateway=...)"
         error = UnknownGatewayError(what)
@@ -280,12 +280,12 @@ class SessionPool(Generic[ContactT]):
 class _FetchCaller(Generic[ContactT]):
     """One caller of `fetch`."""
 
-    def __init__(self, line: Line[ContactT]) -> None:
-        self.line = line
+    def __init__(self, queue: ConsumerQueue[ContactT]) -> None:
+        self.queue = queue
         self.answered = Event()
         self.outcome: Fetched[ContactT] | Failed | None = None
 
-    def offer(self, outcome: Fetched[ContactT] | Failed) -> None:
+    def deliver(self, outcome: Fetched[ContactT] | Failed) -> None:
         self.outcome = outcome
         self.answered.set()
 

@@ -21,9 +21,9 @@ from wxcontacts_async.errors import (
 )
 from wxcontacts_async.events import Announcer, InstanceEnded
 from wxcontacts_async.instance import Instance
-from wxcontacts_async.lane import Lane
+from wxcontacts_async.lane import Dispatcher
 from wxcontacts_async.outcomes import Failed, Fetched
-from wxcontacts_async.places import Place
+from wxcontacts_async.places import Job
 
 Instances: TypeAlias = (  # `type` needs Python 3.12
     Iterable[str | Instance] | AsyncIterable[str | Instance]
@@ -43,10 +43,10 @@ class _Inbox(Generic[ContactT]):
 
     def __init__(self) -> None:
         self.has_news = Signal()
-        # Each with the asker that it counts against; None: it counts no more.
-        self._outcomes: deque[tuple[Fetched[ContactT] | Failed, _LaneAsker[ContactT] | None]] = (
-            deque()
-        )
+        # Each with the consumer that it counts against; None: it counts no more.
+        self._outcomes: deque[
+            tuple[Fetched[ContactT] | Failed, _StreamConsumer[ContactT] | None]
+        ] = deque()
         self._idle_readers = 0
 
     def __len__(self) -> int:
@@ -55,22 +55,22 @@ class _Inbox(Generic[ContactT]):
     def put(
         self,
         outcome: Fetched[ContactT] | Failed,
-        asker: "_LaneAsker[ContactT] | None" = None,
+        consumer: "_StreamConsumer[ContactT] | None" = None,
     ) -> None:
         """Keep an outcome to be read in its turn."""
-        if asker is not None:
+        if consumer is not None:
             if self._idle_readers > len(self._outcomes):
-                asker = None  # as good as read, so the next call need not wait for it
+                consumer = None  # as good as read, so the next call need not wait for it
             else:
-                asker.hold()
-        self._outcomes.append((outcome, asker))
+                consumer.hold()
+        self._outcomes.append((outcome, consumer))
         self.has_news.notify()
 
     def take(self) -> Fetched[ContactT] | Failed:
         """Take out the outcome that has been there longest."""
-        outcome, asker = self._outcomes.popleft()
-        if asker is not None:
-            asker.read()
+        outcome, consumer = self._outcomes.popleft()
+        if consumer is not None:
+            consumer.read()
         return outcome
 
     def clear(self) -> None:
@@ -86,35 +86,35 @@ class _Inbox(Generic[ContactT]):
             self._idle_readers -= 1
 
 
-class _LaneAsker(Generic[ContactT]):
-    """One stream in one lane: what it still waits for there."""
+class _StreamConsumer(Generic[ContactT]):
+    """One stream in one dispatcher: what it still waits for there."""
 
-    def __init__(self, inbox: _Inbox[ContactT], lane: Lane[ContactT]) -> None:
-        self.line = lane.line()
+    def __init__(self, inbox: _Inbox[ContactT], dispatcher: Dispatcher[ContactT]) -> None:
+        self.queue = dispatcher.queue()
         self._inbox = inbox
-        self._lane = lane
-        self._places: dict[str, Place[ContactT]] = {}
+        self._dispatcher = dispatcher
+        self._jobs: dict[str, Job[ContactT]] = {}
 
-    def ask(self, w_id: str) -> None:
-        self._places[w_id] = self._lane.ask(w_id, self)
+    def request(self, w_id: str) -> None:
+        self._jobs[w_id] = self._dispatcher.request(w_id, self)
 
-    def offer(self, outcome: Fetched[ContactT] | Failed) -> None:
-        self._places.pop(outcome.w_id, None)
+    def deliver(self, outcome: Fetched[ContactT] | Failed) -> None:
+        self._jobs.pop(outcome.w_id, None)
         self._inbox.put(outcome, self)
 
     def wake_reader(self) -> None:
         self._inbox.has_news.notify()
 
     def hold(self) -> None:
-        self.line.held += 1
+        self.queue.unacknowledged += 1
 
     def read(self) -> None:
-        self._lane.outcome_read(self.line)
+        self._dispatcher.acknowledge(self.queue)
 
-    def leave(self) -> list[Event]:
+    def withdraw(self) -> list[Event]:
         """Ask for nothing any more; return what is set when cancelled calls are gone."""
-        places, self._places = self._places, {}
-        events = [self._lane.leave(place, self) for place in places.values()]
+        jobs, self._jobs = self._jobs, {}
+        events = [self._dispatcher.withdraw(job, self) for job in jobs.values()]
         return [event for event in events if event is not None]
 
 
@@ -131,14 +131,14 @@ class OutcomeStream(Generic[ContactT]):
         instances: Instances,
         *,
         max_pending: int,
-        lane_of: Callable[[str | Instance], tuple[Lane[ContactT], str]],
+        dispatcher_of: Callable[[str | Instance], tuple[Dispatcher[ContactT], str]],
         decode_next: Callable[[], bool],
         announce: Announcer,
         left_with_pool: set[Callable[[], None]],
     ) -> None:
         self._instances = instances
         self._max_pending = max_pending
-        self._lane_of = lane_of
+        self._dispatcher_of = dispatcher_of
         self._decode_next = decode_next
         self._announce = announce
         self._left_with_pool = left_with_pool
@@ -147,7 +147,7 @@ class OutcomeStream(Generic[ContactT]):
         self._taken = 0
         # How many instances have been taken from the source and their outcomes not yet read.
         self._pending = 0
-        self._askers: dict[str, _LaneAsker[ContactT]] = {}
+        self._consumers: dict[str, _StreamConsumer[ContactT]] = {}
         self._inbox: _Inbox[ContactT] = _Inbox()
         self._exhausted = False
         self._closed_because: str | None = _NOT_OPEN
@@ -173,7 +173,7 @@ class OutcomeStream(Generic[ContactT]):
         if self._tasks is None:
             return
         self._left_with_pool.discard(self._pool_left)
-        gone = self._leave_places()
+        gone = self._withdraw_all()
         self._inbox.clear()
         self._stop(_NOT_OPEN)
         # A task of the group, since a group waits for its tasks however it is cancelled itself.
@@ -222,7 +222,7 @@ class OutcomeStream(Generic[ContactT]):
                 # Nobody cancelled us: it is the source's own, which awaited something cancelled.
                 self._error = WxContactsError("the source of instances raised CancelledError")
             if self._error is not None:
-                await _wait_for_all(self._leave_places())
+                await _wait_for_all(self._withdraw_all())
         self._exhausted = True
         self._inbox.has_news.notify()
 
@@ -250,17 +250,19 @@ class OutcomeStream(Generic[ContactT]):
             raise InvalidArgumentError(msg)
         self._pending += 1
         try:
-            lane, w_id = self._lane_of(instance)
+            dispatcher, w_id = self._dispatcher_of(instance)
         except (InvalidArgumentError, UnknownGatewayError) as error:
             w_id = instance if isinstance(instance, str) else instance.w_id
             failed = Failed(w_id, "", error)
             self._announce(InstanceEnded(failed))
             self._inbox.put(failed)
         else:
-            asker = self._askers.get(lane.name)
-            if asker is None:
-                asker = self._askers[lane.name] = _LaneAsker(self._inbox, lane)
-            asker.ask(w_id)
+            consumer = self._consumers.get(dispatcher.name)
+            if consumer is None:
+                consumer = self._consumers[dispatcher.name] = _StreamConsumer(
+                    self._inbox, dispatcher
+                )
+            consumer.request(w_id)
         self._taken += 1
         return not self._taken % _INSTANCES_A_TICK or self._pending >= self._max_pending
 
@@ -278,9 +280,9 @@ class OutcomeStream(Generic[ContactT]):
         self._feeding.cancel()
         self._inbox.has_news.notify()
 
-    def _leave_places(self) -> list[Event]:
+    def _withdraw_all(self) -> list[Event]:
         """Ask for nothing any more; return what is set when the cancelled calls are gone."""
-        gone = [event for asker in self._askers.values() for event in asker.leave()]
+        gone = [event for consumer in self._consumers.values() for event in consumer.withdraw()]
         self._pending = len(self._inbox)
         return gone
 

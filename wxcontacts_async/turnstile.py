@@ -16,34 +16,34 @@ class Decodable(Protocol):
         """Let a reader of a stream that waits for it come and call `decode_next`."""
 
 
-class DecodeTurnstile:
-    """Spreads decoding over ticks of the event loop: replies wait in line for their turn.
+class DecodeQueue:
+    """Spreads decoding over ticks of the event loop: replies wait in the queue for their turn.
 
     Decoding holds the GIL, so a thread would not help: the loop would stand still all the same.
-    A tick may decode for `seconds_a_tick`, and one reply is never divided, so that a tick ends
+    A tick may decode for `budget`, and one reply is never divided, so that a tick ends
     at most one decode later than that.
 
-    Who reads a stream decodes: the reader takes a reply out of the line, has its outcome at once,
+    Who reads a stream decodes: the reader takes a reply out of the queue, has its outcome at once,
     and comes back for the next one while the memory of this one is still in the processor's
     cache. What no reader comes for is decoded at the end of the tick.
 
     Arguments:
-        seconds_a_tick: How long one tick may begin to decode; above 0.
+        budget: How long one tick may begin to decode; above 0.
 
     """
 
-    def __init__(self, *, seconds_a_tick: float = 0.0015) -> None:
-        self._seconds_a_tick = seconds_a_tick
-        self._line: deque[Decodable] = deque()
+    def __init__(self, *, budget: float = 0.0015) -> None:
+        self._budget = budget
+        self._replies: deque[Decodable] = deque()
         # How long was decoded since _begin_tick last ran.
         self._spent = 0.0
-        # Whether _end_tick or _begin_tick is due; always, while the line is not empty.
+        # Whether _end_tick or _begin_tick is due; always, while the queue is not empty.
         self._due = False
 
     def add(self, reply: Decodable) -> None:
         """Let a reply wait for its turn."""
-        self._line.append(reply)
-        if self._spent < self._seconds_a_tick:
+        self._replies.append(reply)
+        if self._spent < self._budget:
             reply.wake_reader()
         if not self._due:
             self._due = True
@@ -57,16 +57,16 @@ class DecodeTurnstile:
             False if there is none, or this tick has decoded for long enough.
 
         """
-        if not self._line or self._spent >= self._seconds_a_tick:
+        if not self._replies or self._spent >= self._budget:
             return False
         begun = perf_counter()
-        self._line.popleft().decode()
+        self._replies.popleft().decode()
         self._spent += perf_counter() - begun
         return True
 
     def clear(self) -> None:
         """Decode nothing of what still waits."""
-        self._line.clear()
+        self._replies.clear()
 
     def _end_tick(self) -> None:
         while self.decode_next():
@@ -76,7 +76,7 @@ class DecodeTurnstile:
 
     def _begin_tick(self) -> None:
         self._spent = 0.0
-        self._due = bool(self._line)
-        if self._line:
-            self._line[0].wake_reader()
+        self._due = bool(self._replies)
+        if self._replies:
+            self._replies[0].wake_reader()
             asyncio.get_running_loop().call_soon(self._end_tick)

@@ -5,7 +5,7 @@ from time import perf_counter
 _SWEPT_FROM = 1024
 
 
-class UnfinishedWaits:
+class Cooldowns:
     """Remembers, by wId, until when an instance must not be called; forgets what is over."""
 
     def __init__(self) -> None:

@@ -1,7 +1,6 @@
 """One gateway's workers: each is a task that holds a slot, and calls one instance after another.
 
-Whom they call, and what follows from it, the lane says (lane.py). What is here awaits; the lane
-does not.
+Which one, and what follows from its reply, is the dispatcher's to say, which awaits nothing.
 """
 
 import asyncio
@@ -17,29 +16,29 @@ from wxcontacts_async._http.session import GatewaySession
 from wxcontacts_async.answers import Step
 from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.gateway import Gateway
-from wxcontacts_async.places import Line, Place, State
+from wxcontacts_async.places import ConsumerQueue, Job, JobState
 
 
-class CallQueue(Protocol[ContactT]):
-    """What workers work off: the lane, as they see it.
+class JobSource(Protocol[ContactT]):
+    """What workers work off: the dispatcher, as they see it.
 
     Attributes:
-        places: Whoever is asked for. When there is nobody, workers end.
+        jobs: Whoever is asked for. When there is nobody, workers end.
 
     """
 
-    places: dict[str, Place[ContactT]]
+    jobs: dict[str, Job[ContactT]]
 
-    def next_place(self) -> tuple[Line[ContactT], Place[ContactT]] | None:
-        """Take the place that is to be called next; None if there is none."""
+    def next_job(self) -> tuple[ConsumerQueue[ContactT], Job[ContactT]] | None:
+        """Take the job that is to be called next; None if there is none."""
 
-    def goes_out(self, line: Line[ContactT], place: Place[ContactT], sent_at: float) -> bool:
+    def sending(self, queue: ConsumerQueue[ContactT], job: Job[ContactT], sent_at: float) -> bool:
         """Take note that the call is sent, unless it should not be any more."""
 
     def received(
         self,
-        line: Line[ContactT],
-        place: Place[ContactT],
+        queue: ConsumerQueue[ContactT],
+        job: Job[ContactT],
         body: ReplyBody,
         sent_at: float,
     ) -> None:
@@ -47,7 +46,7 @@ class CallQueue(Protocol[ContactT]):
 
     def after_failed_call(
         self,
-        place: Place[ContactT],
+        job: Job[ContactT],
         error: Exception,
         sent_at: float,
     ) -> Step[ContactT]:
@@ -55,13 +54,13 @@ class CallQueue(Protocol[ContactT]):
 
     def follow(
         self,
-        line: Line[ContactT],
-        place: Place[ContactT],
+        queue: ConsumerQueue[ContactT],
+        job: Job[ContactT],
         step: Step[ContactT],
     ) -> None:
         """Do what follows from a call without a reply."""
 
-    def call_cancelled(self, line: Line[ContactT], place: Place[ContactT]) -> None:
+    def call_cancelled(self, queue: ConsumerQueue[ContactT], job: Job[ContactT]) -> None:
         """Take note that nobody wanted the reply any more."""
 
 
@@ -72,7 +71,7 @@ class Workers(Generic[ContactT]):
     nobody, and ends when nobody is asked for.
 
     Arguments:
-        queue: Whom they call.
+        source: Whom they call.
         gateway: Its settings; `max_concurrency` is the number of slots.
         tasks: Where they run.
 
@@ -83,12 +82,12 @@ class Workers(Generic[ContactT]):
 
     def __init__(
         self,
-        queue: CallQueue[ContactT],
+        source: JobSource[ContactT],
         gateway: Gateway,
         *,
         tasks: TaskGroup,
     ) -> None:
-        self._queue = queue
+        self._source = source
         self._session = GatewaySession(gateway)
         self._tasks = tasks
         self.calling = 0
@@ -129,19 +128,19 @@ class Workers(Generic[ContactT]):
 
     async def _work(self) -> None:
         """Hold one slot and call one ready instance after another until none is asked for."""
-        queue = self._queue
-        while queue.places:
+        source = self._source
+        while source.jobs:
             # One scope serves until it is cancelled, as entering one costs a twentieth of a call.
             with CancelScope() as scope:
-                while queue.places and not scope.cancel_called:
-                    turn = queue.next_place()
-                    if turn is None:
+                while source.jobs and not scope.cancel_called:
+                    assignment = source.next_job()
+                    if assignment is None:
                         await self._until_needed()
                     else:
-                        line, place = turn
-                        await self._call(line, place, scope)
+                        queue, job = assignment
+                        await self._call(queue, job, scope)
             if scope.cancelled_caught:
-                queue.call_cancelled(line, place)
+                source.call_cancelled(queue, job)
         self._free_slots += 1
 
     async def _until_needed(self) -> None:
@@ -153,29 +152,29 @@ class Workers(Generic[ContactT]):
 
     async def _call(
         self,
-        line: Line[ContactT],
-        place: Place[ContactT],
+        queue: ConsumerQueue[ContactT],
+        job: Job[ContactT],
         scope: CancelScope,
     ) -> None:
         """Send one call. Cancelled, by whoever asked for it last, it closes the connection."""
-        place.scope = scope
+        job.scope = scope
         self.calling += 1
         sent_at = perf_counter()
         try:
             await self._session.pace()
             sent_at = perf_counter()
-            if not self._queue.goes_out(line, place, sent_at):
+            if not self._source.sending(queue, job, sent_at):
                 return
-            progress = place.progress
+            progress = job.progress
             body = await self._session.call(progress.w_id, may_resend=not progress.is_failing)
         except Exception as error:  # noqa: BLE001
-            step = self._queue.after_failed_call(place, error, sent_at)
+            step = self._source.after_failed_call(job, error, sent_at)
         else:
-            self._queue.received(line, place, body, sent_at)
+            self._source.received(queue, job, body, sent_at)
             return
         finally:
-            place.scope = None
+            job.scope = None
             self.calling -= 1
-            if place.state is not State.RECEIVED:
-                place.tell_gone()
-        self._queue.follow(line, place, step)
+            if job.state is not JobState.RECEIVED:
+                job.release()
+        self._source.follow(queue, job, step)
