@@ -5,8 +5,8 @@ import json
 from hypothesis import strategies as st
 
 from wxcontacts_async import Contact
-from wxcontacts_async.messages import says_initializing
-from wxcontacts_async.wire import Ready, ReplyDecoder
+from wxcontacts_async._decoding.messages import says_initializing
+from wxcontacts_async._decoding.reply import Ready, ReplyDecoder
 
 decoder = ReplyDecoder(Contact, says_initializing)
 populations = st.lists(

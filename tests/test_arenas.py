@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from wxcontacts_async.arenas import ArenaKeeper
+from wxcontacts_async._decoding.memory import ArenaKeeper
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_a_few_small_objects_are_kept_by_the_largest_reply(replies: list[int], k
 # As asyncio reads: into 256 KiB, of which what has come is kept.
 _FAULTS = """
 import resource
-from wxcontacts_async.arenas import ArenaKeeper
+from wxcontacts_async._decoding.memory import ArenaKeeper
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

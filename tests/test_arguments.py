@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wxcontacts_async import Failed, Instance, InvalidArgumentError, SessionPool
-from wxcontacts_async.arguments import check_w_id
 from wxcontacts_async.emulator import GatewayEmulator
+from wxcontacts_async.validation import check_w_id
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wxcontacts_async import InitializationWait, InvalidArgumentError, RetryPolicy
-from wxcontacts_async.backoff import parse_retry_after
+from wxcontacts_async._http.retry_after import parse_retry_after
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 

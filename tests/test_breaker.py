@@ -3,7 +3,7 @@
 import pytest
 
 from wxcontacts_async import RetryPolicy
-from wxcontacts_async.breaker import FAILURES_IN_A_ROW, Circuit, CircuitBreaker
+from wxcontacts_async._dispatch.circuit_breaker import FAILURES_IN_A_ROW, Circuit, CircuitBreaker
 
 
 def breaker(*, answered: bool = True, attempts: int = 5) -> CircuitBreaker:

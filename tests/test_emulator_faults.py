@@ -20,7 +20,7 @@ from wxcontacts_async import (
     SessionPool,
 )
 from wxcontacts_async.emulator import EmulatedInstance, Fault, FaultKind, GatewayEmulator
-from wxcontacts_async.gateway import Gateway
+from wxcontacts_async.settings import Gateway
 
 REQUEST = (
     b'POST /getAllContact HTTP/1.1\r\nHost: localhost\r\nContent-Length: 11\r\n\r\n{"wId":"a"}'

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.raw_server import RawServer
 from tests.scripted import Script
 from wxcontacts_async import Contact, SessionPool
-from wxcontacts_async.joining import JoinBuffer
+from wxcontacts_async._decoding.memory import JoinBuffer
 
 MEBIBYTE = 1024 * 1024
 

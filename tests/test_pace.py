@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wxcontacts_async.pace import CubicLimit, Pace
+from wxcontacts_async._dispatch.pace import CubicLimit, Pace
 
 SECOND = 1.0
 

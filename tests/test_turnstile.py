@@ -5,7 +5,7 @@ from time import perf_counter
 
 from anyio.lowlevel import checkpoint
 
-from wxcontacts_async.turnstile import DecodeQueue
+from wxcontacts_async._decoding.queue import DecodeQueue
 
 
 class Reply:

@@ -21,8 +21,8 @@ from wxcontacts_async import (
     SessionPool,
     WxContactsError,
 )
-from wxcontacts_async.messages import says_initializing
-from wxcontacts_async.wire import Initializing, Ready, Refused, ReplyDecoder, Throttled
+from wxcontacts_async._decoding.messages import says_initializing
+from wxcontacts_async._decoding.reply import Initializing, Ready, Refused, ReplyDecoder, Throttled
 
 TOO_OFTEN = "操作太频繁，请稍后再试"
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.raw_server import DOCUMENT_ERROR, DOCUMENT_SUCCESS
 from wxcontacts_async import Contact, ContactKind, InvalidArgumentError, ReplyDecodeError, Sex
-from wxcontacts_async.messages import says_initializing
-from wxcontacts_async.wire import (
+from wxcontacts_async._decoding.messages import says_initializing
+from wxcontacts_async._decoding.reply import (
     Initializing,
     Ready,
     Refused,

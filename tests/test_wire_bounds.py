@@ -5,7 +5,7 @@ import pytest
 from tests.decoding import decoder, ready, reply_of
 from tests.test_wire_damage import GBK
 from wxcontacts_async import ContactKind, RejectedContact, ReplyDecodeError
-from wxcontacts_async.repair import MOST_REPAIRS, TooManyRepairsError, with_sound_strings
+from wxcontacts_async._json.text import MOST_REPAIRS, TooManyRepairsError, with_sound_strings
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,8 @@ from tests.decoding import decoder, populations, ready, reply_of, written
 from tests.one_call import fetch
 from tests.raw_server import RawServer, http_reply, replying
 from wxcontacts_async import Contact, ContactKind, RejectedContact, ReplyDecodeError
-from wxcontacts_async.outline import MOST_CONTACTS
-from wxcontacts_async.wire import Initializing, Ready, Refused, Throttled
+from wxcontacts_async._decoding.reply import Initializing, Ready, Refused, Throttled
+from wxcontacts_async._json.scanner import MOST_CONTACTS
 
 GBK = "application/json;charset=GBK"
 NAMED = '{"code":1000,"message":"成功","data":{"friend":[{"userName":"wxid_a","nickName":"%s"}]}}'

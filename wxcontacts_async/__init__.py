@@ -14,7 +14,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wxcontacts_async.backoff import InitializationWait, RetryPolicy
     from wxcontacts_async.contacts import (
         Contact,
         ContactDelta,
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
         RejectedContact,
         Sex,
     )
+    from wxcontacts_async.directory import ContactDirectory, DirectoryEntry, merge_contact_sets
     from wxcontacts_async.errors import (
         GatewayConnectionError,
         GatewayHTTPError,
@@ -49,11 +49,10 @@ if TYPE_CHECKING:
         ReplyReceived,
         RetryScheduled,
     )
-    from wxcontacts_async.gateway import Gateway
     from wxcontacts_async.instance import Instance
-    from wxcontacts_async.merging import ContactDirectory, DirectoryEntry, merge_contact_sets
     from wxcontacts_async.outcomes import Failed, Fetched, FetchReport, Outcome
     from wxcontacts_async.pool import SessionPool
+    from wxcontacts_async.settings import Gateway, InitializationWait, RetryPolicy
     from wxcontacts_async.stream import OutcomeStream
 
 __version__ = "0.1.0"
@@ -106,15 +105,14 @@ __all__ = [
 # stands, and all at once, so that no event loop stands still for it later. Not before, since the
 # command begins with this module and heeds Ctrl-C before it imports what takes long.
 _MODULES = (
-    "backoff",
     "contacts",
+    "directory",
     "errors",
     "events",
-    "gateway",
     "instance",
-    "merging",
     "outcomes",
     "pool",
+    "settings",
     "stream",
 )
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
 import msgspec
 
+from wxcontacts_async._json.scanner import name_in
+from wxcontacts_async._json.text import TooManyRepairsError, with_sound_strings
 from wxcontacts_async.errors import InvalidArgumentError
-from wxcontacts_async.outline import name_in
-from wxcontacts_async.repair import TooManyRepairsError, with_sound_strings
 
 
 class Sex(IntEnum):

@@ -11,23 +11,22 @@ from anyio import create_task_group
 from anyio.abc import TaskGroup
 
 from wxcontacts_async._concurrency import enter_task_group, leave_task_group
+from wxcontacts_async._decoding.memory import ArenaKeeper
+from wxcontacts_async._decoding.queue import DecodeQueue
+from wxcontacts_async._decoding.reply import ReplyDecoder
+from wxcontacts_async._dispatch.dispatcher import Dispatcher
+from wxcontacts_async._dispatch.jobs import ConsumerQueue
+from wxcontacts_async._event_loop import running_loop
 from wxcontacts_async._http.session import check_environment
-from wxcontacts_async.arenas import ArenaKeeper
-from wxcontacts_async.arguments import check_number, check_w_id
-from wxcontacts_async.backoff import InitializationWait, RetryPolicy
+from wxcontacts_async._observing import Announcer
 from wxcontacts_async.contacts import Contact, ContactSet, ContactT
 from wxcontacts_async.errors import InvalidArgumentError, PoolClosedError, UnknownGatewayError
-from wxcontacts_async.event_log import log_event, logs_routine
-from wxcontacts_async.event_loop import running_loop
-from wxcontacts_async.events import Announcer, Observer
-from wxcontacts_async.gateway import Gateway
+from wxcontacts_async.events import Observer
 from wxcontacts_async.instance import Instance
-from wxcontacts_async.lane import Dispatcher
 from wxcontacts_async.outcomes import Failed, Fetched, FetchReport
-from wxcontacts_async.places import ConsumerQueue
+from wxcontacts_async.settings import Gateway, InitializationWait, RetryPolicy
 from wxcontacts_async.stream import Instances, OutcomeStream
-from wxcontacts_async.turnstile import DecodeQueue
-from wxcontacts_async.wire import ReplyDecoder
+from wxcontacts_async.validation import check_number, check_w_id
 
 
 class SessionPool(Generic[ContactT]):
@@ -98,7 +97,7 @@ class SessionPool(Generic[ContactT]):
         self._decoder = ReplyDecoder(
             contact_type, initialization.is_initializing, retry.is_throttled
         )
-        self._announce = Announcer(observers, log=log_event, logs_routine=logs_routine)
+        self._announce = Announcer(observers)
         self._decode_queue = DecodeQueue()
         # Empty unless the pool is open.
         self._dispatchers: dict[str, Dispatcher[ContactT]] = {}

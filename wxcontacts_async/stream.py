@@ -12,6 +12,9 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from wxcontacts_async._concurrency import Signal, enter_task_group, leave_task_group
+from wxcontacts_async._dispatch.dispatcher import Dispatcher
+from wxcontacts_async._dispatch.jobs import Job
+from wxcontacts_async._observing import Announcer
 from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.errors import (
     InvalidArgumentError,
@@ -19,11 +22,9 @@ from wxcontacts_async.errors import (
     UnknownGatewayError,
     WxContactsError,
 )
-from wxcontacts_async.events import Announcer, InstanceEnded
+from wxcontacts_async.events import InstanceEnded
 from wxcontacts_async.instance import Instance
-from wxcontacts_async.lane import Dispatcher
 from wxcontacts_async.outcomes import Failed, Fetched
-from wxcontacts_async.places import Job
 
 Instances: TypeAlias = (  # `type` needs Python 3.12
     Iterable[str | Instance] | AsyncIterable[str | Instance]

@@ -12,7 +12,7 @@ from benchmarks.contenders import FetchAll, OnFetched
 from benchmarks.contenders.floor import decode
 from benchmarks.contenders.floor import user_names as user_names  # noqa: PLC0414
 from wxcontacts_async._http.session import GatewaySession
-from wxcontacts_async.gateway import Gateway
+from wxcontacts_async.settings import Gateway
 
 
 @asynccontextmanager

@@ -11,9 +11,9 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from benchmarks.contenders import FetchAll, OnFetched
+from wxcontacts_async._decoding.messages import says_initializing
+from wxcontacts_async._decoding.reply import Ready, ReplyDecoder, encode_request
 from wxcontacts_async.contacts import Contact
-from wxcontacts_async.messages import says_initializing
-from wxcontacts_async.wire import Ready, ReplyDecoder, encode_request
 
 _LENGTH = b"Content-Length: "
 _HEADERS_END = b"\r\n\r\n"

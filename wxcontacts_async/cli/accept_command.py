@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from wxcontacts_async.arguments import check_stored_w_id
 from wxcontacts_async.cli import gateway_options as options
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.signals import exiting_when_interrupted
@@ -23,6 +22,7 @@ from wxcontacts_async.cli.store_options import (
 from wxcontacts_async.cli.summary import say_early_end
 from wxcontacts_async.cli.usage import duration
 from wxcontacts_async.cli.w_ids import read_w_ids
+from wxcontacts_async.validation import check_stored_w_id
 
 
 def accept(

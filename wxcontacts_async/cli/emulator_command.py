@@ -13,13 +13,13 @@ from typing import Annotated
 import anyio
 import typer
 
-from wxcontacts_async.arguments import check_number
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.faults import SYNTAX, read_faults
 from wxcontacts_async.cli.output import OutputError
 from wxcontacts_async.cli.signals import run_until_signal
 from wxcontacts_async.cli.usage import naming_options, number, wrong
 from wxcontacts_async.emulator import FaultKind, GatewayEmulator
+from wxcontacts_async.validation import check_number
 
 _SHOWN_W_IDS = 5
 _MOST_INSTANCES = 100_000

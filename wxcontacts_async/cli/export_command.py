@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from wxcontacts_async.arguments import check_w_id
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.output_path import STANDARD
 from wxcontacts_async.cli.signals import exiting_when_interrupted
 from wxcontacts_async.cli.store_options import DEFAULT_STORE, STORE, FromStore, needing_store
 from wxcontacts_async.cli.summary import say_early_end
 from wxcontacts_async.cli.usage import naming_options
+from wxcontacts_async.validation import check_w_id
 
 
 class ExportFormat(StrEnum):

@@ -12,10 +12,10 @@ from pathlib import Path
 from anyio import CancelScope, current_time, to_thread
 from anyio.lowlevel import checkpoint
 
+from wxcontacts_async._hidden_file import HiddenFile, sync_folder
 from wxcontacts_async.cli.output import CommandError, OutputError, reason_of
 from wxcontacts_async.cli.output_path import STANDARD, OutputPath
 from wxcontacts_async.cli.usage import wrong
-from wxcontacts_async.hidden_file import HiddenFile, sync_folder
 
 
 class LineFile:

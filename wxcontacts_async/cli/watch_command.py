@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from wxcontacts_async.arguments import check_number
 from wxcontacts_async.cli import gateway_options as options
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.option_groups import with_option_groups
@@ -29,6 +28,7 @@ from wxcontacts_async.cli.store_options import (
 from wxcontacts_async.cli.summary import say_early_end
 from wxcontacts_async.cli.usage import duration, naming_options, number
 from wxcontacts_async.cli.w_ids import FollowedWIds
+from wxcontacts_async.validation import check_number
 
 _SHORTEST_INTERVAL = 0.1
 

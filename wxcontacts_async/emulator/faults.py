@@ -6,8 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
-from wxcontacts_async.arguments import check_number
 from wxcontacts_async.errors import InvalidArgumentError
+from wxcontacts_async.validation import check_number
 
 _MOST_CONTACTS = 40_000
 

@@ -5,8 +5,8 @@ import uuid
 
 import msgspec
 
-from wxcontacts_async.arguments import check_number
 from wxcontacts_async.emulator.faults import Fault, check_faults
+from wxcontacts_async.validation import check_number
 
 _MOST_CONTACTS = 40_000
 

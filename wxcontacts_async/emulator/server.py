@@ -14,7 +14,7 @@ import msgspec
 from anyio import CancelScope, Lock, sleep, sleep_forever
 
 from wxcontacts_async._concurrency import Signal
-from wxcontacts_async.arguments import check_number, check_w_id
+from wxcontacts_async._event_loop import running_loop
 from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.emulator.connection import (
     Connection,
@@ -31,7 +31,7 @@ from wxcontacts_async.emulator.population import Population
 from wxcontacts_async.emulator.port import Port
 from wxcontacts_async.emulator.script import EmulatedInstance, Refusal, draw_instances
 from wxcontacts_async.errors import InvalidArgumentError
-from wxcontacts_async.event_loop import running_loop
+from wxcontacts_async.validation import check_number, check_w_id
 
 _HIGHEST_PORT = 65_535
 

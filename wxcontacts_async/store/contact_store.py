@@ -8,10 +8,9 @@ from typing import Any, Self
 
 from anyio import CancelScope
 
-from wxcontacts_async.arguments import check_number, check_stored_w_id
+from wxcontacts_async._event_loop import running_loop
 from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
-from wxcontacts_async.event_loop import running_loop
 from wxcontacts_async.pool import SessionPool
 from wxcontacts_async.store import acceptance, reading
 from wxcontacts_async.store.database import Database
@@ -23,6 +22,7 @@ from wxcontacts_async.store.records import ContactChange, StoredInstance, Suspic
 from wxcontacts_async.store.session import Session
 from wxcontacts_async.store.sync import SyncStream
 from wxcontacts_async.stream import Instances
+from wxcontacts_async.validation import check_number, check_stored_w_id
 
 
 class ContactStore:

@@ -7,7 +7,7 @@ from typing import Generic
 
 from anyio import CapacityLimiter, Lock, current_time, sleep
 
-from wxcontacts_async.backoff import RetryPolicy
+from wxcontacts_async.settings import RetryPolicy
 from wxcontacts_async.store.dialects import Address
 from wxcontacts_async.store.errand import Errand, ResultT
 from wxcontacts_async.store.errors import StoreConnectionError, StoreError

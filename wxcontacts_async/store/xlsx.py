@@ -18,8 +18,8 @@ from xml.sax.saxutils import escape
 import xlsxwriter
 from xlsxwriter.exceptions import FileCreateError, FileSizeError
 
+from wxcontacts_async._hidden_file import HiddenFile, sync_folder
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
-from wxcontacts_async.hidden_file import HiddenFile, sync_folder
 from wxcontacts_async.store.formats import COLUMNS, FIELDS, fetched_in_utc, misfit, without_nul
 
 XLSX_COLUMNS = (*COLUMNS[:-1], "fetched_at_utc")

@@ -6,8 +6,9 @@ import random
 from collections.abc import Callable
 from time import perf_counter
 
-from wxcontacts_async.backoff import RetryPolicy
-from wxcontacts_async.breaker import Circuit, CircuitBreaker
+from wxcontacts_async._dispatch.circuit_breaker import Circuit, CircuitBreaker
+from wxcontacts_async._dispatch.pace import Pace, Tally
+from wxcontacts_async._observing import Announcer
 from wxcontacts_async.errors import (
     GatewayConnectionError,
     GatewayHTTPError,
@@ -15,8 +16,8 @@ from wxcontacts_async.errors import (
     GatewayTimeoutError,
     WxContactsError,
 )
-from wxcontacts_async.events import Announcer, GatewayDown, GatewayPaused, GatewayUp
-from wxcontacts_async.pace import Pace, Tally
+from wxcontacts_async.events import GatewayDown, GatewayPaused, GatewayUp
+from wxcontacts_async.settings import RetryPolicy
 
 # Seconds by which a pause must be longer than the one that was announced, to be another one: the
 # calls that were under way when it began are refused as well, each a little later.

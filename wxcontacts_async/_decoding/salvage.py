@@ -10,6 +10,9 @@ from typing import Any, Generic, get_args
 
 import msgspec
 
+from wxcontacts_async._decoding.parts import NOT_JSON, RawJSON
+from wxcontacts_async._json.scanner import Allowance, OutlineError, TooManyPartsError, members
+from wxcontacts_async._json.text import UTF_8, TooManyRepairsError, with_sound_strings
 from wxcontacts_async.contacts import (
     ContactKind,
     ContactT,
@@ -18,9 +21,6 @@ from wxcontacts_async.contacts import (
     Sex,
     unwrapped,
 )
-from wxcontacts_async.outline import Allowance, OutlineError, TooManyPartsError, members
-from wxcontacts_async.parts import NOT_JSON, RawJSON
-from wxcontacts_async.repair import UTF_8, TooManyRepairsError, with_sound_strings
 
 _QUOTED_VALUE = re.compile(r"'.*'", re.DOTALL)
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.0*)?")

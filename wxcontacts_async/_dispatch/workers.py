@@ -11,12 +11,12 @@ from typing import Generic, Protocol
 from anyio import CancelScope
 from anyio.abc import TaskGroup
 
+from wxcontacts_async._dispatch.answers import Step
+from wxcontacts_async._dispatch.jobs import ConsumerQueue, Job, JobState
 from wxcontacts_async._http.reply_body import ReplyBody
 from wxcontacts_async._http.session import GatewaySession
-from wxcontacts_async.answers import Step
 from wxcontacts_async.contacts import ContactT
-from wxcontacts_async.gateway import Gateway
-from wxcontacts_async.places import ConsumerQueue, Job, JobState
+from wxcontacts_async.settings import Gateway
 
 
 class JobSource(Protocol[ContactT]):

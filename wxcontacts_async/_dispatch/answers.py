@@ -6,6 +6,9 @@ from typing import Generic, TypeAlias
 
 import msgspec
 
+from wxcontacts_async._decoding.reply import Initializing, Ready, Refused, Throttled, Unready
+from wxcontacts_async._dispatch.availability import Availability
+from wxcontacts_async._dispatch.progress import CallAgain, InstanceProgress, retry_after_of
 from wxcontacts_async._http.reply_body import ReplyBody
 from wxcontacts_async._http.translation import (
     CERTIFICATE_ADVICE,
@@ -22,10 +25,7 @@ from wxcontacts_async.errors import (
     WxContactsError,
     own_error,
 )
-from wxcontacts_async.gate import Availability
-from wxcontacts_async.instance import CallAgain, InstanceProgress, retry_after_of
 from wxcontacts_async.outcomes import Failed, Fetched
-from wxcontacts_async.wire import Initializing, Ready, Refused, Throttled, Unready
 
 
 class Requeue(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from wxcontacts_async.outline import (
+from wxcontacts_async._json.scanner import (
     LISTS,
     OutlineError,
     Span,
@@ -14,7 +14,7 @@ from wxcontacts_async.outline import (
     first_members,
     outline,
 )
-from wxcontacts_async.repair import UTF_8, with_sound_strings, without_gb_characters
+from wxcontacts_async._json.text import UTF_8, with_sound_strings, without_gb_characters
 
 # As `msgspec.Raw` if msgspec took the reply apart, which copies nothing.
 RawJSON = bytes | msgspec.Raw

@@ -6,7 +6,7 @@ https://martinfowler.com/bliki/CircuitBreaker.html.
 
 from enum import Enum, auto
 
-from wxcontacts_async.backoff import RetryPolicy
+from wxcontacts_async.settings import RetryPolicy
 
 FAILURES_IN_A_ROW = 5
 # So that a gateway that comes back is noticed soon, and one that is away sees few calls.

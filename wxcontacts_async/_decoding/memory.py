@@ -1,4 +1,4 @@
-"""Keeps memory mapped from one reply to the next: CPython's arenas, and what C's allocator has.
+"""Memory that stays mapped from one reply to the next, so that none is taken page by page.
 
 CPython takes memory for small objects from the system in arenas of 1 MiB and gives an arena back
 as soon as nothing lives in it. When a contact set of 10,000 is dropped, that is some ten arenas,
@@ -7,8 +7,11 @@ small object in an arena is enough to keep it.
 
 A reply's bytes come from C's allocator. That of glibc maps each piece above 128 KiB by itself, as
 the 256 KiB are that asyncio reads into, until such a piece of more has been freed once; from then
-on it keeps pieces up to that size, and twice as much free memory.
+on it keeps pieces up to that size, and twice as much free memory. Pieces of a reply are joined in
+one piece that is kept, as a joined reply of 4 MB would be new memory each time.
 """
+
+from collections.abc import Sequence
 
 _KEPT_AT_MOST = 32 * 1024 * 1024
 _ARENA = 1024 * 1024
@@ -19,6 +22,9 @@ _FILLERS_AN_ARENA = _ARENA // (_FILLER + 48)
 # one that is being decoded, and the one before it in the hands of whoever reads.
 _BYTES_A_REPLY_BYTE = 3
 _LARGEST_PIECE = 4 * 1024 * 1024
+_SMALLEST_KEPT = 128 * 1024  # what is smaller, C's allocator keeps by itself
+_LARGEST_KEPT = 16 * 1024 * 1024
+_SPARE = 1.25  # so that a slightly larger one fits as well
 
 
 class ArenaKeeper:
@@ -44,3 +50,27 @@ class ArenaKeeper:
         if missing > 0:
             fillers = [bytes(_FILLER) for _ in range(missing * _FILLERS_AN_ARENA)]
             self._kept += fillers[::_FILLERS_AN_ARENA]
+
+
+class JoinBuffer:
+    """Memory for one reply at a time, as large as the largest one so far and at most 16 MiB."""
+
+    def __init__(self) -> None:
+        self._memory = bytearray()
+
+    def joined(self, pieces: Sequence[bytes]) -> bytes | memoryview:
+        """Return the pieces as one; it is good until the next call, so nothing may keep it."""
+        if len(pieces) == 1:
+            return pieces[0]
+        size = sum(map(len, pieces))
+        if not _SMALLEST_KEPT < size <= _LARGEST_KEPT:
+            return b"".join(pieces)
+        if size > len(self._memory):
+            self._memory = bytearray(min(int(size * _SPARE), _LARGEST_KEPT))
+        view = memoryview(self._memory)
+        begin = 0
+        for piece in pieces:
+            end = begin + len(piece)
+            view[begin:end] = piece
+            begin = end
+        return view[:size]

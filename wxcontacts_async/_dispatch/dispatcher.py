@@ -15,30 +15,28 @@ from typing import Generic, Literal
 
 from anyio.abc import TaskGroup
 
+from wxcontacts_async._decoding.memory import ArenaKeeper, JoinBuffer
+from wxcontacts_async._decoding.queue import DecodeQueue
+from wxcontacts_async._decoding.reply import Initializing, Ready, Refused, ReplyDecoder, Throttled
+from wxcontacts_async._dispatch.answers import REQUEUE, Answers, Requeue, Step
+from wxcontacts_async._dispatch.availability import Availability
+from wxcontacts_async._dispatch.cooldowns import Cooldowns
+from wxcontacts_async._dispatch.jobs import Consumer, ConsumerQueue, Job, JobState, ReceivedReply
+from wxcontacts_async._dispatch.progress import CallAgain, InstanceProgress
+from wxcontacts_async._dispatch.workers import Workers
 from wxcontacts_async._http.reply_body import ReplyBody
-from wxcontacts_async.answers import REQUEUE, Answers, Requeue, Step
-from wxcontacts_async.arenas import ArenaKeeper
-from wxcontacts_async.backoff import InitializationWait, RetryPolicy
+from wxcontacts_async._observing import Announcer
 from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.errors import own_error
 from wxcontacts_async.events import (
-    Announcer,
     CallSent,
     InstanceEnded,
     InstanceWaiting,
     ReplyReceived,
     RetryScheduled,
 )
-from wxcontacts_async.gate import Availability
-from wxcontacts_async.gateway import Gateway
-from wxcontacts_async.instance import CallAgain, InstanceProgress
-from wxcontacts_async.joining import JoinBuffer
 from wxcontacts_async.outcomes import Failed
-from wxcontacts_async.places import Consumer, ConsumerQueue, Job, JobState, ReceivedReply
-from wxcontacts_async.turnstile import DecodeQueue
-from wxcontacts_async.waits import Cooldowns
-from wxcontacts_async.wire import Initializing, Ready, Refused, ReplyDecoder, Throttled
-from wxcontacts_async.workers import Workers
+from wxcontacts_async.settings import Gateway, InitializationWait, RetryPolicy
 
 _SHORTEST_TIMER = 0.001
 _SHARE_OF_ANY = 0.5

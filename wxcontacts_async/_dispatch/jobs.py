@@ -12,9 +12,9 @@ from typing import Generic, Protocol
 
 from anyio import CancelScope
 
+from wxcontacts_async._dispatch.progress import InstanceProgress
 from wxcontacts_async._http.reply_body import ReplyBody
 from wxcontacts_async.contacts import ContactT
-from wxcontacts_async.instance import InstanceProgress
 from wxcontacts_async.outcomes import Failed, Fetched
 
 

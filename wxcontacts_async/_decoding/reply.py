@@ -12,12 +12,11 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from wxcontacts_async.contacts import Contact, ContactKind, ContactT, FlawedContact, RejectedContact
-from wxcontacts_async.errors import InvalidArgumentError, ReplyDecodeError, WxContactsError
-from wxcontacts_async.messages import says_throttled
-from wxcontacts_async.outline import TooManyPartsError
-from wxcontacts_async.parts import first_fields, is_sound, strange_keys, take_apart
-from wxcontacts_async.repair import (
+from wxcontacts_async._decoding.messages import says_throttled
+from wxcontacts_async._decoding.parts import first_fields, is_sound, strange_keys, take_apart
+from wxcontacts_async._decoding.salvage import ContactDecoder, Salvage
+from wxcontacts_async._json.scanner import TooManyPartsError
+from wxcontacts_async._json.text import (
     GB18030,
     UTF_8,
     TooManyRepairsError,
@@ -26,7 +25,8 @@ from wxcontacts_async.repair import (
     with_sound_strings,
     without_bom,
 )
-from wxcontacts_async.salvage import ContactDecoder, Salvage
+from wxcontacts_async.contacts import Contact, ContactKind, ContactT, FlawedContact, RejectedContact
+from wxcontacts_async.errors import InvalidArgumentError, ReplyDecodeError, WxContactsError
 
 SUCCESS_CODE = "1000"
 

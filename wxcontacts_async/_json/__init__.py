@@ -1,0 +1,1 @@
+"""JSON that may be damaged, whatever it says."""

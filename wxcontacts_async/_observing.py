@@ -1,0 +1,160 @@
+"""Passes events on: to the observers, and to the standard `logging`, which is on by default.
+
+Its records go wherever the application sends those of `wxcontacts_async`, and nowhere else.
+"""
+
+import inspect
+import logging
+from asyncio import CancelledError
+from collections.abc import Iterable
+from contextlib import suppress
+from contextvars import copy_context
+
+from wxcontacts_async.errors import InvalidArgumentError, shown_id
+from wxcontacts_async.events import (
+    CallSent,
+    Event,
+    GatewayDown,
+    GatewayPaused,
+    GatewayUp,
+    InstanceEnded,
+    InstanceWaiting,
+    Observer,
+    ReplyReceived,
+    RetryScheduled,
+)
+from wxcontacts_async.outcomes import Fetched
+
+_logger = logging.getLogger("wxcontacts_async")
+_logger.addHandler(logging.NullHandler())  # else Python prints warnings nobody asked for
+
+
+def _returns_a_coroutine(observer: Observer) -> bool:
+    return inspect.iscoroutinefunction(observer) or inspect.iscoroutinefunction(
+        getattr(observer, "__call__", None),  # noqa: B004  # the method itself
+    )
+
+
+class Announcer:
+    """Tells every observer what happens; one that raises is logged once and hurts nobody.
+
+    Arguments:
+        observers: The caller's; the log is told before them.
+
+    Raises:
+        InvalidArgumentError: `observers` is not iterable, or one of them cannot be called, or
+            is a coroutine function, which nobody would await.
+
+    """
+
+    def __init__(
+        self,
+        observers: Iterable[Observer],
+    ) -> None:
+        try:
+            self._observers: tuple[Observer, ...] = (_log, *observers)
+        except TypeError:
+            msg = f"observers must be an iterable of callables, not {observers!r}"
+            raise InvalidArgumentError(msg) from None
+        for observer in self._observers:
+            if not callable(observer) or _returns_a_coroutine(observer):
+                msg = f"observers must be plain callables, which {observer!r} is not"
+                raise InvalidArgumentError(msg)
+        self._known_to_raise: set[int] = set()
+        self._context = copy_context()
+
+    @property
+    def tells_routine(self) -> bool:
+        """Whether anybody wants what happens at every call: those events need not be made else."""
+        return len(self._observers) > 1 or _logs_routine()
+
+    def __call__(self, event: Event) -> None:
+        """Tell them of one event, at once, in the context (contextvars) that the pool was made in.
+
+        Else it would be that of whoever happens to read a stream.
+        """
+        for observer in self._observers:
+            # An observer's bug must not hurt a fetch. A CancelledError is such a bug here, since
+            # nothing is awaited that could be cancelled.
+            try:
+                self._context.run(observer, event)
+            except (Exception, CancelledError) as error:  # noqa: BLE001
+                if id(observer) in self._known_to_raise:
+                    continue
+                self._known_to_raise.add(id(observer))
+                with suppress(Exception):  # of a logging filter
+                    # Its message and traceback may show the event, and with it a contact.
+                    _logger.error(  # noqa: TRY400
+                        "observer %s raised %s; it goes on, its errors are not logged again",
+                        getattr(observer, "__qualname__", type(observer).__qualname__),
+                        type(error).__name__,
+                    )
+
+
+def _logs_routine() -> bool:
+    """Tell whether what is routine is logged at present."""
+    return _logger.isEnabledFor(logging.DEBUG)
+
+
+def _log(event: Event) -> None:
+    """Log one event.
+
+    What is routine at DEBUG, a retry or a pause at INFO, a failed instance or gateway at WARNING.
+    """
+    match event:
+        case GatewayDown():
+            _logger.warning(
+                "gateway %r does not answer (%s); its instances wait until it does",
+                event.gateway,
+                event.reason,
+            )
+            return
+        case GatewayUp():
+            _logger.warning("gateway %r is back after %.1f s", event.gateway, event.seconds)
+            return
+        case GatewayPaused():
+            _logger.info("gateway %r asks for a pause of %.1f s", event.gateway, event.delay)
+            return
+        case RetryScheduled():
+            _logger.info("calling again in %.1f s: %s", event.delay, event.error)
+            return
+        case InstanceEnded(outcome=outcome) if not isinstance(outcome, Fetched):
+            _logger.warning("%s", outcome.error)
+            return
+    if _logs_routine():
+        _log_routine(event)
+
+
+def _log_routine(event: Event) -> None:
+    match event:
+        case CallSent():
+            _logger.debug(
+                "wId %s at gateway %r: call %d",
+                shown_id(event.w_id),
+                event.gateway,
+                event.call,
+            )
+        case ReplyReceived():
+            _logger.debug(
+                "wId %s at gateway %r: %s, %d bytes in %.3f s",
+                shown_id(event.w_id),
+                event.gateway,
+                event.reply,
+                event.reply_bytes,
+                event.seconds,
+            )
+        case InstanceWaiting():
+            _logger.debug(
+                "wId %s at gateway %r: initializing, next call in %.1f s",
+                shown_id(event.w_id),
+                event.gateway,
+                event.delay,
+            )
+        case InstanceEnded(outcome=Fetched() as outcome):
+            _logger.debug(
+                "wId %s at gateway %r: fetched with %d calls in %.3f s",
+                shown_id(outcome.w_id),
+                outcome.gateway,
+                outcome.calls,
+                outcome.elapsed,
+            )
