@@ -1,34 +1,55 @@
-"""The queue: who decodes, and how much in one tick."""
+"""The decode queue: who decodes, and how much in one tick."""
 
 import asyncio
 from time import perf_counter
 
 from anyio.lowlevel import checkpoint
 
+from wxcontacts_async import Contact
+from wxcontacts_async._decoding.messages import says_initializing
 from wxcontacts_async._decoding.queue import DecodeQueue
+from wxcontacts_async._decoding.reply import Refused, ReplyDecoder
+from wxcontacts_async._http.reply_body import ReplyBody
 
 
 class Reply:
-    """A reply that takes a while to decode and notes in which tick it was."""
+    """A reply that takes a while to decode, whose decoder notes in which tick it was."""
 
-    def __init__(self, log: list[str], name: str, seconds: float = 0.0) -> None:
+    def __init__(self, log: list[str], name: str) -> None:
         self._log = log
         self._name = name
-        self._seconds = seconds
+        self.body = ReplyBody([name.encode()], "")
 
-    def decode(self) -> None:
-        begun = perf_counter()
-        while perf_counter() - begun < self._seconds:
-            pass
-        self._log.append(self._name)
+    def decoded(self, reply: object, reply_bytes: int) -> None:
+        assert isinstance(reply, Refused)
+        assert reply_bytes == len(self._name)
+        self._log.append(reply.message)
 
     def wake_reader(self) -> None:
         self._log.append(f"wake for {self._name}")
 
 
+class SlowDecoder(ReplyDecoder[Contact]):
+    """Decodes nothing, for so many seconds a reply."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(Contact, says_initializing)
+        self._seconds = seconds
+
+    def decode(self, body: bytes | memoryview, content_type: str = "") -> Refused:
+        begun = perf_counter()
+        while perf_counter() - begun < self._seconds:
+            pass
+        return Refused(content_type, bytes(body).decode())
+
+
+def decode_queue(*, seconds: float = 0.0, **settings: float) -> DecodeQueue[Contact]:
+    return DecodeQueue(SlowDecoder(seconds), **settings)
+
+
 async def test_a_reader_is_woken_and_decodes_before_the_tick_ends() -> None:
     log: list[str] = []
-    queue = DecodeQueue()
+    queue = decode_queue()
     queue.add(Reply(log, "a"))
     assert log == ["wake for a"]
     assert queue.decode_next()
@@ -40,7 +61,7 @@ async def test_what_no_reader_comes_for_is_decoded_in_the_next_tick_in_the_order
     None
 ):
     log: list[str] = []
-    queue = DecodeQueue()
+    queue = decode_queue()
     for name in "abc":
         queue.add(Reply(log, name))
     del log[:]
@@ -51,9 +72,9 @@ async def test_what_no_reader_comes_for_is_decoded_in_the_next_tick_in_the_order
 
 async def test_who_reads_decodes_no_more_than_a_tick_may() -> None:
     log: list[str] = []
-    queue = DecodeQueue(budget=0.001)
+    queue = decode_queue(budget=0.001, seconds=0.0006)
     for name in "abcd":
-        queue.add(Reply(log, name, seconds=0.0006))
+        queue.add(Reply(log, name))
     del log[:]
     while queue.decode_next():
         pass
@@ -63,7 +84,7 @@ async def test_who_reads_decodes_no_more_than_a_tick_may() -> None:
 async def test_readers_and_the_end_of_the_tick_share_one_ticks_time() -> None:
     loop = asyncio.get_running_loop()
     log: list[str] = []
-    queue = DecodeQueue(budget=0.001)
+    queue = decode_queue(budget=0.001, seconds=0.002)
     ticks = 0
 
     def read() -> None:
@@ -82,7 +103,7 @@ async def test_readers_and_the_end_of_the_tick_share_one_ticks_time() -> None:
 
     loop.call_soon(begin_tick)
     for number in range(10):
-        queue.add(Reply(log, f"{number}", seconds=0.002))
+        queue.add(Reply(log, f"{number}"))
     while ticks < 60:
         loop.call_soon(read)
         await checkpoint()
@@ -94,7 +115,7 @@ async def test_readers_and_the_end_of_the_tick_share_one_ticks_time() -> None:
 
 async def test_what_still_waits_when_it_is_cleared_is_not_decoded() -> None:
     log: list[str] = []
-    queue = DecodeQueue()
+    queue = decode_queue()
     queue.add(Reply(log, "a"))
     queue.clear()
     for _ in range(5):

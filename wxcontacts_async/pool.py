@@ -11,7 +11,6 @@ from anyio import create_task_group
 from anyio.abc import TaskGroup
 
 from wxcontacts_async._concurrency import enter_task_group, leave_task_group
-from wxcontacts_async._decoding.memory import ArenaKeeper
 from wxcontacts_async._decoding.queue import DecodeQueue
 from wxcontacts_async._decoding.reply import ReplyDecoder
 from wxcontacts_async._dispatch.dispatcher import Dispatcher
@@ -98,7 +97,7 @@ class SessionPool(Generic[ContactT]):
             contact_type, initialization.is_initializing, retry.is_throttled
         )
         self._announce = Announcer(observers)
-        self._decode_queue = DecodeQueue()
+        self._decode_queue: DecodeQueue[ContactT]
         # Empty unless the pool is open.
         self._dispatchers: dict[str, Dispatcher[ContactT]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -115,16 +114,15 @@ class SessionPool(Generic[ContactT]):
             check_environment(gateway)  # before anything is begun that would have to be ended
         self._loop = loop
         self._tasks = await enter_task_group()
-        arenas = ArenaKeeper()
+        decode_queue = self._decode_queue = DecodeQueue(self._decoder)
         self._dispatchers = {
             name: Dispatcher(
                 name,
                 gateway,
                 initialization=self._initialization,
                 retry=self._retry,
-                decoder=self._decoder,
-                arenas=arenas,
-                decode_queue=self._decode_queue,
+                decode_queue=decode_queue,
+                verdict=self._decoder.verdict,
                 announce=self._announce,
                 tasks=self._tasks,
             )

@@ -1,22 +1,34 @@
-"""Lets one tick of the event loop decode for a few milliseconds only, then lets others run."""
+"""Joins, decodes and passes on replies, for a few milliseconds a tick of the event loop."""
 
 import asyncio
 from collections import deque
 from time import perf_counter
-from typing import Protocol
+from typing import Generic, Protocol
+
+from wxcontacts_async._decoding.memory import ArenaKeeper, JoinBuffer
+from wxcontacts_async._decoding.reply import Ready, ReplyDecoder, Unready
+from wxcontacts_async._http.reply_body import ReplyBody
+from wxcontacts_async.contacts import ContactT
 
 
-class Decodable(Protocol):
-    """A reply that is to be decoded when its turn comes."""
+class UndecodedReply(Protocol[ContactT]):
+    """A reply that waits to be decoded.
 
-    def decode(self) -> None:
-        """Decode it, and do what follows from it."""
+    Attributes:
+        body: As it came.
+
+    """
+
+    body: ReplyBody
+
+    def decoded(self, reply: Ready[ContactT] | Unready | Exception, reply_bytes: int) -> None:
+        """Take what it says, or why it cannot be decoded, and its length in bytes."""
 
     def wake_reader(self) -> None:
         """Let a reader of a stream that waits for it come and call `decode_next`."""
 
 
-class DecodeQueue:
+class DecodeQueue(Generic[ContactT]):
     """Spreads decoding over ticks of the event loop: replies wait in the queue for their turn.
 
     Decoding holds the GIL, so a thread would not help: the loop would stand still all the same.
@@ -28,19 +40,23 @@ class DecodeQueue:
     cache. What no reader comes for is decoded at the end of the tick.
 
     Arguments:
-        budget: How long one tick may begin to decode; above 0.
+        decoder: Decodes one body.
+        budget: Seconds in which one tick may begin to decode, above 0.
 
     """
 
-    def __init__(self, *, budget: float = 0.0015) -> None:
+    def __init__(self, decoder: ReplyDecoder[ContactT], *, budget: float = 0.0015) -> None:
+        self._decoder = decoder
         self._budget = budget
-        self._replies: deque[Decodable] = deque()
+        self._joiner = JoinBuffer()
+        self._arenas = ArenaKeeper()
+        self._replies: deque[UndecodedReply[ContactT]] = deque()
         # How long was decoded since _begin_tick last ran.
         self._spent = 0.0
         # Whether _end_tick or _begin_tick is due; always, while the queue is not empty.
         self._due = False
 
-    def add(self, reply: Decodable) -> None:
+    def add(self, reply: UndecodedReply[ContactT]) -> None:
         """Let a reply wait for its turn."""
         self._replies.append(reply)
         if self._spent < self._budget:
@@ -60,9 +76,26 @@ class DecodeQueue:
         if not self._replies or self._spent >= self._budget:
             return False
         begun = perf_counter()
-        self._replies.popleft().decode()
+        self._decode(self._replies.popleft())
         self._spent += perf_counter() - begun
         return True
+
+    def _decode(self, received: UndecodedReply[ContactT]) -> None:
+        body = received.body
+        joined = self._join(body.pieces)
+        reply_bytes = len(joined)
+        self._arenas.prepare_for(reply_bytes)
+        reply: Ready[ContactT] | Unready | Exception
+        try:
+            reply = self._decoder.decode(joined, body.content_type)
+        except Exception as error:  # noqa: BLE001  # a contact type may raise what it likes
+            reply = error
+        received.decoded(reply, reply_bytes)
+
+    def _join(self, pieces: list[bytes]) -> bytes | memoryview:
+        joined = self._joiner.joined(pieces) if self._decoder.keeps_no_body else b"".join(pieces)
+        pieces.clear()
+        return joined
 
     def clear(self) -> None:
         """Decode nothing of what still waits."""

@@ -8,6 +8,7 @@ import asyncio
 import random
 from asyncio import Event
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from time import perf_counter
@@ -15,13 +16,12 @@ from typing import Generic, Literal
 
 from anyio.abc import TaskGroup
 
-from wxcontacts_async._decoding.memory import ArenaKeeper, JoinBuffer
 from wxcontacts_async._decoding.queue import DecodeQueue
-from wxcontacts_async._decoding.reply import Initializing, Ready, Refused, ReplyDecoder, Throttled
+from wxcontacts_async._decoding.reply import Initializing, Ready, Refused, Throttled, Unready
 from wxcontacts_async._dispatch.answers import REQUEUE, Answers, Requeue, Step
 from wxcontacts_async._dispatch.availability import Availability
 from wxcontacts_async._dispatch.cooldowns import Cooldowns
-from wxcontacts_async._dispatch.jobs import Consumer, ConsumerQueue, Job, JobState, ReceivedReply
+from wxcontacts_async._dispatch.jobs import Consumer, ConsumerQueue, Job, JobState
 from wxcontacts_async._dispatch.progress import CallAgain, InstanceProgress
 from wxcontacts_async._dispatch.workers import Workers
 from wxcontacts_async._http.reply_body import ReplyBody
@@ -61,9 +61,8 @@ class Dispatcher(Generic[ContactT]):
         gateway: Its settings.
         initialization: How initializing instances are waited for.
         retry: How what may pass is tried again.
-        decoder: Decodes bodies.
-        arenas: Keeps the memory for what is decoded.
         decode_queue: Where replies wait to be decoded, one after another.
+        verdict: Tells what the body of an answer says that is no success.
         announce: Told what happens.
         tasks: Where its workers run.
 
@@ -80,17 +79,14 @@ class Dispatcher(Generic[ContactT]):
         *,
         initialization: InitializationWait,
         retry: RetryPolicy,
-        decoder: ReplyDecoder[ContactT],
-        arenas: ArenaKeeper,
-        decode_queue: DecodeQueue,
+        decode_queue: DecodeQueue[ContactT],
+        verdict: Callable[[bytes, str], Unready | None],
         announce: Announcer,
         tasks: TaskGroup,
     ) -> None:
         self.name = name
         self._initialization = initialization
         self._retry = retry
-        self._decoder = decoder
-        self._arenas = arenas
         self._decode_queue = decode_queue
         self._announce = announce
         self._availability = Availability(
@@ -113,9 +109,8 @@ class Dispatcher(Generic[ContactT]):
             self._availability,
             outage_timeout=gateway.outage_timeout,
             under_way=lambda: self._workers.calling,
-            verdict=decoder.verdict,
+            verdict=verdict,
         )
-        self._joiner = JoinBuffer()
         self._undecoded = 0
         self._giving_up = False  # whether _give_up_some is due
         # Callers of `fetch` take their outcomes at once, so they hold none.
@@ -350,7 +345,7 @@ class Dispatcher(Generic[ContactT]):
         self._availability.call_answered()
         job.state = JobState.RECEIVED
         self._undecoded += 1
-        self._decode_queue.add(ReceivedReply(queue, job, body, sent_at, self.decode))
+        self._decode_queue.add(_Received(self, queue, job, body, sent_at))
 
     def _step_after_problem(
         self,
@@ -377,28 +372,32 @@ class Dispatcher(Generic[ContactT]):
         """Decide what comes after a call without an answer."""
         return self._answers.after_failure(job.progress, error, sent_at)
 
-    def decode(self, received: ReceivedReply[ContactT]) -> None:
-        """Decode a reply whose turn has come, and do what follows from it."""
+    def decoded(
+        self,
+        received: "_Received[ContactT]",
+        reply: Ready[ContactT] | Unready | Exception,
+        reply_bytes: int,
+    ) -> None:
+        """Do what follows from a reply that has been decoded, or could not be."""
         self._undecoded -= 1
-        progress = received.job.progress
         try:
-            step = self._step_after(received)
+            step = self._step_after(received, reply, reply_bytes)
         except Exception as error:  # noqa: BLE001
-            self._availability.call_served()
-            step = progress.after_error(own_error(error), now=perf_counter())
+            step = self._step_after_undecodable(received, error)
         self.follow(received.queue, received.job, step)
         if self._rotation:
             self._start_worker()  # one may have ended because too much was waiting to be decoded
 
-    def _step_after(self, received: ReceivedReply[ContactT]) -> Step[ContactT]:
-        """Decode a reply, and tell what follows from it."""
+    def _step_after(
+        self,
+        received: "_Received[ContactT]",
+        reply: Ready[ContactT] | Unready | Exception,
+        reply_bytes: int,
+    ) -> Step[ContactT]:
+        if isinstance(reply, Exception):
+            return self._step_after_undecodable(received, reply)
         job, sent_at = received.job, received.sent_at
         progress = job.progress
-        pieces = received.body.pieces
-        body = self._joiner.joined(pieces) if self._decoder.keeps_no_body else b"".join(pieces)
-        pieces.clear()
-        self._arenas.prepare_for(len(body))
-        reply = self._decoder.decode(body, received.body.content_type)
         if job.is_observed:
             self._announce(
                 ReplyReceived(
@@ -407,10 +406,18 @@ class Dispatcher(Generic[ContactT]):
                     progress.calls,
                     _REPLY_NAMES[type(reply)],
                     perf_counter() - sent_at,
-                    len(body),
+                    reply_bytes,
                 ),
             )
-        return self._answers.after_reply(progress, reply, sent_at=sent_at, reply_bytes=len(body))
+        return self._answers.after_reply(progress, reply, sent_at=sent_at, reply_bytes=reply_bytes)
+
+    def _step_after_undecodable(
+        self,
+        received: "_Received[ContactT]",
+        error: Exception,
+    ) -> Step[ContactT]:
+        self._availability.call_served()
+        return received.job.progress.after_error(own_error(error), now=perf_counter())
 
     def follow(
         self,
@@ -446,3 +453,30 @@ class Dispatcher(Generic[ContactT]):
             self._announce(InstanceWaiting(*where))
         else:
             self._announce(RetryScheduled(*where, step.error))
+
+
+class _Received(Generic[ContactT]):
+    """A reply that waits to be decoded, and whose it is."""
+
+    __slots__ = ("_dispatcher", "body", "job", "queue", "sent_at")
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher[ContactT],
+        queue: ConsumerQueue[ContactT],
+        job: Job[ContactT],
+        body: ReplyBody,
+        sent_at: float,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self.queue = queue
+        self.job = job
+        self.body = body
+        self.sent_at = sent_at
+
+    def decoded(self, reply: Ready[ContactT] | Unready | Exception, reply_bytes: int) -> None:
+        self._dispatcher.decoded(self, reply, reply_bytes)
+
+    def wake_reader(self) -> None:
+        for consumer in self.job.consumers:
+            consumer.wake_reader()

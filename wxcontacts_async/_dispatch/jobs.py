@@ -6,14 +6,12 @@ These are records: only the dispatcher and its workers change them.
 import asyncio
 from asyncio import Event
 from collections import OrderedDict
-from collections.abc import Callable
 from enum import Enum, auto
 from typing import Generic, Protocol
 
 from anyio import CancelScope
 
 from wxcontacts_async._dispatch.progress import InstanceProgress
-from wxcontacts_async._http.reply_body import ReplyBody
 from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.outcomes import Failed, Fetched
 
@@ -104,32 +102,3 @@ class Job(Generic[ContactT]):
         if self.released is not None:
             self.released.set()
             self.released = None
-
-
-class ReceivedReply(Generic[ContactT]):
-    """A reply that waits at the decode_queue to be decoded."""
-
-    __slots__ = ("_decode", "body", "job", "queue", "sent_at")
-
-    def __init__(
-        self,
-        queue: ConsumerQueue[ContactT],
-        job: Job[ContactT],
-        body: ReplyBody,
-        sent_at: float,
-        decode: "Callable[[ReceivedReply[ContactT]], None]",
-    ) -> None:
-        self.queue = queue
-        self.job = job
-        self.body = body
-        self.sent_at = sent_at
-        self._decode = decode
-
-    def decode(self) -> None:
-        """Decode it, and do what follows from it."""
-        self._decode(self)
-
-    def wake_reader(self) -> None:
-        """Tell whoever asked for it that it may be decoded."""
-        for consumer in self.job.consumers:
-            consumer.wake_reader()
