@@ -1,31 +1,29 @@
-"""The session pool: where callers ask, and where each instance finds its gateway's dispatcher."""
+"""The session pool, which is asked for the contacts of instances."""
 
-import asyncio
 from asyncio import Event
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from copy import copy
 from types import TracebackType
 from typing import Generic, Self, overload
 
-from anyio import create_task_group
 from anyio.abc import TaskGroup
 
 from wxcontacts_async._concurrency import enter_task_group, leave_task_group
-from wxcontacts_async._decoding.queue import DecodeQueue
 from wxcontacts_async._decoding.reply import ReplyDecoder
-from wxcontacts_async._dispatch.dispatcher import Dispatcher
 from wxcontacts_async._dispatch.jobs import ConsumerQueue
+from wxcontacts_async._dispatch.router import NOT_OPEN, Router
 from wxcontacts_async._event_loop import running_loop
 from wxcontacts_async._http.session import check_environment
 from wxcontacts_async._observing import Announcer
 from wxcontacts_async.contacts import Contact, ContactSet, ContactT
-from wxcontacts_async.errors import InvalidArgumentError, PoolClosedError, UnknownGatewayError
+from wxcontacts_async.errors import InvalidArgumentError, PoolClosedError
 from wxcontacts_async.events import Observer
 from wxcontacts_async.instance import Instance
 from wxcontacts_async.outcomes import Failed, Fetched, FetchReport
 from wxcontacts_async.settings import Gateway, InitializationWait, RetryPolicy
+from wxcontacts_async.statistics import GatewayStatistics
 from wxcontacts_async.stream import Instances, OutcomeStream
-from wxcontacts_async.validation import check_number, check_w_id
+from wxcontacts_async.validation import check_number
 
 
 class SessionPool(Generic[ContactT]):
@@ -97,37 +95,25 @@ class SessionPool(Generic[ContactT]):
             contact_type, initialization.is_initializing, retry.is_throttled
         )
         self._announce = Announcer(observers)
-        self._decode_queue: DecodeQueue[ContactT]
-        # Empty unless the pool is open.
-        self._dispatchers: dict[str, Dispatcher[ContactT]] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: TaskGroup | None = None
-        # Those who wait for something, to be told when the pool is left.
-        self._left_with_pool: set[Callable[[], None]] = set()
+        self._router: Router[ContactT] | None = None  # unless the pool is open
 
     async def __aenter__(self) -> Self:
         if self._tasks is not None:
             msg = "a pool is entered once; make a new SessionPool"
             raise PoolClosedError(msg)
-        loop = running_loop("a SessionPool")
+        running_loop("a SessionPool")
         for gateway in self._gateways.values():
             check_environment(gateway)  # before anything is begun that would have to be ended
-        self._loop = loop
         self._tasks = await enter_task_group()
-        decode_queue = self._decode_queue = DecodeQueue(self._decoder)
-        self._dispatchers = {
-            name: Dispatcher(
-                name,
-                gateway,
-                initialization=self._initialization,
-                retry=self._retry,
-                decode_queue=decode_queue,
-                verdict=self._decoder.verdict,
-                announce=self._announce,
-                tasks=self._tasks,
-            )
-            for name, gateway in self._gateways.items()
-        }
+        self._router = Router(
+            self._gateways,
+            initialization=self._initialization,
+            retry=self._retry,
+            decoder=self._decoder,
+            announce=self._announce,
+            tasks=self._tasks,
+        )
         return self
 
     async def __aexit__(
@@ -136,22 +122,33 @@ class SessionPool(Generic[ContactT]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._tasks is None:
+        router, self._router = self._router, None
+        if self._tasks is None or router is None:
             return
-        dispatchers, self._dispatchers = self._dispatchers, {}
-        for dispatcher in dispatchers.values():
-            dispatcher.abandon()
-        self._decode_queue.clear()
-        for tell in list(self._left_with_pool):
-            tell()
+        router.abandon()
         self._tasks.cancel_scope.cancel()
         try:
             await leave_task_group(self._tasks)
         finally:
-            # In tasks of a group, which waits for them however it is cancelled itself.
-            async with create_task_group() as closing:
-                for dispatcher in dispatchers.values():
-                    closing.start_soon(dispatcher.close)
+            await router.close()
+
+    def __repr__(self) -> str:
+        """Show how far the instances of each gateway are."""
+        if self._router is None:
+            return f"<SessionPool of {', '.join(map(repr, self._gateways))}: not open>"
+        counts = (f"{name!r}: {each}" for name, each in self.statistics().items())
+        return f"<SessionPool of {'; '.join(counts)}>"
+
+    def statistics(self) -> dict[str, GatewayStatistics]:
+        """Count the instances of each gateway by what they wait for, at this moment.
+
+        It looks at each instance that has no outcome yet, some 50 ns for each.
+
+        Raises:
+            PoolClosedError: The pool is not open.
+
+        """
+        return self._opened().statistics()
 
     async def fetch(self, instance: str | Instance) -> ContactSet[ContactT]:
         """Fetch the contacts of one instance, waiting while it is initializing.
@@ -168,15 +165,16 @@ class SessionPool(Generic[ContactT]):
             PoolClosedError: The pool is not open, or was left meanwhile.
 
         """
-        dispatcher, w_id = self._dispatcher_of(instance)
+        router = self._opened()
+        dispatcher, w_id = router.route(instance)
         caller = _FetchCaller(dispatcher.fetch_queue)
-        self._left_with_pool.add(caller.answered.set)
+        router.add_close_callback(caller.answered.set)
         job = dispatcher.request(w_id, caller)
         try:
             await caller.answered.wait()
         finally:
             dispatcher.withdraw(job, caller)
-            self._left_with_pool.discard(caller.answered.set)
+            router.remove_close_callback(caller.answered.set)
         match caller.outcome:
             case Fetched(contacts=contacts):
                 return contacts
@@ -219,15 +217,7 @@ class SessionPool(Generic[ContactT]):
             msg = f"instances must be an iterable of wIds, not one {type(instances).__name__}"
             raise InvalidArgumentError(msg)
         check_number("max_pending", max_pending, at_least=1, whole=True)
-        self._check_open()
-        return OutcomeStream(
-            instances,
-            max_pending=max_pending,
-            dispatcher_of=self._dispatcher_of,
-            decode_next=self._decode_queue.decode_next,
-            announce=self._announce,
-            left_with_pool=self._left_with_pool,
-        )
+        return OutcomeStream(instances, max_pending=max_pending, router=self._opened())
 
     async def fetch_all(self, instances: Instances) -> FetchReport[ContactT]:
         """Fetch the contacts of many instances and return when the last one has ended.
@@ -245,33 +235,11 @@ class SessionPool(Generic[ContactT]):
         async with self.stream(instances) as outcomes:
             return FetchReport(tuple([outcome async for outcome in outcomes]))
 
-    def _check_open(self) -> None:
-        if not self._dispatchers:
-            msg = "the pool is not open; use it within `async with SessionPool(...) as pool`"
-            raise PoolClosedError(msg)
-        if running_loop("a SessionPool") is not self._loop:
-            msg = "the pool was entered in another event loop; make one for each loop"
-            raise PoolClosedError(msg)
-
-    def _dispatcher_of(self, instance: str | Instance) -> tuple[Dispatcher[ContactT], str]:
-        """Find the dispatcher of an instance's gateway, and its checked wId."""
-        self._check_open()
-        if isinstance(instance, Instance):
-            w_id, name = instance.w_id, instance.gateway
-        else:
-            check_w_id(instance)
-            w_id, name = instance, None
-        if name is None and len(self._dispatchers) == 1:
-            (dispatcher,) = self._dispatchers.values()
-            return dispatcher, w_id
-        if name in self._dispatchers:
-            return self._dispatchers[name], w_id
-        known = ", ".join(repr(known) for known in self._dispatchers)
-        asked = "no gateway is named" if name is None else f"no gateway is called {name!r}"
-        what = f"{asked}; name one of {known} with Instance(w_id, gateway=...)"
-        error = UnknownGatewayError(what)
-        error.w_id = w_id
-        raise error
+    def _opened(self) -> Router[ContactT]:
+        if self._router is None:
+            raise PoolClosedError(NOT_OPEN)
+        self._router.check_open()
+        return self._router
 
 
 class _FetchCaller(Generic[ContactT]):

@@ -3,7 +3,7 @@
 import asyncio
 from asyncio import Event
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from types import TracebackType
 from typing import Generic, Self, TypeAlias
 
@@ -14,7 +14,7 @@ from anyio.lowlevel import checkpoint
 from wxcontacts_async._concurrency import Signal, enter_task_group, leave_task_group
 from wxcontacts_async._dispatch.dispatcher import Dispatcher
 from wxcontacts_async._dispatch.jobs import Job
-from wxcontacts_async._observing import Announcer
+from wxcontacts_async._dispatch.router import Router
 from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.errors import (
     InvalidArgumentError,
@@ -132,17 +132,11 @@ class OutcomeStream(Generic[ContactT]):
         instances: Instances,
         *,
         max_pending: int,
-        dispatcher_of: Callable[[str | Instance], tuple[Dispatcher[ContactT], str]],
-        decode_next: Callable[[], bool],
-        announce: Announcer,
-        left_with_pool: set[Callable[[], None]],
+        router: Router[ContactT],
     ) -> None:
         self._instances = instances
         self._max_pending = max_pending
-        self._dispatcher_of = dispatcher_of
-        self._decode_next = decode_next
-        self._announce = announce
-        self._left_with_pool = left_with_pool
+        self._router = router
         self._tasks: TaskGroup | None = None
         self._feeding = CancelScope()
         self._taken = 0
@@ -161,7 +155,7 @@ class OutcomeStream(Generic[ContactT]):
             raise PoolClosedError(msg)
         self._tasks = await enter_task_group()
         self._closed_because = None
-        self._left_with_pool.add(self._pool_left)
+        self._router.add_close_callback(self._pool_left)
         self._tasks.start_soon(self._feed)
         return self
 
@@ -173,7 +167,7 @@ class OutcomeStream(Generic[ContactT]):
     ) -> None:
         if self._tasks is None:
             return
-        self._left_with_pool.discard(self._pool_left)
+        self._router.remove_close_callback(self._pool_left)
         gone = self._withdraw_all()
         self._inbox.clear()
         self._stop(_NOT_OPEN)
@@ -202,7 +196,7 @@ class OutcomeStream(Generic[ContactT]):
             if self._exhausted and not self._pending:
                 raise StopAsyncIteration
             # Whoever reads decodes what has come, its own or another's, and need not be woken then.
-            if not self._decode_next():
+            if not self._router.decode_next():
                 await self._inbox.wait()
         outcome = self._inbox.take()
         self._pending -= 1
@@ -251,11 +245,11 @@ class OutcomeStream(Generic[ContactT]):
             raise InvalidArgumentError(msg)
         self._pending += 1
         try:
-            dispatcher, w_id = self._dispatcher_of(instance)
+            dispatcher, w_id = self._router.route(instance)
         except (InvalidArgumentError, UnknownGatewayError) as error:
             w_id = instance if isinstance(instance, str) else instance.w_id
             failed = Failed(w_id, "", error)
-            self._announce(InstanceEnded(failed))
+            self._router.announce(InstanceEnded(failed))
             self._inbox.put(failed)
         else:
             consumer = self._consumers.get(dispatcher.name)

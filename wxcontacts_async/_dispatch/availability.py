@@ -124,6 +124,16 @@ class Availability:
             return self._was_blocked_for
         return self._was_blocked_for + perf_counter() - self._blocked_at
 
+    def down_for(self) -> float | None:
+        """Return for how many seconds the gateway has not answered; None in no outage."""
+        if self._breaker.circuit is Circuit.CLOSED:
+            return None
+        return self._breaker.away_for(perf_counter())
+
+    def paused_for(self) -> float:
+        """Return for how many seconds it still asks not to be called."""
+        return max(0.0, self._paused_until - perf_counter())
+
     def call_begins(self, w_id: str) -> None:
         """Take note of a call that was let through while it was not wide open."""
         self.is_probed = self.is_lost

@@ -7,7 +7,7 @@ the dispatcher in order. The calls are sent by its workers.
 import asyncio
 import random
 from asyncio import Event
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -37,6 +37,7 @@ from wxcontacts_async.events import (
 )
 from wxcontacts_async.outcomes import Failed
 from wxcontacts_async.settings import Gateway, InitializationWait, RetryPolicy
+from wxcontacts_async.statistics import GatewayStatistics
 
 _SHORTEST_TIMER = 0.001
 _SHARE_OF_ANY = 0.5
@@ -178,6 +179,18 @@ class Dispatcher(Generic[ContactT]):
         """Take note that an outcome that counted as unacknowledged by `queue` has been read."""
         queue.unacknowledged -= 1
         self._enqueue(queue)
+
+    def statistics(self) -> GatewayStatistics:
+        """Count its jobs by state."""
+        states = Counter(job.state for job in self.jobs.values())
+        return GatewayStatistics(
+            ready=states[JobState.READY],
+            calling=states[JobState.CALLING],
+            waiting=states[JobState.WAITING],
+            undecoded=states[JobState.RECEIVED],
+            down_for=self._availability.down_for(),
+            paused_for=self._availability.paused_for(),
+        )
 
     def abandon(self) -> None:
         """End all jobs, as the pool is left. Its workers are the pool's to cancel."""
