@@ -1,5 +1,7 @@
 """What a pool shows of its state, by `statistics` and `repr`."""
 
+import re
+
 import anyio
 import anyio.lowlevel
 import pytest
@@ -98,7 +100,7 @@ async def test_it_shows_how_long_a_gateway_has_been_down() -> None:
 async def test_it_shows_for_how_long_a_gateway_is_paused() -> None:
     async def answer(stream: SocketStream, _: bytes) -> None:
         await stream.send(
-            http_reply(status="429 Too Many Requests", headers="Retry-After: 500\r\n")
+            http_reply(status="429 Too Many Requests", headers="Retry-After: 500\n")
         )
 
     paused = Seen(GatewayPaused)
@@ -111,7 +113,7 @@ async def test_it_shows_for_how_long_a_gateway_is_paused() -> None:
         (counted,) = pool.statistics().values()
         assert 400 < counted.paused_for <= 500
         assert counted.down_for is None
-        assert ", paused for 49" in repr(pool)
+        assert re.search(r", paused for [45][0-9]{2}\.[0-9] s>", repr(pool))
 
 
 async def test_a_pool_that_is_not_open_has_no_statistics() -> None:
