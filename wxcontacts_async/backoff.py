@@ -104,7 +104,7 @@ class RetryPolicy:
 def _check_callable(name: str, value: object) -> None:
     if not callable(value):
         msg = f"{name} must be callable, not {value!r}"
-        raise InvalidArgumentError(msg)
+        raise InvalidArgumentError(msg, argument=name)
 
 
 def parse_retry_after(value: str | None, *, now: datetime) -> float | None:

@@ -53,19 +53,17 @@ def naming_options(**options: str) -> Iterator[None]:
     try:
         yield
     except InvalidArgumentError as error:
-        argument, what = _parted(error.what)
         # Where the library's name is not in the table it is the option's.
-        option = (_OPTIONS | options).get(argument, "--" + argument.replace("_", "-"))
-        raise wrong(option, what) from None
+        option = f"--{error.argument.replace('_', '-')}"
+        raise wrong((_OPTIONS | options).get(error.argument, option), requirement(error)) from None
 
 
-def _parted(message: str) -> tuple[str, str]:
-    """Part the library's message into the argument's name and what is wrong with it."""
-    argument = re.match(r"\w*", message)[0]  # type: ignore[index]  # it matches anything
-    what = message.removeprefix(argument).strip(": ")
+def requirement(error: InvalidArgumentError) -> str:
+    """Return what an argument must be, less its name, in the words of the command."""
+    what = error.what.removeprefix(error.argument).strip(": ")
     for ours, theirs in _PHRASES.items():
         what = what.replace(ours, theirs)
-    return argument, what
+    return what
 
 
 def number(text: str | None) -> Any:  # noqa: ANN401  # the library checks what it is
@@ -153,5 +151,4 @@ def _check_header(source: str, name: str, value: str) -> None:
     try:
         Gateway("http://localhost", headers={name: value})
     except InvalidArgumentError as error:
-        what = _parted(error.what)[1]
-        raise wrong(source, re.sub(r"^\['(.*?)'\]", r"\1", what)) from None
+        raise wrong(source, re.sub(r"^\['(.*?)'\]", r"\1", requirement(error))) from None

@@ -161,7 +161,7 @@ class _FollowedFile:
                 where = shown_source(self.source)
                 if each.line is not None:
                     where += f", line {each.line}"
-                what = error.what.removeprefix("w_id ")
+                what = error.what.removeprefix(f"{error.argument} ")
                 raise wrong(OPTION, f"{where}: a wId {what}") from None
         return [each.w_id for each in found]
 
