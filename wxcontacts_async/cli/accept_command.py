@@ -9,11 +9,9 @@ from wxcontacts_async.cli import gateway_options as options
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.signals import exiting_when_interrupted
 from wxcontacts_async.cli.store_options import (
-    BUSY_TIMEOUT,
     DEFAULT_BUSY,
     DEFAULT_RECONNECTION,
     DEFAULT_STORE,
-    RECONNECT_TIMEOUT,
     STORE,
     BusyTimeout,
     ReconnectTimeout,
@@ -21,7 +19,6 @@ from wxcontacts_async.cli.store_options import (
     url_help,
 )
 from wxcontacts_async.cli.summary import say_early_end
-from wxcontacts_async.cli.usage import duration
 from wxcontacts_async.cli.w_ids import read_w_ids
 
 
@@ -57,8 +54,8 @@ def accept(
             store,
             STORE,
             must_exist=True,
-            busy_timeout=duration(BUSY_TIMEOUT, busy_timeout),
-            reconnect_timeout=duration(RECONNECT_TIMEOUT, reconnect_timeout),
+            busy_timeout=busy_timeout,
+            reconnect_timeout=reconnect_timeout,
         )
         console = HumanConsole()
         given, _ = read_w_ids(w_ids or (), sources or (), check_stored_w_id)

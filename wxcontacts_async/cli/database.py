@@ -10,8 +10,13 @@ from shlex import quote
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.output import CommandError
 from wxcontacts_async.cli.output_path import STANDARD, OutputPath, database_files
-from wxcontacts_async.cli.store_options import BUSY_TIMEOUT, RECONNECT_TIMEOUT, TO
-from wxcontacts_async.cli.usage import naming_options, wrong
+from wxcontacts_async.cli.store_options import (
+    BUSY_TIMEOUT,
+    DEFAULT_CONFIRMATION,
+    RECONNECT_TIMEOUT,
+    TO,
+)
+from wxcontacts_async.cli.usage import duration, naming_options, number, wrong
 from wxcontacts_async.store import (
     ContactStore,
     StoreBusyError,
@@ -66,10 +71,10 @@ class GivenDatabase:
         option: Which option says so.
         is_read: Whether it is only read: it must be there, and nothing of it is changed.
         must_exist: Whether it must be there, with contacts in it.
-        max_shrink: As for a ContactStore.
-        confirm_after: As for a ContactStore.
-        busy_timeout: Seconds, as for a ContactStore; None where no option says so.
-        reconnect_timeout: Seconds, as for a ContactStore; None where no option says so.
+        max_shrink: What --max-shrink says.
+        confirm_after: What --confirm-after says.
+        busy_timeout: What --busy-timeout says; None where there is no such option.
+        reconnect_timeout: What --reconnect-timeout says; None where there is no such option.
 
     Attributes:
         on_wait: Called with a sentence when it is waited for or that is over, and whether it is
@@ -88,22 +93,29 @@ class GivenDatabase:
         *,
         is_read: bool = False,
         must_exist: bool = False,
-        max_shrink: float = 1.0,
-        confirm_after: float = 86_400.0,
-        busy_timeout: float | None = None,
-        reconnect_timeout: float | None = None,
+        max_shrink: str = "1",
+        confirm_after: str = DEFAULT_CONFIRMATION,
+        busy_timeout: str | None = None,
+        reconnect_timeout: str | None = None,
     ) -> None:
         opening = Opening.MAKE
         if is_read or must_exist:
             opening = Opening.READ if is_read else Opening.UPDATE
-        timeouts = {"busy_timeout": busy_timeout, "reconnect_timeout": reconnect_timeout}
-        rules = {name: seconds for name, seconds in timeouts.items() if seconds is not None}
-        rules |= {"max_shrink": max_shrink, "confirm_after": confirm_after}
+        self.confirm_after = duration("--confirm-after", confirm_after)
+        rules = {"max_shrink": number(max_shrink), "confirm_after": self.confirm_after}
+        if busy_timeout is not None:
+            rules["busy_timeout"] = duration(BUSY_TIMEOUT, busy_timeout)
+        if reconnect_timeout is not None:
+            rules["reconnect_timeout"] = duration(RECONNECT_TIMEOUT, reconnect_timeout)
         self.on_wait: Callable[[str, bool], None] = _say
         with naming_options(url=option):
             address = read_address(url)
-            self._store = _Store(url, opening, self._waits, **rules)
-        self.confirm_after = confirm_after
+            self._store = _Store(
+                url,
+                opening,
+                lambda *wait: self.on_wait(*wait),  # noqa: PLW0108  # a job may set another one
+                **rules,
+            )
         self._option = option
         self._has_timeouts = busy_timeout is not None
         self._is_sqlite = address.path is not None
@@ -155,9 +167,6 @@ class GivenDatabase:
         except StoreError as error:
             error.advice = self._advice(error, was_open=error_type is DatabaseError)
             raise error_type(f"{self.name}: {error}".rstrip(".")) from None
-
-    def _waits(self, sentence: str, waits: bool) -> None:  # noqa: FBT001  # called, not calling
-        self.on_wait(sentence, waits)
 
     def _advice(self, error: StoreError, *, was_open: bool) -> str:
         """Say what to do, with the options that this command has."""

@@ -1,7 +1,7 @@
 """Writes the contacts in a database to a file, in one of several formats."""
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
@@ -97,10 +97,7 @@ def _run_lines(export: Export, counts: ExportCounts) -> tuple[End, ExportCounts,
         header, lines = csv_header(bom=bom), _csv_lines
 
     async def work() -> None:
-        async with (
-            export.database.opened() as store,
-            aclosing(_loaded(store, export.w_ids, counts)) as loaded,
-        ):
+        async with _opened(export, counts) as loaded:
             await file.write([header])
             async for contacts in loaded:
                 await file.write(lines(contacts))
@@ -150,10 +147,7 @@ def _replaced_path(export: Export) -> Path:
 
 
 async def _write_parquet(export: Export, path: Path, counts: ExportCounts) -> None:
-    async with (
-        export.database.opened() as store,
-        aclosing(_loaded(store, export.w_ids, counts)) as loaded,
-    ):
+    async with _opened(export, counts) as loaded:
         with _told(path):
             await write_parquet(loaded, path)
 
@@ -161,10 +155,7 @@ async def _write_parquet(export: Export, path: Path, counts: ExportCounts) -> No
 async def _write_xlsx(export: Export, path: Path, counts: ExportCounts) -> None:
     from wxcontacts_async.store.xlsx import XlsxFile  # noqa: PLC0415  # it is of another extra
 
-    async with (
-        export.database.opened() as store,
-        aclosing(_loaded(store, export.w_ids, counts)) as loaded,
-    ):
+    async with _opened(export, counts) as loaded:
         with _told(path):
             file = XlsxFile(path)
             try:
@@ -194,24 +185,34 @@ def _told(path: Path) -> Iterator[None]:
         raise CommandError(str(error).rstrip(".")) from None
 
 
-async def _loaded(
-    store: ContactStore,
-    w_ids: Sequence[str],
+@asynccontextmanager
+async def _opened(
+    export: Export,
     counts: ExportCounts,
-) -> AsyncGenerator[ContactSet]:
+) -> AsyncIterator[AsyncGenerator[ContactSet]]:
+    """Open the database for the block, and count each contact set that the block is done with."""
+    async with (
+        export.database.opened() as store,
+        aclosing(_loaded(store, export.w_ids)) as loaded,
+        aclosing(_counted(loaded, counts)) as counted,
+    ):
+        yield counted
+
+
+async def _loaded(store: ContactStore, w_ids: Sequence[str]) -> AsyncGenerator[ContactSet]:
     """Give the contacts of these instances, or of all if there are none."""
-    async with aclosing(_each(store, w_ids) if w_ids else _all(store)) as loaded:
-        async for contacts in loaded:
-            yield contacts
-            counts.instances += 1
-            counts.contacts += len(contacts)
-
-
-async def _each(store: ContactStore, w_ids: Sequence[str]) -> AsyncGenerator[ContactSet]:
     for w_id in w_ids:
         yield await store.load(w_id)
+    if not w_ids:
+        async for contacts in store.load_all():
+            yield contacts
 
 
-async def _all(store: ContactStore) -> AsyncGenerator[ContactSet]:
-    async for contacts in store.load_all():
+async def _counted(
+    loaded: AsyncIterable[ContactSet],
+    counts: ExportCounts,
+) -> AsyncGenerator[ContactSet]:
+    async for contacts in loaded:
         yield contacts
+        counts.instances += 1
+        counts.contacts += len(contacts)

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import KW_ONLY, dataclass
 
 from wxcontacts_async import (
-    ContactSet,
     Failed,
     Fetched,
     Gateway,
@@ -31,7 +30,6 @@ class FetchJob:
         retry: How failed calls are tried again.
         contacts_file: Where contacts go.
         failures_file: Where failed instances, and rejected and flawed contacts go, if anywhere.
-        on_contacts: Called with each contact set that was written.
 
     """
 
@@ -42,7 +40,6 @@ class FetchJob:
     retry: RetryPolicy
     contacts_file: LineFile
     failures_file: LineFile | None = None
-    on_contacts: Callable[[ContactSet], None] = lambda _: None
 
 
 class FetchEnd(End, frozen=True):
@@ -106,7 +103,6 @@ async def _fetch(job: FetchJob, counts: FetchCounts) -> None:
                     await job.contacts_file.write(contact_lines(contacts))
                     job.contacts_file.keep()
                     counts.add_fetched(outcome)
-                    job.on_contacts(contacts)
                     if job.failures_file is not None and (contacts.rejected or contacts.flawed):
                         await job.failures_file.write(decoding_lines(contacts))
                 case Failed():

@@ -55,7 +55,6 @@ def fetch(
         end = run_fetch(job, console)
         if not end.reader_gone:
             show_numbers(end.counts, console)
-            failures_name = None if failures_file is None else failures_file.name
-            say_failures(end.counts, console, failures=failures_name)
+            say_failures(end.counts, console, failures=failures_file)
             say_end(end, contacts_file, console)
         raise typer.Exit(end.exit_code)

@@ -10,17 +10,13 @@ from wxcontacts_async import ContactKind, ContactSet, Failed, FlawedContact, Rej
 _encode = msgspec.json.Encoder().encode
 
 
-def contact_lines(contacts: ContactSet) -> Iterator[bytes]:
-    """Make one line for each contact of the merged set."""
-    return _contact_lines(contacts, {})
-
-
 def exported_lines(contacts: ContactSet) -> Iterator[bytes]:
     """Make one line for each contact of the merged set, with when it was fetched."""
-    return _contact_lines(contacts, {"fetchedAt": contacts.fetched_at})
+    return contact_lines(contacts, fetchedAt=contacts.fetched_at)
 
 
-def _contact_lines(contacts: ContactSet, more: Mapping[str, object]) -> Iterator[bytes]:
+def contact_lines(contacts: ContactSet, **more: object) -> Iterator[bytes]:
+    """Make one line for each contact of the merged set, with these keys as well."""
     begins = {
         kind: _encode({"wId": contacts.w_id, "kind": kind, **more})[:-1] + b","
         for kind in ContactKind

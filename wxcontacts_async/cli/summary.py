@@ -78,13 +78,13 @@ def said(failed: Failed) -> str:
     return f"{what} {_advice(failed.error)}".rstrip()
 
 
-def say_failures(counts: FetchCounts, console: HumanConsole, *, failures: str | None) -> None:
+def say_failures(counts: FetchCounts, console: HumanConsole, *, failures: LineFile | None) -> None:
     """Say what went wrong: each kind of error once, with one example and what to do.
 
     Arguments:
         counts: What the fetch came to.
         console: Where to say it.
-        failures: The name of the file that has the failures, or None.
+        failures: The file that has the failures, or None.
 
     """
     for kind, number in counts.errors.most_common():
@@ -99,7 +99,7 @@ def say_failures(counts: FetchCounts, console: HumanConsole, *, failures: str | 
         console.say(
             "Give --failures FILE to keep each of them."
             if failures is None
-            else f"All are in {failures}.",
+            else f"All are in {failures.name}.",
         )
 
 

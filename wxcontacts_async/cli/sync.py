@@ -1,7 +1,6 @@
 """Brings a database in step with many instances, and says how it goes and went."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -97,8 +96,7 @@ def run_sync(job: SyncJob, counts: SyncCounts, console: HumanConsole) -> FetchEn
 
     def say(sentence: str, waits: bool) -> None:  # noqa: FBT001  # called, not calling
         counts.stalled = sentence if waits else ""
-        with suppress(OSError):  # as on a full disk; that nobody can be told is no reason to stop
-            console.say(f"{sentence}.")
+        console.say(f"{sentence}.")
 
     job.database.on_wait = say
     return run_counted(lambda: _sync(job, counts), counts, console, files)

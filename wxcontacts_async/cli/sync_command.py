@@ -11,13 +11,11 @@ from wxcontacts_async.cli.line_file import open_failures
 from wxcontacts_async.cli.option_groups import with_option_groups
 from wxcontacts_async.cli.signals import exiting_when_interrupted
 from wxcontacts_async.cli.store_options import (
-    BUSY_TIMEOUT,
     DEFAULT_BUSY,
     DEFAULT_CONFIRMATION,
     DEFAULT_RECONNECTION,
     DEFAULT_SHRINK,
     DEFAULT_STORE,
-    RECONNECT_TIMEOUT,
     TO,
     BusyTimeout,
     ConfirmAfter,
@@ -27,7 +25,7 @@ from wxcontacts_async.cli.store_options import (
     needing_store,
 )
 from wxcontacts_async.cli.summary import say_early_end, say_failures
-from wxcontacts_async.cli.usage import duration, number
+from wxcontacts_async.cli.usage import duration
 from wxcontacts_async.cli.w_ids import read_w_ids
 
 
@@ -85,10 +83,10 @@ def sync(
         database = GivenDatabase(
             to,
             TO,
-            max_shrink=number(max_shrink),
-            confirm_after=duration("--confirm-after", confirm_after),
-            busy_timeout=duration(BUSY_TIMEOUT, busy_timeout),
-            reconnect_timeout=duration(RECONNECT_TIMEOUT, reconnect_timeout),
+            max_shrink=max_shrink,
+            confirm_after=confirm_after,
+            busy_timeout=busy_timeout,
+            reconnect_timeout=reconnect_timeout,
         )
         chosen = options.each_once(read_w_ids(w_ids or (), sources or ()), console)
         failures_file = open_failures(
@@ -111,8 +109,7 @@ def sync(
             say_early_end(end, console)
         elif not end.reader_gone:
             show_sync(counts, console)
-            failures_name = None if failures_file is None else failures_file.name
-            say_failures(counts, console, failures=failures_name)
+            say_failures(counts, console, failures=failures_file)
             say_suspicious(counts, database, console)
             say_early_end(end, console)
             say_missing(counts, console)

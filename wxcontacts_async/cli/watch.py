@@ -1,7 +1,6 @@
 """Syncs the same instances again and again, and prints what changes as it is learned."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -88,7 +87,6 @@ class Watch:
 
     async def _watch(self) -> None:
         job = self._job
-        job.database.on_wait = lambda sentence, _: self._say(f"{sentence}.")
         async with job.database.opened() as store:
             await self.log.begin(store)
             try:
@@ -132,7 +130,7 @@ class Watch:
             rota.ended(result.w_id)
             if isinstance(result, Failed):
                 self.failed += 1
-                self._say(said(result))
+                self._console.say(said(result))
             else:
                 self._take(result)
 
@@ -146,16 +144,16 @@ class Watch:
         self.synced += 1
         contacts, delta = synced.contacts, synced.delta_counts
         if synced.suspicion is not None:
-            self._say(suspicion_of(synced.w_id, synced.suspicion, self._job.database))
+            self._console.say(suspicion_of(synced.w_id, synced.suspicion, self._job.database))
         if synced.held_back:
-            self._say(held_back_of(synced))
+            self._console.say(held_back_of(synced))
         if contacts.rejected:
-            self._say(
+            self._console.say(
                 f"wId {shown_id(synced.w_id)}: {len(contacts.rejected):,} contacts could not be "
                 "decoded or stored; the database has them as they were.",
             )
         if contacts.flawed:
-            self._say(
+            self._console.say(
                 f"wId {shown_id(synced.w_id)}: {len(contacts.flawed):,} contacts have a value that "
                 "could not be decoded and is left out.",
             )
@@ -173,17 +171,13 @@ class Watch:
             try:
                 w_ids = await to_thread.run_sync(followed.read_if_changed)
             except typer.BadParameter as error:
-                self._say(f"--from: {error.message}; the instances from before are kept.")
+                self._console.say(f"--from: {error.message}; the instances from before are kept.")
                 continue
             if w_ids is not None:
                 new, dropped = self._rota.replace(w_ids)
                 self._console.chat(
                     f"{followed.news}: {len(w_ids):,} instances, {new:,} new, {dropped:,} dropped.",
                 )
-
-    def _say(self, line: str) -> None:
-        with suppress(OSError):  # a full disk may have room again tomorrow
-            self._console.say(line)
 
 
 async def _ages(store: ContactStore) -> dict[str, float]:

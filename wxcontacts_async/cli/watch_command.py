@@ -11,13 +11,11 @@ from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.option_groups import with_option_groups
 from wxcontacts_async.cli.signals import exiting_when_interrupted
 from wxcontacts_async.cli.store_options import (
-    BUSY_TIMEOUT,
     DEFAULT_BUSY,
     DEFAULT_CONFIRMATION,
     DEFAULT_RECONNECTION,
     DEFAULT_SHRINK,
     DEFAULT_STORE,
-    RECONNECT_TIMEOUT,
     TO,
     BusyTimeout,
     ConfirmAfter,
@@ -104,10 +102,10 @@ def watch(
         database = GivenDatabase(
             to,
             TO,
-            max_shrink=number(max_shrink),
-            confirm_after=duration("--confirm-after", confirm_after),
-            busy_timeout=duration(BUSY_TIMEOUT, busy_timeout),
-            reconnect_timeout=duration(RECONNECT_TIMEOUT, reconnect_timeout),
+            max_shrink=max_shrink,
+            confirm_after=confirm_after,
+            busy_timeout=busy_timeout,
+            reconnect_timeout=reconnect_timeout,
         )
         followed = FollowedWIds(w_ids or (), sources or ())
         begin = None if after is None else number(after)
