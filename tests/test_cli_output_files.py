@@ -68,7 +68,7 @@ def test_until_it_is_closed_the_file_from_before_is_there(tmp_path: Path) -> Non
     file.close()
     assert path.read_bytes() == b"new\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert not file.is_as_it_was
+    assert not file.is_unchanged
     assert _only(tmp_path, "out")
 
 
@@ -120,7 +120,7 @@ def test_what_is_not_to_be_kept_leaves_nothing(tmp_path: Path) -> None:
     file = _line_file(tmp_path / "out")
     asyncio.run(file.write([b"new\n"]))
     file.close()
-    assert file.is_as_it_was
+    assert file.is_unchanged
     assert _only(tmp_path)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from tests.recording_server import recording, reply_with
 from tests.test_cli_process import end, read_until, run, start
-from wxcontacts_async.cli.w_ids import FollowedWIds, read_w_ids
+from wxcontacts_async.cli.w_ids import WIdSources, read_w_ids
 
 _THREE = ["one", "two", "three"]
 _UNDERSTOOD = {
@@ -63,23 +63,23 @@ def test_each_followed_file_is_read_again_by_itself(tmp_path: Path) -> None:
     first, second = (tmp_path / name for name in ("first", "second"))
     first.write_text("one\n")
     second.write_text("two\n")
-    followed = FollowedWIds(["zero"], [str(first), str(second)])
-    assert followed.read() == (["zero", "one", "two"], 0)
-    assert followed.read_if_changed() is None
+    sources = WIdSources(["zero"], [str(first), str(second)])
+    assert sources.read() == (["zero", "one", "two"], 0)
+    assert sources.read_if_changed() is None
 
     _touched(second, "three\n")
-    assert followed.read_if_changed() is None  # whoever writes it may not be done
-    assert followed.read_if_changed() == ["zero", "one", "three"]
-    assert followed.news == f"{str(second)!r} has changed"
+    assert sources.read_if_changed() is None  # whoever writes it may not be done
+    assert sources.read_if_changed() == ["zero", "one", "three"]
+    assert sources.news == f"{str(second)!r} has changed"
 
     _touched(first, "four\n")
     _touched(second, "a,b\n")
-    assert followed.read_if_changed() is None
+    assert sources.read_if_changed() is None
     with pytest.raises(typer.BadParameter, match="looks like CSV"):
-        followed.read_if_changed()
-    assert followed.read_if_changed() == ["zero", "four", "three"]
-    assert followed.news == f"{str(first)!r} has changed"
-    assert followed.read_if_changed() is None
+        sources.read_if_changed()
+    assert sources.read_if_changed() == ["zero", "four", "three"]
+    assert sources.news == f"{str(first)!r} has changed"
+    assert sources.read_if_changed() is None
 
 
 @pytest.mark.processes

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from wxcontacts_async.cli.console import HumanConsole
-from wxcontacts_async.cli.database import GivenDatabase
-from wxcontacts_async.cli.running import End, run_to_end
+from wxcontacts_async.cli.database import DatabaseOption
+from wxcontacts_async.cli.running import RunResult, run_to_end
 from wxcontacts_async.errors import shown_id
 from wxcontacts_async.store import ContactStore, NotSyncedError
 
@@ -20,7 +20,7 @@ class Acceptance:
     def __init__(
         self,
         w_ids: Sequence[str],
-        database: GivenDatabase,
+        database: DatabaseOption,
         console: HumanConsole,
     ) -> None:
         self.unknown = 0
@@ -28,7 +28,7 @@ class Acceptance:
         self._database = database
         self._console = console
 
-    def run(self) -> End:
+    def run(self) -> RunResult:
         """Accept them, until that is done, a signal comes or the database is lost."""
         return run_to_end(self._accept_all)
 
@@ -36,9 +36,9 @@ class Acceptance:
         async with self._database.opened() as store:
             for w_id in self._w_ids:
                 before = self.unknown
-                said = await self._accepted(w_id, store)
-                say = self._console.chat if self.unknown == before else self._console.say
-                say(f"wId {shown_id(w_id)}: {said}")
+                sentence = await self._accepted(w_id, store)
+                say = self._console.info if self.unknown == before else self._console.say
+                say(f"wId {shown_id(w_id)}: {sentence}")
 
     async def _accepted(self, w_id: str, store: ContactStore) -> str:
         try:

@@ -47,10 +47,10 @@ def accept(
     """
     with exiting_when_interrupted(), needing_store():
         from wxcontacts_async.cli.accept import Acceptance  # noqa: PLC0415
-        from wxcontacts_async.cli.database import GivenDatabase, check_no_url  # noqa: PLC0415
+        from wxcontacts_async.cli.database import DatabaseOption, check_no_url  # noqa: PLC0415
 
         check_no_url(w_ids or (), STORE)
-        database = GivenDatabase(
+        database = DatabaseOption(
             store,
             STORE,
             must_exist=True,
@@ -58,8 +58,8 @@ def accept(
             reconnect_timeout=reconnect_timeout,
         )
         console = HumanConsole()
-        given, _ = read_w_ids(w_ids or (), sources or (), check_stored_w_id)
-        acceptance = Acceptance(given, database, console)
-        end = acceptance.run()
-        say_early_end(end, console)
-        raise typer.Exit(end.exit_code or min(acceptance.unknown, 1))
+        chosen, _ = read_w_ids(w_ids or (), sources or (), check_stored_w_id)
+        acceptance = Acceptance(chosen, database, console)
+        result = acceptance.run()
+        say_early_end(result, console)
+        raise typer.Exit(result.exit_code or min(acceptance.unknown, 1))

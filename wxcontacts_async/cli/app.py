@@ -19,10 +19,10 @@ from wxcontacts_async.cli.fetch_command import fetch
 from wxcontacts_async.cli.option_groups import with_options
 from wxcontacts_async.cli.output import OutputError
 from wxcontacts_async.cli.signals import INTERRUPTED
-from wxcontacts_async.cli.standard_streams import drop_output, take_standard_streams
+from wxcontacts_async.cli.standard_streams import drop_output, replace_standard_streams
 from wxcontacts_async.cli.sync_command import sync
 from wxcontacts_async.cli.usage import without_passwords
-from wxcontacts_async.cli.verbosity import Verbosity, heed
+from wxcontacts_async.cli.verbosity import Verbosity, apply_verbosity
 from wxcontacts_async.cli.watch_command import watch
 
 
@@ -47,12 +47,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for command in (fetch, sync, watch, accept, changes, export, emulator, demo):
-    app.command()(with_options(command, Verbosity, heed))
+    app.command()(with_options(command, Verbosity, apply_verbosity))
 
 
 def run() -> NoReturn:
     """Run the command and leave the process with its exit code."""
-    take_standard_streams()
+    replace_standard_streams()
     code: int | str | None = INTERRUPTED
     try:
         app(prog_name="wxcontacts")
@@ -62,7 +62,7 @@ def run() -> NoReturn:
         pass
     except OutputError as error:
         drop_output()
-        if not error.reader_gone:
+        if not error.output_closed:
             typer.echo(f"{error}.", err=True)
         code = 1
     # All is done and said; Ctrl-C could only bring a traceback from the interpreter's end.
@@ -101,4 +101,4 @@ def _wxcontacts(
     """Fetch the contacts of many WeChat instances at once, from a getAllContact gateway."""
 
 
-app.callback()(with_options(_wxcontacts, Verbosity, heed))
+app.callback()(with_options(_wxcontacts, Verbosity, apply_verbosity))

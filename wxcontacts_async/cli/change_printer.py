@@ -15,7 +15,7 @@ from anyio import CancelScope, to_thread
 from msgspec.structs import replace
 
 from wxcontacts_async.cli.change_lines import change_line
-from wxcontacts_async.cli.cursor import Cursor, Mark, line_of
+from wxcontacts_async.cli.cursor import Cursor, Mark, cursor_line
 from wxcontacts_async.cli.output import OutputError
 from wxcontacts_async.store import ContactChange
 
@@ -25,7 +25,7 @@ if sys.platform != "win32":
 # What goes into a pipe as a whole or not at all, even if the process is killed meanwhile.
 _PIECE = getattr(select, "PIPE_BUF", 4096)
 _LOOK_EVERY = 0.05  # seconds, at whether it has been given up while nobody reads
-_LONGEST_FAREWELL = 8.0  # seconds, however well it is read
+_LONGEST_FLUSH = 8.0  # seconds, however well it is read
 _LARGEST_TAIL = 64 * 1024 * 1024  # of one line
 
 
@@ -43,7 +43,7 @@ class ChangePrinter:
 
     Attributes:
         name: What it is called.
-        is_given_up: Whether nobody took in time what was to be printed.
+        timed_out: Whether nobody took in time what was to be printed.
 
     Raises:
         typer.BadParameter: There is no standard output.
@@ -55,7 +55,7 @@ class ChangePrinter:
     def __init__(self, cursor: Cursor | None = None) -> None:
         if sys.stdout is None:
             raise typer.BadParameter("standard output is closed")
-        self.is_given_up = False
+        self.timed_out = False
         self._file = sys.stdout.fileno()
         self._cursor = cursor
         status = os.fstat(self._file)
@@ -64,8 +64,8 @@ class ChangePrinter:
         # What stands behind the cursor's place, or goes before the next line.
         self._tail = self._before = b""
         # When it is given up: by then, or if nobody has taken anything for so many seconds.
-        self._give_up_at, self._patience = inf, inf
-        self._taken_at = 0.0
+        self._give_up_at, self._reader_timeout = inf, inf
+        self._progress_at = 0.0
 
     @property
     def after(self) -> int:
@@ -94,7 +94,7 @@ class ChangePrinter:
         )
         if self._cursor is not None:
             self._cursor.make()
-            self._cursor.write(line_of(self._mark))
+            self._cursor.write(cursor_line(self._mark))
 
     async def write(self, changes: Iterable[ContactChange]) -> None:
         """Print some changes; cancelled, that is done all the same, unless it is given up.
@@ -108,21 +108,21 @@ class ChangePrinter:
 
     def give_up_in(self, seconds: float) -> None:
         """Give up once nobody has taken anything for so long, or after some more seconds."""
-        self._taken_at = max(self._taken_at, monotonic())
-        self._patience = seconds
-        self._give_up_at = min(self._give_up_at, monotonic() + _LONGEST_FAREWELL)
+        self._progress_at = max(self._progress_at, monotonic())
+        self._reader_timeout = seconds
+        self._give_up_at = min(self._give_up_at, monotonic() + _LONGEST_FLUSH)
 
     def _write(self, changes: Iterable[ContactChange]) -> None:
         for piece, last in self._pieces(changes):
             self._print(piece, last)
-            if self.is_given_up:
+            if self.timed_out:
                 break
 
     def _pieces(self, changes: Iterable[ContactChange]) -> Iterator[tuple[bytes, ContactChange]]:
         """Give whole lines, as many as make a piece, and the change that is the last of each."""
         piece, last = b"", None
         for change in changes:
-            line = self._less_tail(change_line(change))
+            line = self._without_tail(change_line(change))
             if last is not None and len(piece) + len(line) > _PIECE:
                 yield piece, last
                 piece = b""
@@ -131,7 +131,7 @@ class ChangePrinter:
         if last is not None:
             yield piece, last
 
-    def _less_tail(self, line: bytes) -> bytes:
+    def _without_tail(self, line: bytes) -> bytes:
         """Return what of the line is not there yet."""
         before, self._before = self._before, b""
         tail, self._tail = self._tail, b""
@@ -145,22 +145,22 @@ class ChangePrinter:
         begin = self._end()
         end = None if begin is None else begin + len(piece)
         mark = replace(self._mark, id=last.id, at=last.at, end=end, is_torn=False)
-        line = line_of(mark)
+        line = cursor_line(mark)
         if len(piece) > _PIECE and not self._is_regular:
-            self._set_cursor(line_of(replace(self._mark, is_torn=True)))
-        if self._is_taken(piece, begin):
+            self._set_cursor(cursor_line(replace(self._mark, is_torn=True)))
+        if self._try_write(piece, begin):
             self._set_cursor(line)  # at once, so that nobody is killed in between
             self._mark = mark
-            self._taken_at = monotonic()
+            self._progress_at = monotonic()
         else:
-            self.is_given_up = True
+            self.timed_out = True
 
-    def _is_taken(self, piece: bytes, begin: int | None) -> bool:
+    def _try_write(self, piece: bytes, begin: int | None) -> bool:
         """Write it all; return False if that is given up."""
         rest = piece
         try:
             while rest:
-                if not self._is_room():
+                if not self._wait_writable():
                     return False
                 with suppress(BlockingIOError):  # some other process may want it non-blocking
                     rest = rest[os.write(self._file, rest if self._is_regular else rest[:_PIECE]) :]
@@ -175,13 +175,13 @@ class ChangePrinter:
         if self._cursor is not None:
             self._cursor.write(line)
 
-    def _is_room(self) -> bool:
+    def _wait_writable(self) -> bool:
         """Wait until a piece can be written without any waiting; return False if given up."""
         while sys.platform != "win32" and not self._is_regular:
             if select.select([], [self._file], [], _LOOK_EVERY)[1]:
                 break
             now = monotonic()
-            if now > self._give_up_at or now > self._taken_at + self._patience:
+            if now > self._give_up_at or now > self._progress_at + self._reader_timeout:
                 return False
         return True
 

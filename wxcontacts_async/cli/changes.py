@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from wxcontacts_async.cli.change_printer import ChangePrinter
-from wxcontacts_async.cli.database import GivenDatabase
-from wxcontacts_async.cli.running import End, run_to_end
+from wxcontacts_async.cli.database import DatabaseOption
+from wxcontacts_async.cli.running import RunResult, run_to_end
 from wxcontacts_async.cli.suspicion import Suspects
 from wxcontacts_async.store import ContactChange, ContactStore, StoredInstance
 
@@ -14,7 +14,7 @@ _CHANGES_AT_ONCE = 500
 
 
 @dataclass
-class Wanted:
+class ChangeFilter:
     """Which changes are printed.
 
     Arguments:
@@ -40,28 +40,28 @@ class ChangesRun:
 
     """
 
-    def __init__(self, database: GivenDatabase, wanted: Wanted) -> None:
+    def __init__(self, database: DatabaseOption, chosen: ChangeFilter) -> None:
         self.suspects = Suspects(database)
         self.is_unknown = False
         self.last_id: int | None = None
         self._is_known = False
         self._database = database
-        self._wanted = wanted
+        self._filter = chosen
         self._printer = ChangePrinter()
 
-    def run(self) -> End:
+    def run(self) -> RunResult:
         """Print what changed, until that is done, a signal comes or writing fails."""
         return run_to_end(self._print, files=[self._printer])
 
     async def _print(self) -> None:
-        wanted = self._wanted
+        chosen = self._filter
         async with self._database.opened() as store:
             await print_changes(
-                store.changes(since=wanted.since, after=wanted.after, w_id=wanted.w_id),
+                store.changes(since=chosen.since, after=chosen.after, w_id=chosen.w_id),
                 self._printer,
             )
-            await self.suspects.add(self._instances(store), wanted.w_id)
-            self.is_unknown = wanted.w_id is not None and not self._is_known
+            await self.suspects.add(self._instances(store), chosen.w_id)
+            self.is_unknown = chosen.w_id is not None and not self._is_known
             last = await store.last_change()
             self.last_id = 0 if last is None else last.id
 
@@ -69,7 +69,7 @@ class ChangesRun:
         """Give all instances, and note whether the wanted one is among them."""
         self._is_known = self._printer.after > 0
         async for instance in store.instances():
-            self._is_known = self._is_known or instance.w_id == self._wanted.w_id
+            self._is_known = self._is_known or instance.w_id == self._filter.w_id
             yield instance
 
 
@@ -87,7 +87,7 @@ async def print_changes(changes: AsyncIterable[ContactChange], printer: ChangePr
         if len(some) == _CHANGES_AT_ONCE:
             await printer.write(some)
             some = []
-            if printer.is_given_up:
+            if printer.timed_out:
                 return
     if some:
         await printer.write(some)

@@ -52,20 +52,20 @@ def changes(
     --w-id, or the output was closed, 2 wrong usage, 130 interrupted by Ctrl-C.
     """
     with exiting_when_interrupted(), needing_store():
-        from wxcontacts_async.cli.changes import ChangesRun, Wanted  # noqa: PLC0415
-        from wxcontacts_async.cli.database import GivenDatabase  # noqa: PLC0415
+        from wxcontacts_async.cli.changes import ChangeFilter, ChangesRun  # noqa: PLC0415
+        from wxcontacts_async.cli.database import DatabaseOption  # noqa: PLC0415
 
         begin = None if since is None else moment("--since", since)
         with naming_options(w_id="--w-id"):
             check_number("after", number(after), at_least=0, whole=True)
             if w_id is not None:
                 check_stored_w_id(w_id)
-        database = GivenDatabase(store, STORE, is_read=True)
-        printed = ChangesRun(database, Wanted(begin, number(after), w_id))
-        end = printed.run()
-        if not end.reader_gone:
+        database = DatabaseOption(store, STORE, is_read=True)
+        printed = ChangesRun(database, ChangeFilter(begin, number(after), w_id))
+        result = printed.run()
+        if not result.output_closed:
             console = HumanConsole()
-            say_early_end(end, console)
+            say_early_end(result, console)
             if printed.is_unknown:
                 console.say(f"wId {shown_id(w_id or '')}: {database.name} does not know it.")
             if printed.last_id is not None and printed.last_id < number(after):
@@ -75,4 +75,4 @@ def changes(
             suspects = printed.suspects
             if suspects.number:
                 console.say(f"{suspects.number:,} x suspicious, such as {suspects.example}")
-        raise typer.Exit(end.exit_code or int(printed.is_unknown))
+        raise typer.Exit(result.exit_code or int(printed.is_unknown))

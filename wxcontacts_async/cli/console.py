@@ -41,13 +41,13 @@ class HumanConsole(Console):
         """Show one line, which the terminal may wrap but no one else."""
         self.print(line, soft_wrap=True)
 
-    def chat(self, line: str) -> None:
+    def info(self, line: str) -> None:
         """Show one line that nobody has to know, unless that is not wanted."""
         if not (self.stderr and self.is_quiet):
             self.say(line)
 
     def show(self, table: Table) -> None:
-        """Show a table, as `chat` does; where it does not fit, a line for each of its rows."""
+        """Show a table, as `info` does; where it does not fit, a line for each of its rows."""
         if self.stderr and self.is_quiet:
             return
         needed = Measurement.get(self, self.options.update(width=_ANY_WIDTH), table).minimum

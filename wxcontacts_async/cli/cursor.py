@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from wxcontacts_async.cli.database import GivenDatabase
+from wxcontacts_async.cli.database import DatabaseOption
 from wxcontacts_async.cli.output import OutputError
 from wxcontacts_async.cli.output_path import OutputPath
 from wxcontacts_async.cli.usage import wrong
@@ -125,7 +125,7 @@ class Cursor:
             self._lock()
 
     def write(self, line: bytes) -> None:
-        """Overwrite it with a line that `line_of` made.
+        """Overwrite it with a line that `cursor_line` made.
 
         Raises:
             OutputError: It cannot be written.
@@ -147,12 +147,12 @@ class Cursor:
             self._file = _NONE
 
 
-def line_of(mark: Mark) -> bytes:
+def cursor_line(mark: Mark) -> bytes:
     """Make the line that says it."""
     return msgspec.json.encode(mark).ljust(_SIZE - 1) + b"\n"
 
 
-def open_cursor(path: str | None, database: GivenDatabase) -> Cursor | None:
+def open_cursor(path: str | None, database: DatabaseOption) -> Cursor | None:
     """Open the file that the option names, if it names one.
 
     Raises:

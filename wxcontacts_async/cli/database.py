@@ -63,7 +63,7 @@ class _Store(ContactStore):
         self._called(sentence, waits)
 
 
-class GivenDatabase:
+class DatabaseOption:
     """A database that an option names; nothing of it is opened yet.
 
     Arguments:

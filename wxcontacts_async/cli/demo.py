@@ -7,18 +7,18 @@ from rich.table import Table
 
 from wxcontacts_async import Gateway, InitializationWait, RetryPolicy
 from wxcontacts_async.cli.console import HumanConsole
-from wxcontacts_async.cli.database import GivenDatabase
-from wxcontacts_async.cli.fetch import FetchEnd
-from wxcontacts_async.cli.running import End, run_to_end
+from wxcontacts_async.cli.database import DatabaseOption
+from wxcontacts_async.cli.fetch import FetchResult
+from wxcontacts_async.cli.running import RunResult, run_to_end
 from wxcontacts_async.cli.summary import say_early_end, show_numbers
-from wxcontacts_async.cli.sync import SyncCounts, SyncJob, run_sync, say_missing
+from wxcontacts_async.cli.sync import SyncJob, SyncStatistics, run_sync, say_missing
 from wxcontacts_async.store import ChangeKind, ContactChange, Synced
 
 _SHOWN = 3  # changes of each kind
 _REFUSED = {"GatewayRefusedError"}
 
 
-class _DemoCounts(SyncCounts):
+class _DemoStatistics(SyncStatistics):
     """Counts how many distinct contacts there are, too."""
 
     def __init__(self, total: int) -> None:
@@ -35,7 +35,7 @@ def run_demo(
     w_ids: Sequence[str],
     url: str,
     advance: Callable[[], None],
-    database: GivenDatabase,
+    database: DatabaseOption,
     console: HumanConsole,
 ) -> int:
     """Sync, let the emulator's population move, sync again; show both.
@@ -55,63 +55,63 @@ def run_demo(
     job = SyncJob(
         w_ids, Gateway(url), database, initialization=InitializationWait(), retry=RetryPolicy()
     )
-    first = _DemoCounts(len(w_ids))
-    end = run_sync(job, first, console)
+    first = _DemoStatistics(len(w_ids))
+    result = run_sync(job, first, console)
     _show_first(first, tables)
-    if not _is_as_meant(end):
-        return _said_early_end(end, first, console)
+    if not _is_as_meant(result):
+        return _report_early_end(result, first, console)
 
     advance()
-    console.chat("The emulator's population has moved a little; once more:")
+    console.info("The emulator's population has moved a little; once more:")
     began = datetime.now(UTC)
-    second = _DemoCounts(len(w_ids))
-    end = run_sync(job, second, console)
-    if not _is_as_meant(end):
-        return _said_early_end(end, second, console)
+    second = _DemoStatistics(len(w_ids))
+    result = run_sync(job, second, console)
+    if not _is_as_meant(result):
+        return _report_early_end(result, second, console)
     changes: list[ContactChange] = []
     reading = _read_some_changes(database, began, changes)
     if reading.exit_code:
         say_early_end(reading, console)
         return reading.exit_code
     _show_second(second, changes, tables)
-    console.chat(
+    console.info(
         f"The contacts are in {database.name}. "
         f"Try: wxcontacts changes --store {database.typed} --since 1m",
     )
     return 0
 
 
-def _is_as_meant(end: FetchEnd) -> bool:
-    counts = end.counts
-    was_ended = end.error is not None or end.stopped_by is not None
-    return not was_ended and not counts.missing and counts.errors.keys() <= _REFUSED
+def _is_as_meant(result: FetchResult) -> bool:
+    stats = result.stats
+    was_ended = result.error is not None or result.stopped_by is not None
+    return not was_ended and not stats.missing and stats.errors.keys() <= _REFUSED
 
 
-def _said_early_end(end: FetchEnd, counts: SyncCounts, console: HumanConsole) -> int:
-    say_early_end(end, console)
-    say_missing(counts, console)
+def _report_early_end(result: FetchResult, stats: SyncStatistics, console: HumanConsole) -> int:
+    say_early_end(result, console)
+    say_missing(stats, console)
     console.say("Run the demo again to see the rest; it begins anew.")
-    return End(end.stopped_by, end.error).exit_code or 1
+    return RunResult(result.stopped_by, result.error).exit_code or 1
 
 
-def _show_first(counts: _DemoCounts, console: HumanConsole) -> None:
+def _show_first(stats: _DemoStatistics, console: HumanConsole) -> None:
     rows = [
-        ("distinct contacts across instances", f"{len(counts.user_names):,}"),
-        ("waiting, one instance after another", f"{counts.waited:,.1f} s"),
-        ("all of it, waiting at once", f"{counts.seconds:,.1f} s"),
-        ("saved", f"{max(counts.waited - counts.seconds, 0.0):,.1f} s"),
+        ("distinct contacts across instances", f"{len(stats.user_names):,}"),
+        ("waiting, one instance after another", f"{stats.waited:,.1f} s"),
+        ("all of it, waiting at once", f"{stats.seconds:,.1f} s"),
+        ("saved", f"{max(stats.waited - stats.seconds, 0.0):,.1f} s"),
     ]
-    show_numbers(counts, console, rows)
+    show_numbers(stats, console, rows)
 
 
 def _show_second(
-    counts: SyncCounts,
+    stats: SyncStatistics,
     changes: Sequence[ContactChange],
     console: HumanConsole,
 ) -> None:
-    delta = counts.delta_counts
+    delta = stats.delta_counts
     console.say(
-        f"{counts.fetched:,} of {counts.total:,} instances in {counts.seconds:.1f} s: "
+        f"{stats.fetched:,} of {stats.total:,} instances in {stats.seconds:.1f} s: "
         f"{delta.added:,} contacts added, {delta.removed:,} removed, {delta.changed:,} changed, "
         "such as",
     )
@@ -127,10 +127,10 @@ def _show_second(
 
 
 def _read_some_changes(
-    database: GivenDatabase,
+    database: DatabaseOption,
     since: datetime,
     into: list[ContactChange],
-) -> End:
+) -> RunResult:
     """Read some changes of each kind; all of these people are invented."""
 
     async def read() -> None:

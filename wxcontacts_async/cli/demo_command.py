@@ -38,11 +38,11 @@ def demo(
     move a little, and a second sync shows what has changed. Exit code 0.
     """
     with exiting_when_interrupted(), needing_store():
-        from wxcontacts_async.cli.database import GivenDatabase  # noqa: PLC0415
+        from wxcontacts_async.cli.database import DatabaseOption  # noqa: PLC0415
         from wxcontacts_async.cli.demo import run_demo  # noqa: PLC0415
 
         console = HumanConsole()
-        database = GivenDatabase(to, TO)
+        database = DatabaseOption(to, TO)
         # The same seed draws the same instances here and in the other process.
         emulated = GatewayEmulator(
             _INSTANCES,
@@ -50,7 +50,7 @@ def demo(
             initializing=_INITIALIZING,
             refusing=_REFUSING,
         )
-        console.chat(
+        console.info(
             f"{_INSTANCES} instances of an emulator; a third are initializing, a few refuse.",
         )
         try:
@@ -73,9 +73,9 @@ def _emulator_process() -> Iterator[tuple[str, Callable[[], None]]]:
         "--refusing": _REFUSING,
         "--latency": _LATENCY,
     }
-    given = [str(word) for option in options.items() for word in option]
+    arguments = [str(word) for option in options.items() for word in option]
     process = subprocess.Popen(  # noqa: S603  # this very program
-        [sys.executable, "-m", "wxcontacts_async.cli", "emulator", "--obey-stdin", *given],
+        [sys.executable, "-m", "wxcontacts_async.cli", "emulator", "--obey-stdin", *arguments],
         # However this process ends, that pipe ends with it, and the emulator with the pipe.
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -110,7 +110,7 @@ def emulator(
     Contacts move with `--advance-every`, and once whenever it gets SIGUSR1 (not on Windows); the
     same ones for the same seed.
     """
-    given_faults = read_faults(faults or [])
+    chosen_faults = read_faults(faults or [])
     with naming_options():
         check_number(
             "instances",
@@ -128,7 +128,7 @@ def emulator(
             refusing=number(refusing),
             contacts=number(contacts),
             latency=number(latency),
-            faults=given_faults,
+            faults=chosen_faults,
             port=number(port),
         )
     if listed:
@@ -144,11 +144,11 @@ def emulator(
         reason = os.strerror(problem.errno) if problem.errno else str(problem)
         advice = "; 0 takes a free one" if problem.errno == errno.EADDRINUSE else ""
         raise wrong("--port", f"{port} cannot be listened at: {reason}{advice}")
-    if given_faults:
+    if chosen_faults:
         met = ", ".join(f"{kind} {times:,}" for kind, times in emulated.faults_met.most_common())
-        HumanConsole().chat(f"Faults met: {met or 'none'}.")
+        HumanConsole().info(f"Faults met: {met or 'none'}.")
     if emulated.advances:
-        HumanConsole().chat(f"Advances: {emulated.advances:,}.")
+        HumanConsole().info(f"Advances: {emulated.advances:,}.")
 
 
 def _serve(
@@ -180,7 +180,7 @@ def _serve(
                 problem = error
                 return
             try:
-                _advance_when_told(emulator)
+                _advance_on_signal(emulator)
                 _show(emulator)
                 async with anyio.create_task_group() as tasks:
                     if advance_seconds:
@@ -205,10 +205,10 @@ def _show(emulator: GatewayEmulator) -> None:
         if w_ids
         else "It refuses every wId."
     )
-    HumanConsole().chat(f"Serving {len(w_ids):,} instances until Ctrl-C. {advice}")
+    HumanConsole().info(f"Serving {len(w_ids):,} instances until Ctrl-C. {advice}")
 
 
-def _advance_when_told(emulator: GatewayEmulator) -> None:
+def _advance_on_signal(emulator: GatewayEmulator) -> None:
     if sys.platform != "win32":
         # Before anything is printed: whoever has read the URL may send it at once.
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, emulator.advance)

@@ -10,11 +10,11 @@ from pathlib import Path
 from anyio import CancelScope, to_thread
 
 from wxcontacts_async import ContactSet, InvalidArgumentError
-from wxcontacts_async.cli.database import GivenDatabase
+from wxcontacts_async.cli.database import DatabaseOption
 from wxcontacts_async.cli.line_file import LineFile
 from wxcontacts_async.cli.output import CommandError, OutputError, exported_lines
 from wxcontacts_async.cli.output_path import STANDARD, OutputPath
-from wxcontacts_async.cli.running import End, run_to_end
+from wxcontacts_async.cli.running import RunResult, run_to_end
 from wxcontacts_async.cli.usage import wrong
 from wxcontacts_async.store import ContactStore, write_parquet
 from wxcontacts_async.store.formats import csv_header, csv_lines
@@ -23,7 +23,7 @@ _OPTION = "--output"
 
 
 @dataclass
-class ExportCounts:
+class ExportStatistics:
     """How many instances are written, and how many contacts they have together."""
 
     instances: int = 0
@@ -52,14 +52,14 @@ class Export:
 
     """
 
-    database: GivenDatabase
+    database: DatabaseOption
     output: str
     written_as: str
     w_ids: Sequence[str] = ()
     bom: bool | None = None
 
 
-def run_export(export: Export) -> tuple[End, ExportCounts, OutputState]:
+def run_export(export: Export) -> tuple[RunResult, ExportStatistics, OutputState]:
     """Export until all is written, a signal comes or writing fails.
 
     Returns:
@@ -69,23 +69,25 @@ def run_export(export: Export) -> tuple[End, ExportCounts, OutputState]:
         typer.BadParameter: The file cannot be written, or not so.
 
     """
-    counts = ExportCounts()
+    stats = ExportStatistics()
     if export.bom is not None and export.written_as != "csv":
         raise wrong("--bom", "is for --format csv alone")
     match export.written_as:
         case "jsonl" | "csv":
-            return _run_lines(export, counts)
+            return _run_lines(export, stats)
         case "xlsx":
             _check_xlsx()
             path, write = _replaced_path(export), _write_xlsx
         case _:
             path, write = _replaced_path(export), _write_parquet
     before = _identity(path)
-    end = run_to_end(lambda: write(export, path, counts))
-    return end, counts, _state_of_replaced(path, before, end)
+    result = run_to_end(lambda: write(export, path, stats))
+    return result, stats, _state_of_replaced(path, before, result)
 
 
-def _run_lines(export: Export, counts: ExportCounts) -> tuple[End, ExportCounts, OutputState]:
+def _run_lines(
+    export: Export, stats: ExportStatistics
+) -> tuple[RunResult, ExportStatistics, OutputState]:
     file = LineFile(export.output, _OPTION)
     export.database.refuse_output(file.path)
     path = Path(export.output)
@@ -97,16 +99,20 @@ def _run_lines(export: Export, counts: ExportCounts) -> tuple[End, ExportCounts,
         header, lines = csv_header(bom=bom), _csv_lines
 
     async def work() -> None:
-        async with _opened(export, counts) as loaded:
+        async with _opened(export, stats) as loaded:
             await file.write([header])
             async for contacts in loaded:
                 await file.write(lines(contacts))
             file.keep()
 
-    end = run_to_end(work, files=[file])
+    result = run_to_end(work, files=[file])
     if file.path.is_replaced:
-        return end, counts, _state_of_replaced(path, before, end)
-    return end, counts, OutputState.NOT_COMPLETE if end.exit_code else OutputState.COMPLETE
+        return result, stats, _state_of_replaced(path, before, result)
+    return (
+        result,
+        stats,
+        OutputState.NOT_COMPLETE if result.exit_code else OutputState.COMPLETE,
+    )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -117,9 +123,11 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _state_of_replaced(path: Path, before: tuple[int, int] | None, end: End) -> OutputState:
+def _state_of_replaced(
+    path: Path, before: tuple[int, int] | None, result: RunResult
+) -> OutputState:
     """Tell whether another file has taken the name, as it may have just before a signal came."""
-    if not end.exit_code or _identity(path) != before:
+    if not result.exit_code or _identity(path) != before:
         return OutputState.COMPLETE
     return OutputState.NOT_WRITTEN if before is None else OutputState.AS_IT_WAS
 
@@ -146,17 +154,17 @@ def _replaced_path(export: Export) -> Path:
     return Path(export.output)
 
 
-async def _write_parquet(export: Export, path: Path, counts: ExportCounts) -> None:
-    async with _opened(export, counts) as loaded:
-        with _told(path):
+async def _write_parquet(export: Export, path: Path, stats: ExportStatistics) -> None:
+    async with _opened(export, stats) as loaded:
+        with _translating_errors(path):
             await write_parquet(loaded, path)
 
 
-async def _write_xlsx(export: Export, path: Path, counts: ExportCounts) -> None:
+async def _write_xlsx(export: Export, path: Path, stats: ExportStatistics) -> None:
     from wxcontacts_async.store.xlsx import XlsxFile  # noqa: PLC0415  # it is of another extra
 
-    async with _opened(export, counts) as loaded:
-        with _told(path):
+    async with _opened(export, stats) as loaded:
+        with _translating_errors(path):
             file = XlsxFile(path)
             try:
                 # Cancelled, it goes no further than the step in the thread, some milliseconds.
@@ -175,7 +183,7 @@ _DONE = object()
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _translating_errors(path: Path) -> Iterator[None]:
     """Turn what goes wrong with a file into what the command says."""
     try:
         yield
@@ -188,13 +196,13 @@ def _told(path: Path) -> Iterator[None]:
 @asynccontextmanager
 async def _opened(
     export: Export,
-    counts: ExportCounts,
+    stats: ExportStatistics,
 ) -> AsyncIterator[AsyncGenerator[ContactSet]]:
     """Open the database for the block, and count each contact set that the block is done with."""
     async with (
         export.database.opened() as store,
         aclosing(_loaded(store, export.w_ids)) as loaded,
-        aclosing(_counted(loaded, counts)) as counted,
+        aclosing(_counted(loaded, stats)) as counted,
     ):
         yield counted
 
@@ -210,9 +218,9 @@ async def _loaded(store: ContactStore, w_ids: Sequence[str]) -> AsyncGenerator[C
 
 async def _counted(
     loaded: AsyncIterable[ContactSet],
-    counts: ExportCounts,
+    stats: ExportStatistics,
 ) -> AsyncGenerator[ContactSet]:
     async for contacts in loaded:
         yield contacts
-        counts.instances += 1
-        counts.contacts += len(contacts)
+        stats.instances += 1
+        stats.contacts += len(contacts)

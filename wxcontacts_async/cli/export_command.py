@@ -72,24 +72,24 @@ def export(
     file cannot be written on, 2 wrong usage, 130 interrupted by Ctrl-C.
     """
     with exiting_when_interrupted(), needing_store():
-        from wxcontacts_async.cli.database import GivenDatabase  # noqa: PLC0415
+        from wxcontacts_async.cli.database import DatabaseOption  # noqa: PLC0415
         from wxcontacts_async.cli.export import Export, OutputState, run_export  # noqa: PLC0415
 
         w_ids = list(dict.fromkeys(w_id or ()))
         with naming_options(w_id="--w-id"):
             for one in w_ids:
                 check_w_id(one)
-        database = GivenDatabase(store, STORE, is_read=True)
-        end, counts, state = run_export(Export(database, output, written_as, w_ids, bom))
-        if not end.reader_gone:
+        database = DatabaseOption(store, STORE, is_read=True)
+        result, stats, state = run_export(Export(database, output, written_as, w_ids, bom))
+        if not result.output_closed:
             console = HumanConsole()
             name = "standard output" if output == STANDARD else repr(output)
-            say_early_end(end, console)
-            written = f"{counts.contacts:,} contacts of {counts.instances:,} instances"
+            say_early_end(result, console)
+            written = f"{stats.contacts:,} contacts of {stats.instances:,} instances"
             if state is not OutputState.COMPLETE:
                 console.say(f"{name} is {state}.")
-            elif end.exit_code:  # it was complete when the signal came
+            elif result.exit_code:  # it was complete when the signal came
                 console.say(f"{written} are in {name}.")
             else:
-                console.chat(f"{written} are in {name}.")
-        raise typer.Exit(end.exit_code)
+                console.info(f"{written} are in {name}.")
+        raise typer.Exit(result.exit_code)

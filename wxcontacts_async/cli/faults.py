@@ -15,9 +15,9 @@ _FAULT = re.compile(
 )
 
 
-def read_faults(given: Iterable[str]) -> list[Fault]:
+def read_faults(options: Iterable[str]) -> list[Fault]:
     """Read faults, each option a list of them with commas between."""
-    texts = [text.strip() for option in given for text in option.split(",")]
+    texts = [text.strip() for option in options for text in option.split(",")]
     return [_fault(text) for text in texts if text]
 
 

@@ -12,11 +12,11 @@ from wxcontacts_async import (
     SessionPool,
 )
 from wxcontacts_async.cli.console import HumanConsole
-from wxcontacts_async.cli.counts import FetchCounts
 from wxcontacts_async.cli.line_file import LineFile
 from wxcontacts_async.cli.output import contact_lines, decoding_lines, failure_lines
 from wxcontacts_async.cli.progress import show_progress
-from wxcontacts_async.cli.running import End, run_to_end
+from wxcontacts_async.cli.running import RunResult, run_to_end
+from wxcontacts_async.cli.statistics import FetchStatistics
 
 
 @dataclass
@@ -42,50 +42,50 @@ class FetchJob:
     failures_file: LineFile | None = None
 
 
-class FetchEnd(End, frozen=True):
+class FetchResult(RunResult, frozen=True):
     """How a fetch ended.
 
     Attributes:
-        counts: What it came to.
+        stats: What it came to.
 
     """
 
-    counts: FetchCounts
+    stats: FetchStatistics
 
     @property
     def exit_code(self) -> int:
         """0 if all are fetched, 1 if not, 128 and the signal's number if it was stopped."""
-        if self.error is None and self.stopped_by is not None and self.counts.missing:
+        if self.error is None and self.stopped_by is not None and self.stats.missing:
             return 128 + self.stopped_by
-        return 1 if self.error is not None or self.counts.failed else 0
+        return 1 if self.error is not None or self.stats.failed else 0
 
 
-def run_fetch(job: FetchJob, console: HumanConsole) -> FetchEnd:
+def run_fetch(job: FetchJob, console: HumanConsole) -> FetchResult:
     """Fetch and show progress until all instances have ended, a signal comes or writing fails."""
-    counts = FetchCounts(len(job.w_ids))
+    stats = FetchStatistics(len(job.w_ids))
     files = [file for file in (job.contacts_file, job.failures_file) if file is not None]
-    return run_counted(lambda: _fetch(job, counts), counts, console, files)
+    return run_with_progress(lambda: _fetch(job, stats), stats, console, files)
 
 
-def run_counted(
+def run_with_progress(
     work: Callable[[], Awaitable[None]],
-    counts: FetchCounts,
+    stats: FetchStatistics,
     console: HumanConsole,
     files: Collection[LineFile],
-) -> FetchEnd:
+) -> FetchResult:
     """Run what counts and writes to files, and show progress meanwhile; see `run_to_end`."""
     # Two that draw on one terminal would spoil each other.
     redrawn = console.can_redraw and not any(file.is_terminal for file in files)
-    end = run_to_end(
+    result = run_to_end(
         work,
         files=files,
-        beside=lambda: show_progress(counts, console, redrawn=redrawn),
+        background=lambda: show_progress(stats, console, redrawn=redrawn),
     )
-    counts.end()
-    return FetchEnd(end.stopped_by, end.error, counts)
+    stats.stop_clock()
+    return FetchResult(result.stopped_by, result.error, stats)
 
 
-async def _fetch(job: FetchJob, counts: FetchCounts) -> None:
+async def _fetch(job: FetchJob, stats: FetchStatistics) -> None:
     if job.failures_file is not None:
         job.failures_file.keep()  # it says that there are none, too
     async with (
@@ -93,7 +93,7 @@ async def _fetch(job: FetchJob, counts: FetchCounts) -> None:
             job.gateway,
             initialization=job.initialization,
             retry=job.retry,
-            observers=[counts.observe],
+            observers=[stats.observe],
         ) as pool,
         pool.stream(job.w_ids) as outcomes,
     ):
@@ -102,10 +102,10 @@ async def _fetch(job: FetchJob, counts: FetchCounts) -> None:
                 case Fetched(contacts=contacts):
                     await job.contacts_file.write(contact_lines(contacts))
                     job.contacts_file.keep()
-                    counts.add_fetched(outcome)
+                    stats.add_fetched(outcome)
                     if job.failures_file is not None and (contacts.rejected or contacts.flawed):
                         await job.failures_file.write(decoding_lines(contacts))
                 case Failed():
-                    counts.add_failed(outcome)
+                    stats.add_failed(outcome)
                     if job.failures_file is not None:
                         await job.failures_file.write(failure_lines(outcome))

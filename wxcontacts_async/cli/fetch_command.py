@@ -29,7 +29,7 @@ def fetch(
         ),
     ] = STANDARD,
     failures: options.Failures = None,
-    calling: options.GatewayOptions,
+    gateway_options: options.GatewayOptions,
 ) -> None:
     """Fetch contacts and write them as lines of JSON, as soon as each instance is ready.
 
@@ -41,20 +41,20 @@ def fetch(
     """
     with exiting_when_interrupted():
         console = HumanConsole()
-        called = calling.read()
+        settings = gateway_options.read()
         chosen = options.each_once(read_w_ids(w_ids or (), sources or ()), console)
         contacts_file, failures_file = open_files(output, failures, sources or ())
         job = FetchJob(
             chosen,
-            called.gateway,
-            initialization=called.initialization,
-            retry=called.retry,
+            settings.gateway,
+            initialization=settings.initialization,
+            retry=settings.retry,
             contacts_file=contacts_file,
             failures_file=failures_file,
         )
-        end = run_fetch(job, console)
-        if not end.reader_gone:
-            show_numbers(end.counts, console)
-            say_failures(end.counts, console, failures=failures_file)
-            say_end(end, contacts_file, console)
-        raise typer.Exit(end.exit_code)
+        result = run_fetch(job, console)
+        if not result.output_closed:
+            show_numbers(result.stats, console)
+            say_failures(result.stats, console, failures=failures_file)
+            say_end(result, contacts_file, console)
+        raise typer.Exit(result.exit_code)

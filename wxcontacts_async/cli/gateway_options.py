@@ -48,7 +48,7 @@ Failures = Annotated[
 ]
 
 
-class Calling(NamedTuple):
+class CallSettings(NamedTuple):
     """Where to ask, and how initializing instances and failed calls are waited for."""
 
     gateway: Gateway
@@ -166,7 +166,7 @@ class GatewayOptions:
         ),
     ] = None
 
-    def read(self) -> Calling:
+    def read(self) -> CallSettings:
         """Return what they say.
 
         Raises:
@@ -186,23 +186,23 @@ class GatewayOptions:
                 proxy=None if self.proxy == "none" else self.proxy,
             )
             check_environment(gateway)
-            return Calling(
+            return CallSettings(
                 gateway,
                 InitializationWait(number(self.init_interval), timeout=number(self.init_timeout)),
                 RetryPolicy(number(self.attempts)),
             )
 
 
-def each_once(given: tuple[Sequence[str], int], console: HumanConsole) -> Sequence[str]:
+def each_once(read: tuple[Sequence[str], int], console: HumanConsole) -> Sequence[str]:
     """Return the wIds; say how many were given once more.
 
     Arguments:
-        given: What `read_w_ids` returns.
+        read: What `read_w_ids` returns.
         console: Where it is said.
 
     """
-    w_ids, repeated = given
+    w_ids, repeated = read
     if repeated:
         these = "1 wId was" if repeated == 1 else f"{repeated:,} wIds were"
-        console.chat(f"{these} given once more; each is fetched once.")
+        console.info(f"{these} given once more; each is fetched once.")
     return w_ids

@@ -55,7 +55,7 @@ class LineFile:
         return self._file is not None and self._file.isatty()
 
     @property
-    def is_as_it_was(self) -> bool:
+    def is_unchanged(self) -> bool:
         """Whether what was there before still is, and nothing of what was written."""
         return self.path.is_replaced and (self._hidden is not None or not self._is_kept)
 

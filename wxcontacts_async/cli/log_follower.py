@@ -7,10 +7,10 @@ from anyio import Event, move_on_after, to_thread
 from wxcontacts_async.cli.change_printer import ChangePrinter
 from wxcontacts_async.cli.changes import print_changes
 from wxcontacts_async.cli.cursor import Cursor, Mark
-from wxcontacts_async.cli.database import DatabaseError, GivenDatabase
+from wxcontacts_async.cli.database import DatabaseError, DatabaseOption
 from wxcontacts_async.store import ContactChange, ContactStore, StoreError
 
-PATIENCE = 2.0  # seconds, with who reads nothing of what is left
+READER_TIMEOUT = 2.0  # seconds, with who reads nothing of what is left
 _LOOK_EVERY = 1.0  # seconds, for what others have written
 _LAST_SECONDS = 8.0  # to read what is left from a database that may have gone
 _ADVICE = (
@@ -34,7 +34,7 @@ class LogFollower:
 
     def __init__(
         self,
-        database: GivenDatabase,
+        database: DatabaseOption,
         printer: ChangePrinter,
         cursor: Cursor | None,
         after: int | None,
@@ -90,7 +90,7 @@ class LogFollower:
         found = await _found(after, store)
         return Mark(after) if found is None else Mark(after, found.at)
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Say that there may be something new."""
         self._news.set()
 
@@ -102,7 +102,7 @@ class LogFollower:
             OutputError: It cannot be printed.
 
         """
-        while not self._printer.is_given_up:
+        while not self._printer.timed_out:
             await self._catch_up(store)
             with move_on_after(_LOOK_EVERY):
                 await self._news.wait()
@@ -115,10 +115,10 @@ class LogFollower:
 
         """
         self.is_behind = True
-        self._printer.give_up_in(PATIENCE)
+        self._printer.give_up_in(READER_TIMEOUT)
         with move_on_after(_LAST_SECONDS, shield=True), suppress(StoreError):
             await self._catch_up(store)
-            self.is_behind = self._printer.is_given_up
+            self.is_behind = self._printer.timed_out
 
     async def _catch_up(self, store: ContactStore) -> None:
         self._news = Event()

@@ -28,11 +28,11 @@ def with_option_groups(command: Command) -> Command:
             parameters.append(parameter)
 
     @wraps(command)
-    def run(**given: Any) -> None:  # noqa: ANN401  # whatever its options are
+    def run(**values: Any) -> None:  # noqa: ANN401  # whatever its options are
         for name, group in groups.items():
-            options = {field.name: given.pop(field.name) for field in fields(group)}
-            given[name] = group(**options)
-        command(**given)
+            options = {field.name: values.pop(field.name) for field in fields(group)}
+            values[name] = group(**options)
+        command(**values)
 
     return _seen_as(run, parameters)
 
@@ -40,22 +40,22 @@ def with_option_groups(command: Command) -> Command:
 def with_options(
     command: Command,
     group: type[GroupT],
-    heed: Callable[[GroupT], None],
+    apply: Callable[[GroupT], None],
 ) -> Command:
     """Give a command the fields of a dataclass as more options.
 
     Arguments:
         command: What has options already.
         group: The dataclass.
-        heed: Called with one of it before the command is.
+        apply: Called with one of it before the command is.
 
     """
     names = [field.name for field in fields(group)]
 
     @wraps(command)
-    def run(**given: Any) -> None:  # noqa: ANN401  # whatever its options are
-        heed(group(**{name: given.pop(name) for name in names}))
-        command(**given)
+    def run(**values: Any) -> None:  # noqa: ANN401  # whatever its options are
+        apply(group(**{name: values.pop(name) for name in names}))
+        command(**values)
 
     before = inspect.signature(command).parameters.values()
     return _seen_as(run, [*before, *map(_option, fields(group))])

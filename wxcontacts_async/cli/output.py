@@ -63,11 +63,11 @@ class CommandError(Exception):
     """What keeps a command from going on, in its words.
 
     Attributes:
-        reader_gone: Whether it is that whoever read the output has enough.
+        output_closed: Whether it is that whoever read the output has enough.
 
     """
 
-    reader_gone = False
+    output_closed = False
 
 
 class OutputError(CommandError):
@@ -75,7 +75,7 @@ class OutputError(CommandError):
 
     def __init__(self, name: str, error: OSError) -> None:
         super().__init__(f"{name} cannot be written: {reason_of(error)}")
-        self.reader_gone = error.errno == errno.EPIPE
+        self.output_closed = error.errno == errno.EPIPE
 
 
 def reason_of(error: OSError) -> str:

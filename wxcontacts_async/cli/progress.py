@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wxcontacts_async.cli.console import HumanConsole
-from wxcontacts_async.cli.counts import FetchCounts
+from wxcontacts_async.cli.statistics import FetchStatistics
 
 _REDRAWN_EVERY = 0.1
 _FIRST_LINE_AFTER = 1.0
@@ -20,27 +20,27 @@ _MINUTE = 60
 _BAR_WIDTH = 30
 
 
-async def show_progress(counts: FetchCounts, console: HumanConsole, *, redrawn: bool) -> None:
+async def show_progress(stats: FetchStatistics, console: HumanConsole, *, redrawn: bool) -> None:
     """Show it until cancelled, unless that is not wanted.
 
     Arguments:
-        counts: What to show.
+        stats: What to show.
         console: Where.
         redrawn: Whether it is drawn again and again in place, then to disappear.
 
     """
     if not console.is_quiet:
-        await (_redraw(counts, console) if redrawn else _say_now_and_then(counts, console))
+        await (_redraw(stats, console) if redrawn else _print_periodically(stats, console))
 
 
-async def _say_now_and_then(counts: FetchCounts, console: HumanConsole) -> None:
+async def _print_periodically(stats: FetchStatistics, console: HumanConsole) -> None:
     await sleep(_FIRST_LINE_AFTER)
     while True:
-        console.say(f"{counts.seconds:.0f} s: {_numbers(counts)}, {_time_left(counts)}")
+        console.say(f"{stats.seconds:.0f} s: {_numbers(stats)}, {_time_left(stats)}")
         await sleep(_LINES_EVERY)
 
 
-async def _redraw(counts: FetchCounts, console: HumanConsole) -> None:
+async def _redraw(stats: FetchStatistics, console: HumanConsole) -> None:
     # No thread and no redirection of the standard streams: nobody else writes meanwhile.
     with Live(
         console=console,
@@ -50,34 +50,34 @@ async def _redraw(counts: FetchCounts, console: HumanConsole) -> None:
         redirect_stderr=False,
     ) as live:
         while True:
-            live.update(_drawn(counts, console.width), refresh=True)
+            live.update(_drawn(stats, console.width), refresh=True)
             await sleep(_REDRAWN_EVERY)
 
 
-def _drawn(counts: FetchCounts, width: int) -> RenderableType:
-    done = counts.total - counts.missing
+def _drawn(stats: FetchStatistics, width: int) -> RenderableType:
+    done = stats.total - stats.missing
     texts = [
-        Text(f"{done:,} of {counts.total:,} instances"),
-        Text(_time_left(counts), style="cyan"),
+        Text(f"{done:,} of {stats.total:,} instances"),
+        Text(_time_left(stats), style="cyan"),
     ]
-    numbers = Text(_numbers(counts))
+    numbers = Text(_numbers(stats))
     if width < _BAR_WIDTH + sum(len(text) + 1 for text in texts):
         return Group(*texts, numbers)  # which wrap, where a table would cut them
     bar = Table.grid(padding=(0, 1))
-    bar.add_row(ProgressBar(total=counts.total, completed=done, width=_BAR_WIDTH), *texts)
+    bar.add_row(ProgressBar(total=stats.total, completed=done, width=_BAR_WIDTH), *texts)
     return Group(bar, numbers)
 
 
-def _numbers(counts: FetchCounts) -> str:
-    reasons = counts.waiting
+def _numbers(stats: FetchStatistics) -> str:
+    reasons = stats.waiting
     waiting = f"{reasons.total():,} waiting"
     if reasons:
         waiting += f" ({', '.join(_shares(reasons))})"
-    down = "".join(f"gateway {name} does not answer; " for name in sorted(counts.down))
-    stalled = f"{counts.stalled}; " if counts.stalled else ""
+    down = "".join(f"gateway {name} does not answer; " for name in sorted(stats.down))
+    stalled = f"{stats.stalled}; " if stats.stalled else ""
     return (
-        f"{stalled}{down}{counts.fetched:,} done, {waiting}, {counts.failed:,} failed, "
-        f"{counts.contacts.total():,} contacts, {counts.contacts_a_second:,.0f} contacts/s"
+        f"{stalled}{down}{stats.fetched:,} done, {waiting}, {stats.failed:,} failed, "
+        f"{stats.contacts.total():,} contacts, {stats.contacts_a_second:,.0f} contacts/s"
     )
 
 
@@ -87,8 +87,8 @@ def _shares(reasons: Counter[str]) -> list[str]:
     return [f"{number:,} {reason}" for reason, number in reasons.most_common()]
 
 
-def _time_left(counts: FetchCounts) -> str:
-    seconds = counts.seconds_left
+def _time_left(stats: FetchStatistics) -> str:
+    seconds = stats.seconds_left
     if seconds is None:
         return "time left unknown"
     return f"{seconds:.0f} s left" if seconds < _MINUTE else f"{timedelta(0, round(seconds))} left"

@@ -23,7 +23,7 @@ class OutputFile(Protocol):
         """Close it; raise an OutputError if what was written may not have arrived."""
 
 
-class End(msgspec.Struct, frozen=True):
+class RunResult(msgspec.Struct, frozen=True):
     """How it ended.
 
     Attributes:
@@ -36,9 +36,9 @@ class End(msgspec.Struct, frozen=True):
     error: CommandError | None
 
     @property
-    def reader_gone(self) -> bool:
+    def output_closed(self) -> bool:
         """Whether nobody reads the output any more, so that nothing is left to say."""
-        return self.error is not None and self.error.reader_gone
+        return self.error is not None and self.error.output_closed
 
     @property
     def exit_code(self) -> int:
@@ -52,37 +52,37 @@ def run_to_end(
     work: Callable[[], Awaitable[None]],
     *,
     files: Collection[OutputFile] = (),
-    beside: Callable[[], Coroutine[Any, Any, None]] = sleep_forever,
-    patience: float = _LAST_WRITE_SECONDS,
-) -> End:
+    background: Callable[[], Coroutine[Any, Any, None]] = sleep_forever,
+    reader_timeout: float = _LAST_WRITE_SECONDS,
+) -> RunResult:
     """Run it until it ends, a signal comes or a CommandError keeps it from going on.
 
     Arguments:
         work: What to run.
         files: What it writes to, which is closed at the end.
-        beside: Runs as long as it does.
-        patience: Seconds, after a signal, with a pipe's reader that takes nothing.
+        background: Runs as long as it does.
+        reader_timeout: Seconds, after a signal, with a pipe's reader that takes nothing.
 
     """
     errors: list[CommandError] = []
 
     async def both() -> None:
         async with create_task_group() as tasks:
-            tasks.start_soon(beside)
+            tasks.start_soon(background)
             try:
                 await work()
             except CommandError as error:
                 errors.append(error)
             tasks.cancel_scope.cancel()
 
-    def hurry(_: signal.Signals) -> None:
+    def limit_writes(_: signal.Signals) -> None:
         for file in files:
-            file.give_up_in(patience)
+            file.give_up_in(reader_timeout)
 
-    stopped_by = run_until_signal(both, on_signal=hurry)
+    stopped_by = run_until_signal(both, on_signal=limit_writes)
     for file in files:
         try:
             file.close()
         except CommandError as error:
             errors.append(error)
-    return End(stopped_by, errors[0] if errors else None)
+    return RunResult(stopped_by, errors[0] if errors else None)

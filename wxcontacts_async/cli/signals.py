@@ -83,7 +83,7 @@ async def _until_signal(
 
         if sys.platform != "win32":
             loop = asyncio.get_running_loop()
-            for number in _heeded():
+            for number in _handled_signals():
                 # The loop takes its handlers along when it is closed. Removed any sooner (as
                 # anyio's receiver does when it is left), a second Ctrl-C would break the loop
                 # in the midst of its cleaning up.
@@ -91,6 +91,6 @@ async def _until_signal(
         await work()
 
 
-def _heeded() -> list[signal.Signals]:
+def _handled_signals() -> list[signal.Signals]:
     hangup = [number for number in _OF_TERMINAL if signal.getsignal(number) is not signal.SIG_IGN]
     return [*{*hangup, signal.SIGINT, signal.SIGTERM}]

@@ -45,7 +45,7 @@ def _naming_output() -> Iterator[None]:
         raise OutputError(_STANDARD_OUTPUT, error) from None
 
 
-def take_standard_streams() -> None:
+def replace_standard_streams() -> None:
     """Replace the standard streams by those of the command.
 
     A stream that is closed stays None, but its number is taken, or the next file that is opened
@@ -60,10 +60,10 @@ def take_standard_streams() -> None:
     for name, kind in (("stdout", _Output), ("stderr", _Messages)):
         stream = getattr(sys, name)
         if stream is not None:
-            setattr(sys, name, _taken(stream, kind))
+            setattr(sys, name, _rewrapped(stream, kind))
 
 
-def _taken(stream: TextIOWrapper, kind: type[TextIOWrapper]) -> TextIOWrapper:
+def _rewrapped(stream: TextIOWrapper, kind: type[TextIOWrapper]) -> TextIOWrapper:
     return kind(
         open(stream.fileno(), "wb", buffering=-1, closefd=False),  # for ever
         encoding=stream.encoding,

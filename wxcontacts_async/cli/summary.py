@@ -16,10 +16,10 @@ from wxcontacts_async import (
     WxContactsError,
 )
 from wxcontacts_async.cli.console import HumanConsole
-from wxcontacts_async.cli.counts import FetchCounts
-from wxcontacts_async.cli.fetch import FetchEnd
+from wxcontacts_async.cli.fetch import FetchResult
 from wxcontacts_async.cli.line_file import LineFile
-from wxcontacts_async.cli.running import End
+from wxcontacts_async.cli.running import RunResult
+from wxcontacts_async.cli.statistics import FetchStatistics
 from wxcontacts_async.cli.usage import AUTHORIZATION_VARIABLE
 from wxcontacts_async.errors import shown_id
 
@@ -32,70 +32,72 @@ _IN_ADVICE = {
 
 
 def show_numbers(
-    counts: FetchCounts,
+    stats: FetchStatistics,
     console: HumanConsole,
     more: Iterable[tuple[str, str]] = (),
 ) -> None:
     """Show the table of instances and contacts, with more rows of a name and a number each."""
-    console.chat(f"{counts.fetched:,} of {counts.total:,} instances in {counts.seconds:.1f} s")
+    console.info(f"{stats.fetched:,} of {stats.total:,} instances in {stats.seconds:.1f} s")
     table = Table(show_header=False)
     table.add_column()
     table.add_column(justify="right")
-    table.add_row("instances fetched", f"{counts.fetched:,}", style="green")
-    add_failed_rows(counts, table)
+    table.add_row("instances fetched", f"{stats.fetched:,}", style="green")
+    add_failed_rows(stats, table)
     table.add_section()
     for kind in ContactKind:
-        table.add_row(f"contacts, {kind}", f"{counts.contacts[kind]:,}")
-    table.add_row("contacts in all", f"{counts.contacts.total():,}")
-    add_decoding_rows(counts, table)
-    table.add_row("contacts a second", f"{counts.contacts_a_second:,.0f}")
+        table.add_row(f"contacts, {kind}", f"{stats.contacts[kind]:,}")
+    table.add_row("contacts in all", f"{stats.contacts.total():,}")
+    add_decoding_rows(stats, table)
+    table.add_row("contacts a second", f"{stats.contacts_a_second:,.0f}")
     table.add_section()
     for row in more:
         table.add_row(*row)
     console.show(table)
 
 
-def add_failed_rows(counts: FetchCounts, table: Table) -> None:
+def add_failed_rows(stats: FetchStatistics, table: Table) -> None:
     """Add how many instances failed, by kind of error, and how many are missing."""
-    table.add_row("instances failed", f"{counts.failed:,}", style="red" if counts.failed else "")
-    for kind, number in counts.errors.most_common():
+    table.add_row("instances failed", f"{stats.failed:,}", style="red" if stats.failed else "")
+    for kind, number in stats.errors.most_common():
         table.add_row(f"  {kind}", f"{number:,}", style="red")
-    if counts.missing:
-        table.add_row("instances missing", f"{counts.missing:,}", style="yellow")
+    if stats.missing:
+        table.add_row("instances missing", f"{stats.missing:,}", style="yellow")
 
 
-def add_decoding_rows(counts: FetchCounts, table: Table) -> None:
+def add_decoding_rows(stats: FetchStatistics, table: Table) -> None:
     """Add how many contacts could not be decoded, or not all of them, if any."""
-    if counts.rejected:
-        table.add_row("contacts rejected", f"{counts.rejected:,}", style="yellow")
-    if counts.flawed:
-        table.add_row("contacts with a value lost", f"{counts.flawed:,}", style="yellow")
+    if stats.rejected:
+        table.add_row("contacts rejected", f"{stats.rejected:,}", style="yellow")
+    if stats.flawed:
+        table.add_row("contacts with a value lost", f"{stats.flawed:,}", style="yellow")
 
 
-def said(failed: Failed) -> str:
+def describe_failure(failed: Failed) -> str:
     """Say what went wrong with an instance, and what to do."""
     what = f"wId {shown_id(failed.w_id)}: {failed.error.what}."
     return f"{what} {_advice(failed.error)}".rstrip()
 
 
-def say_failures(counts: FetchCounts, console: HumanConsole, *, failures: LineFile | None) -> None:
+def say_failures(
+    stats: FetchStatistics, console: HumanConsole, *, failures: LineFile | None
+) -> None:
     """Say what went wrong: each kind of error once, with one example and what to do.
 
     Arguments:
-        counts: What the fetch came to.
+        stats: What the fetch came to.
         console: Where to say it.
         failures: The file that has the failures, or None.
 
     """
-    for kind, number in counts.errors.most_common():
-        console.say(f"{number:,} x {kind}, such as {said(counts.examples[kind])}")
-    if counts.rejected:
-        console.say(f"{counts.rejected:,} contacts could not be decoded and are left out.")
-    if counts.flawed:
+    for kind, number in stats.errors.most_common():
+        console.say(f"{number:,} x {kind}, such as {describe_failure(stats.examples[kind])}")
+    if stats.rejected:
+        console.say(f"{stats.rejected:,} contacts could not be decoded and are left out.")
+    if stats.flawed:
         console.say(
-            f"{counts.flawed:,} contacts have a value that could not be decoded and is left out.",
+            f"{stats.flawed:,} contacts have a value that could not be decoded and is left out.",
         )
-    if counts.failed or counts.rejected or counts.flawed:
+    if stats.failed or stats.rejected or stats.flawed:
         console.say(
             "Give --failures FILE to keep each of them."
             if failures is None
@@ -103,23 +105,23 @@ def say_failures(counts: FetchCounts, console: HumanConsole, *, failures: LineFi
         )
 
 
-def say_end(end: FetchEnd, contacts_file: LineFile, console: HumanConsole) -> None:
+def say_end(result: FetchResult, contacts_file: LineFile, console: HumanConsole) -> None:
     """Say that the fetch ended early, if it did, and how many are missing."""
-    say_early_end(end, console)
-    counts, name = end.counts, contacts_file.name
-    if contacts_file.is_as_it_was:
+    say_early_end(result, console)
+    stats, name = result.stats, contacts_file.name
+    if contacts_file.is_unchanged:
         was_there = contacts_file.path.status is not None
         console.say(f"{name} is {'as it was' if was_there else 'not written'}.")
-    elif counts.missing:
-        console.say(f"{counts.missing:,} of {counts.total:,} instances are missing from {name}.")
+    elif stats.missing:
+        console.say(f"{stats.missing:,} of {stats.total:,} instances are missing from {name}.")
 
 
-def say_early_end(end: End, console: HumanConsole) -> None:
+def say_early_end(result: RunResult, console: HumanConsole) -> None:
     """Say what ended it early, if anything did."""
-    if end.error is not None:
-        console.say(f"{end.error}.")
-    elif end.stopped_by is not None:
-        console.say(f"Interrupted ({end.stopped_by.name}).")
+    if result.error is not None:
+        console.say(f"{result.error}.")
+    elif result.stopped_by is not None:
+        console.say(f"Interrupted ({result.stopped_by.name}).")
 
 
 def _advice(error: WxContactsError) -> str:  # noqa: PLR0911  # one an error

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterable
 from shlex import quote
 
-from wxcontacts_async.cli.database import GivenDatabase
+from wxcontacts_async.cli.database import DatabaseOption
 from wxcontacts_async.cli.store_options import STORE
 from wxcontacts_async.cli.usage import shown_duration
 from wxcontacts_async.errors import shown_id
@@ -21,7 +21,7 @@ class Suspects:
 
     """
 
-    def __init__(self, database: GivenDatabase) -> None:
+    def __init__(self, database: DatabaseOption) -> None:
         self.number = 0
         self.example = ""
         self._database = database
@@ -31,10 +31,12 @@ class Suspects:
         async for instance in instances:
             if instance.suspicion is not None and w_id in {None, instance.w_id}:
                 self.number += 1
-                self.example = self.example or _known(instance, instance.suspicion, self._database)
+                self.example = self.example or _describe_stored(
+                    instance, instance.suspicion, self._database
+                )
 
 
-def suspicion_of(w_id: str, suspicion: Suspicion, database: GivenDatabase) -> str:
+def describe_suspicion(w_id: str, suspicion: Suspicion, database: DatabaseOption) -> str:
     """Say what an answer lacks, and what to do."""
     missing = f"wId {shown_id(w_id)}: {_counted(suspicion)} are missing from the answer"
     hint = f"{_hint(w_id, database)} lets the next sync remove them."
@@ -50,7 +52,7 @@ def suspicion_of(w_id: str, suspicion: Suspicion, database: GivenDatabase) -> st
     )
 
 
-def held_back_of(synced: Synced) -> str:
+def describe_held_back(synced: Synced) -> str:
     """Say what was not removed as it may be among what could not be read."""
     return f"wId {shown_id(synced.w_id)}: {held_back(synced.held_back)}"
 
@@ -64,7 +66,9 @@ def held_back(number: int) -> str:
     )
 
 
-def _known(instance: StoredInstance, suspicion: Suspicion, database: GivenDatabase) -> str:
+def _describe_stored(
+    instance: StoredInstance, suspicion: Suspicion, database: DatabaseOption
+) -> str:
     where = f"wId {shown_id(instance.w_id)}: {_counted(suspicion)} are missing"
     if suspicion.is_accepted:
         return f"{where}, which is accepted; the next sync removes those that it still lacks."
@@ -79,7 +83,7 @@ def _counted(suspicion: Suspicion) -> str:
     return f"{suspicion.missing:,} of {suspicion.stored:,} contacts"
 
 
-def _hint(w_id: str, database: GivenDatabase) -> str:
+def _hint(w_id: str, database: DatabaseOption) -> str:
     """Return the command to type, without any password."""
     typed = _typed(w_id) if len(w_id) <= _LONGEST_TYPED else "W_ID"
     store = f"{STORE} {database.typed}"

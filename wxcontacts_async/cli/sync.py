@@ -8,13 +8,13 @@ from rich.table import Table
 
 from wxcontacts_async import Failed, Gateway, InitializationWait, RetryPolicy, SessionPool
 from wxcontacts_async.cli.console import HumanConsole
-from wxcontacts_async.cli.counts import FetchCounts
-from wxcontacts_async.cli.database import GivenDatabase
-from wxcontacts_async.cli.fetch import FetchEnd, run_counted
+from wxcontacts_async.cli.database import DatabaseOption
+from wxcontacts_async.cli.fetch import FetchResult, run_with_progress
 from wxcontacts_async.cli.line_file import LineFile
 from wxcontacts_async.cli.output import decoding_lines, failure_lines
+from wxcontacts_async.cli.statistics import FetchStatistics
 from wxcontacts_async.cli.summary import add_decoding_rows, add_failed_rows
-from wxcontacts_async.cli.suspicion import held_back, suspicion_of
+from wxcontacts_async.cli.suspicion import describe_suspicion, held_back
 from wxcontacts_async.cli.sync_results import take_all
 from wxcontacts_async.store import ContactStore, DeltaCounts, Synced, SyncResult
 
@@ -36,7 +36,7 @@ class SyncJob:
 
     w_ids: Sequence[str]
     gateway: Gateway
-    database: GivenDatabase
+    database: DatabaseOption
     _: KW_ONLY
     initialization: InitializationWait
     retry: RetryPolicy
@@ -44,7 +44,7 @@ class SyncJob:
     failures_file: LineFile | None = None
 
 
-class SyncCounts(FetchCounts):
+class SyncStatistics(FetchStatistics):
     """Counts what a sync came to, too. An instance counts when the database has it.
 
     Attributes:
@@ -90,40 +90,40 @@ class SyncCounts(FetchCounts):
         self.held_back += synced.held_back
 
 
-def run_sync(job: SyncJob, counts: SyncCounts, console: HumanConsole) -> FetchEnd:
+def run_sync(job: SyncJob, stats: SyncStatistics, console: HumanConsole) -> FetchResult:
     """Sync and show progress until all is done, a signal comes or the database is lost."""
     files = [] if job.failures_file is None else [job.failures_file]
 
     def say(sentence: str, waits: bool) -> None:  # noqa: FBT001  # called, not calling
-        counts.stalled = sentence if waits else ""
+        stats.stalled = sentence if waits else ""
         console.say(f"{sentence}.")
 
     job.database.on_wait = say
-    return run_counted(lambda: _sync(job, counts), counts, console, files)
+    return run_with_progress(lambda: _sync(job, stats), stats, console, files)
 
 
-async def _sync(job: SyncJob, counts: SyncCounts) -> None:
+async def _sync(job: SyncJob, stats: SyncStatistics) -> None:
     async with job.database.opened() as store:
         if job.failures_file is not None:
             job.failures_file.keep()  # it says that there are none, too
         stale = await _stale(job, store)
-        counts.skip(len(job.w_ids) - len(stale))
+        stats.skip(len(job.w_ids) - len(stale))
         async with (
             SessionPool(
                 job.gateway,
                 initialization=job.initialization,
                 retry=job.retry,
-                observers=[counts.observe],
+                observers=[stats.observe],
             ) as pool,
             store.sync(pool, stale) as results,
         ):
 
             async def take(result: SyncResult) -> None:
                 if isinstance(result, Failed):
-                    counts.add_failed(result)
+                    stats.add_failed(result)
                     lines = failure_lines(result)
                 else:
-                    counts.add_synced(result)
+                    stats.add_synced(result)
                     lines = decoding_lines(result.contacts)
                 if job.failures_file is not None:
                     await job.failures_file.write(lines)
@@ -131,7 +131,7 @@ async def _sync(job: SyncJob, counts: SyncCounts) -> None:
             try:
                 await take_all(results, take)
             finally:
-                counts.unclear = len(results.unclear)
+                stats.unclear = len(results.unclear)
 
 
 async def _stale(job: SyncJob, store: ContactStore) -> list[str]:
@@ -150,61 +150,61 @@ async def _stale(job: SyncJob, store: ContactStore) -> list[str]:
     return [w_id for w_id in job.w_ids if w_id not in fresh]
 
 
-def show_sync(counts: SyncCounts, console: HumanConsole) -> None:
+def show_sync(stats: SyncStatistics, console: HumanConsole) -> None:
     """Show the table of instances and contacts."""
     table = Table(show_header=False)
     table.add_column()
     table.add_column(justify="right")
-    table.add_row("instances synced", f"{counts.fetched:,}", style="green")
-    table.add_row("instances skipped, not stale", f"{counts.skipped:,}")
-    add_failed_rows(counts, table)
+    table.add_row("instances synced", f"{stats.fetched:,}", style="green")
+    table.add_row("instances skipped, not stale", f"{stats.skipped:,}")
+    add_failed_rows(stats, table)
     table.add_row(
         "instances suspicious",
-        f"{counts.suspicious:,}",
-        style="yellow" if counts.suspicious else "",
+        f"{stats.suspicious:,}",
+        style="yellow" if stats.suspicious else "",
     )
     table.add_section()
-    table.add_row("contacts", f"{counts.contacts.total():,}")
-    table.add_row("contacts added", f"{counts.delta_counts.added:,}")
-    table.add_row("contacts removed", f"{counts.delta_counts.removed:,}")
-    table.add_row("contacts changed", f"{counts.delta_counts.changed:,}")
-    if counts.held:
-        table.add_row("contacts missing, not removed", f"{counts.held:,}", style="yellow")
-    if counts.held_back:
-        table.add_row("contacts held back", f"{counts.held_back:,}", style="yellow")
-    add_decoding_rows(counts, table)
+    table.add_row("contacts", f"{stats.contacts.total():,}")
+    table.add_row("contacts added", f"{stats.delta_counts.added:,}")
+    table.add_row("contacts removed", f"{stats.delta_counts.removed:,}")
+    table.add_row("contacts changed", f"{stats.delta_counts.changed:,}")
+    if stats.held:
+        table.add_row("contacts missing, not removed", f"{stats.held:,}", style="yellow")
+    if stats.held_back:
+        table.add_row("contacts held back", f"{stats.held_back:,}", style="yellow")
+    add_decoding_rows(stats, table)
     table.add_section()
-    table.add_row("time", f"{counts.seconds:,.1f} s")
+    table.add_row("time", f"{stats.seconds:,.1f} s")
     console.show(table)
 
 
-def say_suspicious(counts: SyncCounts, database: GivenDatabase, console: HumanConsole) -> None:
+def say_suspicious(stats: SyncStatistics, database: DatabaseOption, console: HumanConsole) -> None:
     """Say what a suspicious instance is, what was held back, and what to do."""
-    suspect = counts.suspect
+    suspect = stats.suspect
     if suspect is not None and suspect.suspicion is not None:
-        example = suspicion_of(suspect.w_id, suspect.suspicion, database)
-        console.say(f"{counts.suspicious:,} x suspicious, such as {example}")
-    if counts.held_back:
-        console.say(f"{held_back(counts.held_back)} They are removed once all can be read.")
+        example = describe_suspicion(suspect.w_id, suspect.suspicion, database)
+        console.say(f"{stats.suspicious:,} x suspicious, such as {example}")
+    if stats.held_back:
+        console.say(f"{held_back(stats.held_back)} They are removed once all can be read.")
 
 
-def say_missing(counts: SyncCounts, console: HumanConsole) -> None:
+def say_missing(stats: SyncStatistics, console: HumanConsole) -> None:
     """Say how many instances are missing, and what the database has of them."""
-    if not counts.missing:
+    if not stats.missing:
         return
-    missing = f"{counts.missing:,} of {counts.total:,} instances are missing"
-    if not counts.unclear:
+    missing = f"{stats.missing:,} of {stats.total:,} instances are missing"
+    if not stats.unclear:
         console.say(f"{missing}; the database has them as they were.")
     else:
         console.say(
             f"{missing}; the database was lost, or did not answer, while it was told to keep "
-            f"{counts.unclear:,} of them, so it may have these or not. It has the others as they "
+            f"{stats.unclear:,} of them, so it may have these or not. It has the others as they "
             "were.",
         )
 
 
-def say_rest(counts: SyncCounts, job: SyncJob, console: HumanConsole) -> None:
+def say_rest(stats: SyncStatistics, job: SyncJob, console: HumanConsole) -> None:
     """Say how those that are missing or failed are synced."""
-    if counts.missing or counts.failed:
+    if stats.missing or stats.failed:
         same = "The same command " + ("again" if job.stale_after else "with --stale-after 1h")
         console.say(f"{same} syncs just the rest.")

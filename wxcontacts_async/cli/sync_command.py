@@ -50,7 +50,7 @@ def sync(
     busy_timeout: BusyTimeout = DEFAULT_BUSY,
     reconnect_timeout: ReconnectTimeout = DEFAULT_RECONNECTION,
     failures: options.Failures = None,
-    calling: options.GatewayOptions,
+    gateway_options: options.GatewayOptions,
 ) -> None:
     """Fetch contacts and keep a database in step with them, with a log of what changed.
 
@@ -62,13 +62,13 @@ def sync(
     """
     with exiting_when_interrupted(), needing_store():
         from wxcontacts_async.cli.database import (  # noqa: PLC0415
-            GivenDatabase,
+            DatabaseOption,
             UnopenedDatabaseError,
             check_no_url,
         )
         from wxcontacts_async.cli.sync import (  # noqa: PLC0415
-            SyncCounts,
             SyncJob,
+            SyncStatistics,
             run_sync,
             say_missing,
             say_rest,
@@ -77,10 +77,10 @@ def sync(
         )
 
         console = HumanConsole()
-        called = calling.read()
+        settings = gateway_options.read()
         stale = None if stale_after is None else duration("--stale-after", stale_after)
         check_no_url(w_ids or ())
-        database = GivenDatabase(
+        database = DatabaseOption(
             to,
             TO,
             max_shrink=max_shrink,
@@ -96,22 +96,22 @@ def sync(
         )
         job = SyncJob(
             chosen,
-            called.gateway,
+            settings.gateway,
             database,
-            initialization=called.initialization,
-            retry=called.retry,
+            initialization=settings.initialization,
+            retry=settings.retry,
             stale_after=None if stale is None else timedelta(seconds=stale),
             failures_file=failures_file,
         )
-        counts = SyncCounts(len(chosen))
-        end = run_sync(job, counts, console)
-        if isinstance(end.error, UnopenedDatabaseError):
-            say_early_end(end, console)
-        elif not end.reader_gone:
-            show_sync(counts, console)
-            say_failures(counts, console, failures=failures_file)
-            say_suspicious(counts, database, console)
-            say_early_end(end, console)
-            say_missing(counts, console)
-            say_rest(counts, job, console)
-        raise typer.Exit(end.exit_code or min(counts.suspicious, 1))
+        stats = SyncStatistics(len(chosen))
+        result = run_sync(job, stats, console)
+        if isinstance(result.error, UnopenedDatabaseError):
+            say_early_end(result, console)
+        elif not result.output_closed:
+            show_sync(stats, console)
+            say_failures(stats, console, failures=failures_file)
+            say_suspicious(stats, database, console)
+            say_early_end(result, console)
+            say_missing(stats, console)
+            say_rest(stats, job, console)
+        raise typer.Exit(result.exit_code or min(stats.suspicious, 1))

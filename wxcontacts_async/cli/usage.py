@@ -123,10 +123,10 @@ def without_passwords(text: str) -> str:
     return _PASSWORD_PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***@", text))
 
 
-def read_headers(given: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
+def read_headers(lines: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
     """Read `Name: value` options, and Authorization from the environment if none has it."""
     headers: dict[str, str] = {}
-    for text in given:
+    for text in lines:
         header = _HEADER.fullmatch(text)
         if header is None:
             # Neither here nor below is it shown: it may be a secret without its name.

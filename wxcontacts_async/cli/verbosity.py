@@ -37,7 +37,7 @@ class Verbosity:
     ] = 0
 
 
-def heed(verbosity: Verbosity) -> None:
+def apply_verbosity(verbosity: Verbosity) -> None:
     """Go by these options, and by those of an earlier call."""
     if verbosity.quiet:
         HumanConsole.is_quiet = True

@@ -31,10 +31,10 @@ def read_w_ids(
         typer.BadParameter: There are none, or one cannot be used.
 
     """
-    return FollowedWIds(arguments, sources, check).read()
+    return WIdSources(arguments, sources, check).read()
 
 
-class FollowedWIds:
+class WIdSources:
     """The wIds that a command is given, which are read again when their files change.
 
     Arguments:
@@ -63,7 +63,7 @@ class FollowedWIds:
         self._news: list[str] = []
         self._arguments = arguments
         # Each file once. They are looked at before they are read, so that no change goes unseen.
-        self._files = [_FollowedFile(source, check) for source in dict.fromkeys(sources)]
+        self._files = [_WIdFile(source, check) for source in dict.fromkeys(sources)]
 
     def read(self) -> tuple[list[str], int]:
         """Return the wIds, each once, in the order given, and how many were there once more.
@@ -74,7 +74,7 @@ class FollowedWIds:
         """
         for file in self._files:
             file.read()
-        return self._given()
+        return self._unique()
 
     def read_if_changed(self) -> list[str] | None:
         """Return the wIds if a file has changed and then stayed the same for one call of this.
@@ -85,38 +85,38 @@ class FollowedWIds:
             typer.BadParameter: It cannot be used.
 
         """
-        wrong_one: typer.BadParameter | None = None
+        first_error: typer.BadParameter | None = None
         for file in self._files:
-            if file.has_settled():
+            if file.is_stable():
                 try:
                     file.read()
                 except typer.BadParameter as error:
-                    wrong_one = wrong_one or error
+                    first_error = first_error or error
                 else:
                     self._news.append(shown_source(file.source))
-        if wrong_one is not None:
-            raise wrong_one  # what is new in other files is given by the next call
+        if first_error is not None:
+            raise first_error  # what is new in other files is given by the next call
         if not self._news:
             return None
         self._changed, self._news = self._news, []
-        return self._given()[0]
+        return self._unique()[0]
 
     @property
     def news(self) -> str:
         """What `read_if_changed` found, as in "'w_ids.txt' has changed"."""
         return f"{', '.join(self._changed)} {'has' if len(self._changed) == 1 else 'have'} changed"
 
-    def _given(self) -> tuple[list[str], int]:
-        given = [*self._arguments, *(w_id for file in self._files for w_id in file.w_ids)]
-        if not given:
+    def _unique(self) -> tuple[list[str], int]:
+        found = [*self._arguments, *(w_id for file in self._files for w_id in file.w_ids)]
+        if not found:
             if self._files:
                 raise wrong(OPTION, "must hold a wId a line, and there is none in it")
             raise wrong("W_ID", "must be given, or --from FILE with one wId a line")
-        w_ids = list(dict.fromkeys(given))
-        return w_ids, len(given) - len(w_ids)
+        w_ids = list(dict.fromkeys(found))
+        return w_ids, len(found) - len(w_ids)
 
 
-class _FollowedFile:
+class _WIdFile:
     """A file of wIds. Standard input and pipes can be read once, so they never change.
 
     Attributes:
@@ -142,7 +142,7 @@ class _FollowedFile:
         """
         self.w_ids = list(self._checked())
 
-    def has_settled(self) -> bool:
+    def is_stable(self) -> bool:
         """Tell whether it has changed, and then stayed the same for one call of this; once."""
         before, self._signature = self._signature, self._look()
         if self._signature != before:

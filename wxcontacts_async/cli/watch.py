@@ -11,15 +11,15 @@ from wxcontacts_async import Failed, Gateway, InitializationWait, RetryPolicy, S
 from wxcontacts_async.cli.change_printer import ChangePrinter
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.cursor import Cursor
-from wxcontacts_async.cli.database import GivenDatabase
-from wxcontacts_async.cli.log_follower import PATIENCE, LogFollower
+from wxcontacts_async.cli.database import DatabaseOption
+from wxcontacts_async.cli.log_follower import READER_TIMEOUT, LogFollower
 from wxcontacts_async.cli.output import CommandError, OutputError
-from wxcontacts_async.cli.rota import Rota
-from wxcontacts_async.cli.running import End, run_to_end
-from wxcontacts_async.cli.summary import said
-from wxcontacts_async.cli.suspicion import held_back_of, suspicion_of
+from wxcontacts_async.cli.running import RunResult, run_to_end
+from wxcontacts_async.cli.schedule import Schedule
+from wxcontacts_async.cli.summary import describe_failure
+from wxcontacts_async.cli.suspicion import describe_held_back, describe_suspicion
 from wxcontacts_async.cli.sync_results import take_all
-from wxcontacts_async.cli.w_ids import FollowedWIds
+from wxcontacts_async.cli.w_ids import WIdSources
 from wxcontacts_async.errors import shown_id
 from wxcontacts_async.store import ContactStore, StoreError, Synced, SyncResult
 
@@ -32,7 +32,7 @@ class WatchJob:
 
     Arguments:
         w_ids: The instances, each once.
-        followed: Where they come from.
+        w_id_sources: Where they come from.
         gateway: Where they are.
         initialization: How initializing ones are waited for.
         retry: How failed calls are tried again.
@@ -45,11 +45,11 @@ class WatchJob:
     """
 
     w_ids: Sequence[str]
-    followed: FollowedWIds
+    w_id_sources: WIdSources
     gateway: Gateway
     initialization: InitializationWait
     retry: RetryPolicy
-    database: GivenDatabase
+    database: DatabaseOption
     interval: float
     after: int | None = None
     cursor: Cursor | None = None
@@ -72,17 +72,17 @@ class Watch:
         self.changes = 0
         self._job = job
         self._console = console
-        self._rota: Rota | None = None
+        self._schedule: Schedule | None = None
         self._printer = ChangePrinter(job.cursor)
         self.log = LogFollower(job.database, self._printer, job.cursor, job.after)
 
-    def run(self) -> End:
+    def run(self) -> RunResult:
         """Run until a signal comes, the database is lost or nobody reads what it prints."""
         return run_to_end(
             self._watch,
             files=[self._printer],
-            patience=PATIENCE,
-            beside=self._follow,
+            reader_timeout=READER_TIMEOUT,
+            background=self._follow,
         )
 
     async def _watch(self) -> None:
@@ -90,19 +90,19 @@ class Watch:
         async with job.database.opened() as store:
             await self.log.begin(store)
             try:
-                self._rota = Rota(job.w_ids, job.interval, await _ages(store))
-                self._console.chat(
+                self._schedule = Schedule(job.w_ids, job.interval, await _ages(store))
+                self._console.info(
                     f"Watching {len(job.w_ids):,} instances, each every {job.interval:g} s, until "
                     f"Ctrl-C; {job.database.name} is kept in step.",
                 )
-                await self._sync_and_print(store, self._rota)
+                await self._sync_and_print(store, self._schedule)
             except OutputError:  # nothing more can be printed
                 raise
             except BaseException:
                 await self.log.finish(store)
                 raise
 
-    async def _sync_and_print(self, store: ContactStore, rota: Rota) -> None:
+    async def _sync_and_print(self, store: ContactStore, schedule: Schedule) -> None:
         """Sync, and print the log beside that, so that who reads slowly holds up no sync."""
         errors: list[CommandError | StoreError] = []
 
@@ -116,27 +116,27 @@ class Watch:
         async with create_task_group() as tasks:
             tasks.start_soon(follow)
             try:
-                await self._sync(store, rota)
+                await self._sync(store, schedule)
             except (CommandError, StoreError) as error:
                 errors.append(error)
             tasks.cancel_scope.cancel()
         if errors:
             raise errors[0]
 
-    async def _sync(self, store: ContactStore, rota: Rota) -> None:
+    async def _sync(self, store: ContactStore, schedule: Schedule) -> None:
         job = self._job
 
         async def take(result: SyncResult) -> None:
-            rota.ended(result.w_id)
+            schedule.ended(result.w_id)
             if isinstance(result, Failed):
                 self.failed += 1
-                self._console.say(said(result))
+                self._console.say(describe_failure(result))
             else:
                 self._take(result)
 
         async with (
             SessionPool(job.gateway, initialization=job.initialization, retry=job.retry) as pool,
-            store.sync(pool, rota) as results,
+            store.sync(pool, schedule) as results,
         ):
             await take_all(results, take)
 
@@ -144,9 +144,9 @@ class Watch:
         self.synced += 1
         contacts, delta = synced.contacts, synced.delta_counts
         if synced.suspicion is not None:
-            self._console.say(suspicion_of(synced.w_id, synced.suspicion, self._job.database))
+            self._console.say(describe_suspicion(synced.w_id, synced.suspicion, self._job.database))
         if synced.held_back:
-            self._console.say(held_back_of(synced))
+            self._console.say(describe_held_back(synced))
         if contacts.rejected:
             self._console.say(
                 f"wId {shown_id(synced.w_id)}: {len(contacts.rejected):,} contacts could not be "
@@ -159,24 +159,24 @@ class Watch:
             )
         if delta:
             self.changes += delta.added + delta.removed + delta.changed
-            self.log.tell()
+            self.log.notify()
 
     async def _follow(self) -> None:
         """Read the files of wIds again when they change; what is wrong with it is said once."""
-        followed = self._job.followed
+        sources = self._job.w_id_sources
         while True:
             await sleep(_LOOK_EVERY)
-            if self._rota is None:
+            if self._schedule is None:
                 continue
             try:
-                w_ids = await to_thread.run_sync(followed.read_if_changed)
+                w_ids = await to_thread.run_sync(sources.read_if_changed)
             except typer.BadParameter as error:
                 self._console.say(f"--from: {error.message}; the instances from before are kept.")
                 continue
             if w_ids is not None:
-                new, dropped = self._rota.replace(w_ids)
-                self._console.chat(
-                    f"{followed.news}: {len(w_ids):,} instances, {new:,} new, {dropped:,} dropped.",
+                new, dropped = self._schedule.replace(w_ids)
+                self._console.info(
+                    f"{sources.news}: {len(w_ids):,} instances, {new:,} new, {dropped:,} dropped.",
                 )
 
 

@@ -26,7 +26,7 @@ from wxcontacts_async.cli.store_options import (
 )
 from wxcontacts_async.cli.summary import say_early_end
 from wxcontacts_async.cli.usage import duration, naming_options, number
-from wxcontacts_async.cli.w_ids import FollowedWIds
+from wxcontacts_async.cli.w_ids import WIdSources
 
 _SHORTEST_INTERVAL = 0.1
 
@@ -71,7 +71,7 @@ def watch(
     ] = None,
     busy_timeout: BusyTimeout = DEFAULT_BUSY,
     reconnect_timeout: ReconnectTimeout = DEFAULT_RECONNECTION,
-    calling: options.GatewayOptions,
+    gateway_options: options.GatewayOptions,
 ) -> None:
     """Sync the same instances again and again, and print what changes as it is learned.
 
@@ -92,14 +92,14 @@ def watch(
     """
     with exiting_when_interrupted(), needing_store():
         from wxcontacts_async.cli.cursor import open_cursor  # noqa: PLC0415
-        from wxcontacts_async.cli.database import GivenDatabase, check_no_url  # noqa: PLC0415
+        from wxcontacts_async.cli.database import DatabaseOption, check_no_url  # noqa: PLC0415
         from wxcontacts_async.cli.watch import Watch, WatchJob  # noqa: PLC0415
 
         console = HumanConsole()
-        called = calling.read()
+        settings = gateway_options.read()
         interval = duration("--every", every, shortest=_SHORTEST_INTERVAL)
         check_no_url(w_ids or ())
-        database = GivenDatabase(
+        database = DatabaseOption(
             to,
             TO,
             max_shrink=max_shrink,
@@ -107,17 +107,17 @@ def watch(
             busy_timeout=busy_timeout,
             reconnect_timeout=reconnect_timeout,
         )
-        followed = FollowedWIds(w_ids or (), sources or ())
+        w_id_sources = WIdSources(w_ids or (), sources or ())
         begin = None if after is None else number(after)
         with naming_options():
             check_number("after", begin, at_least=0, whole=True, optional=True)
         watched = Watch(
             WatchJob(
-                options.each_once(followed.read(), console),
-                followed,
-                called.gateway,
-                called.initialization,
-                called.retry,
+                options.each_once(w_id_sources.read(), console),
+                w_id_sources,
+                settings.gateway,
+                settings.initialization,
+                settings.retry,
                 database,
                 interval,
                 begin,
@@ -125,20 +125,20 @@ def watch(
             ),
             console,
         )
-        end = watched.run()
-        if end.reader_gone:
-            raise typer.Exit(end.exit_code)
-        if end.error is None:
-            console.chat(
+        result = watched.run()
+        if result.output_closed:
+            raise typer.Exit(result.exit_code)
+        if result.error is None:
+            console.info(
                 f"Stopped: {watched.synced:,} syncs, {watched.failed:,} failures, "
                 f"{watched.changes:,} changes.",
             )
         else:
-            say_early_end(end, console)
+            say_early_end(result, console)
         if watched.log.is_behind:
             same = f"--cursor {quote(cursor)}" if cursor else f"--after {watched.log.after}"
             console.say(
                 f"What the log has after id {watched.log.after} was not printed; the same command "
                 f"with {same} prints it.",
             )
-        raise typer.Exit(0 if end.error is None else end.exit_code)
+        raise typer.Exit(0 if result.error is None else result.exit_code)

@@ -10,7 +10,7 @@ from anyio import Event, current_time, move_on_after
 _CATCH_UP_SECONDS = 0.1  # what a late event loop may make up for in one go
 
 
-class Rota:
+class Schedule:
     """Gives each wId once an interval, one after the other at even distances, without an end.
 
     Nobody is given again who is still under way. To be iterated over by one task, in the event
@@ -43,17 +43,17 @@ class Rota:
         self._heap = [(due, w_id) for w_id, due in self._due.items()]
         heapify(self._heap)
         # When each that is under way was given. Those dropped meanwhile stay until they end.
-        self._under_way: dict[str, float] = {}
+        self._running: dict[str, float] = {}
         self._w_ids = set(w_ids)
         self._next_turn = now
-        self._given_at = -inf
-        self._news = Event()
+        self._last_started_at = -inf
+        self._changed = Event()
 
     def ended(self, w_id: str) -> None:
         """Take note that an instance is not under way any more."""
-        given_at = self._under_way.pop(w_id, None)
-        if given_at is not None and w_id in self._w_ids:
-            self._put(w_id, given_at + self._interval)
+        started_at = self._running.pop(w_id, None)
+        if started_at is not None and w_id in self._w_ids:
+            self._add(w_id, started_at + self._interval)
 
     def replace(self, w_ids: Collection[str]) -> tuple[int, int]:
         """Give these from now on; return how many are new, and how many are dropped.
@@ -64,26 +64,26 @@ class Rota:
         for w_id in before - self._w_ids:
             self._due.pop(w_id, None)
         self._next_turn = min(self._next_turn, current_time() + self._distance)
-        for w_id in self._w_ids - before - self._under_way.keys():
-            self._put(w_id, -inf)
+        for w_id in self._w_ids - before - self._running.keys():
+            self._add(w_id, -inf)
         return len(self._w_ids - before), len(before - self._w_ids)
 
-    def _put(self, w_id: str, due: float) -> None:
+    def _add(self, w_id: str, due: float) -> None:
         self._due[w_id] = due
         heappush(self._heap, (due, w_id))
-        self._news.set()
+        self._changed.set()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> str:
         while (delay := self._delay()) > 0:
-            self._news = Event()
+            self._changed = Event()
             with move_on_after(delay):
-                await self._news.wait()
+                await self._changed.wait()
         _, w_id = heappop(self._heap)
         del self._due[w_id]
-        self._under_way[w_id] = self._given_at = now = current_time()
+        self._running[w_id] = self._last_started_at = now = current_time()
         if now >= self._next_turn:
             self._next_turn = max(self._next_turn, now - _CATCH_UP_SECONDS) + self._distance
         return w_id
@@ -101,5 +101,5 @@ class Rota:
             return inf
         due = self._heap[0][0]
         if due == -inf:
-            return min(self._next_turn, self._given_at + self._new_apart) - current_time()
+            return min(self._next_turn, self._last_started_at + self._new_apart) - current_time()
         return max(due, self._next_turn) - current_time()

@@ -23,7 +23,7 @@ from wxcontacts_async import (
 )
 
 
-class FetchCounts:
+class FetchStatistics:
     """Counts instances and contacts. An instance counts when its lines are written, not before.
 
     Arguments:
@@ -93,7 +93,7 @@ class FetchCounts:
         self.examples.setdefault(kind, outcome)
         self.waited += outcome.waited
 
-    def end(self) -> None:
+    def stop_clock(self) -> None:
         """Stop the clock."""
         self._ended = monotonic()
 
