@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 
 from rich.table import Table
 
-from wxcontacts_async import Gateway, InitializationWait, RetryPolicy
+from wxcontacts_async import Gateway
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.database import DatabaseOption
 from wxcontacts_async.cli.fetch import FetchResult
+from wxcontacts_async.cli.gateway_options import CallSettings
 from wxcontacts_async.cli.running import RunResult, run_to_end
 from wxcontacts_async.cli.summary import say_early_end, show_numbers
 from wxcontacts_async.cli.sync import SyncJob, SyncStatistics, run_sync, say_missing
@@ -52,9 +53,7 @@ def run_demo(
 
     """
     tables = HumanConsole(stderr=False)
-    job = SyncJob(
-        w_ids, Gateway(url), database, initialization=InitializationWait(), retry=RetryPolicy()
-    )
+    job = SyncJob(w_ids, CallSettings(Gateway(url)), database)
     first = _DemoStatistics(len(w_ids))
     result = run_sync(job, first, console)
     _show_first(first, tables)

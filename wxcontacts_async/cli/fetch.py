@@ -1,17 +1,11 @@
 """Fetches the contacts of many instances into a file, and says how it goes and went."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 
-from wxcontacts_async import (
-    Failed,
-    Fetched,
-    Gateway,
-    InitializationWait,
-    RetryPolicy,
-    SessionPool,
-)
+from wxcontacts_async import Failed, Fetched
 from wxcontacts_async.cli.console import HumanConsole
+from wxcontacts_async.cli.gateway_options import CallSettings
 from wxcontacts_async.cli.line_file import LineFile
 from wxcontacts_async.cli.output import contact_lines, decoding_lines, failure_lines
 from wxcontacts_async.cli.progress import show_progress
@@ -25,19 +19,14 @@ class FetchJob:
 
     Arguments:
         w_ids: The instances, each once.
-        gateway: Where they are.
-        initialization: How initializing ones are waited for.
-        retry: How failed calls are tried again.
+        settings: Where they are, and how they are called.
         contacts_file: Where contacts go.
         failures_file: Where failed instances, and rejected and flawed contacts go, if anywhere.
 
     """
 
     w_ids: Sequence[str]
-    gateway: Gateway
-    _: KW_ONLY
-    initialization: InitializationWait
-    retry: RetryPolicy
+    settings: CallSettings
     contacts_file: LineFile
     failures_file: LineFile | None = None
 
@@ -89,12 +78,7 @@ async def _fetch(job: FetchJob, stats: FetchStatistics) -> None:
     if job.failures_file is not None:
         job.failures_file.keep()  # it says that there are none, too
     async with (
-        SessionPool(
-            job.gateway,
-            initialization=job.initialization,
-            retry=job.retry,
-            observers=[stats.observe],
-        ) as pool,
+        job.settings.pool([stats.observe]) as pool,
         pool.stream(job.w_ids) as outcomes,
     ):
         async for outcome in outcomes:

@@ -44,14 +44,7 @@ def fetch(
         settings = gateway_options.read()
         chosen = options.each_once(read_w_ids(w_ids or (), sources or ()), console)
         contacts_file, failures_file = open_files(output, failures, sources or ())
-        job = FetchJob(
-            chosen,
-            settings.gateway,
-            initialization=settings.initialization,
-            retry=settings.retry,
-            contacts_file=contacts_file,
-            failures_file=failures_file,
-        )
+        job = FetchJob(chosen, settings, contacts_file, failures_file)
         result = run_fetch(job, console)
         if not result.output_closed:
             show_numbers(result.stats, console)

@@ -1,13 +1,13 @@
 """The options of each command that asks a gateway: for which instances, where and how."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 import typer
 
-from wxcontacts_async import Gateway, InitializationWait, RetryPolicy
+from wxcontacts_async import Event, Gateway, InitializationWait, RetryPolicy, SessionPool
 from wxcontacts_async._http.session import check_environment
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.tls_files import CA, CLIENT_CERT, INSECURE, tls_of
@@ -52,8 +52,17 @@ class CallSettings(NamedTuple):
     """Where to ask, and how initializing instances and failed calls are waited for."""
 
     gateway: Gateway
-    initialization: InitializationWait
-    retry: RetryPolicy
+    initialization: InitializationWait = InitializationWait()
+    retry: RetryPolicy = RetryPolicy()
+
+    def pool(self, observers: Iterable[Callable[[Event], object]] = ()) -> SessionPool:
+        """Make the pool that calls so."""
+        return SessionPool(
+            self.gateway,
+            initialization=self.initialization,
+            retry=self.retry,
+            observers=observers,
+        )
 
 
 @dataclass(kw_only=True)

@@ -1,15 +1,16 @@
 """Brings a database in step with many instances, and says how it goes and went."""
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from rich.table import Table
 
-from wxcontacts_async import Failed, Gateway, InitializationWait, RetryPolicy, SessionPool
+from wxcontacts_async import Failed
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.database import DatabaseOption
 from wxcontacts_async.cli.fetch import FetchResult, run_with_progress
+from wxcontacts_async.cli.gateway_options import CallSettings
 from wxcontacts_async.cli.line_file import LineFile
 from wxcontacts_async.cli.output import decoding_lines, failure_lines
 from wxcontacts_async.cli.statistics import FetchStatistics
@@ -25,21 +26,16 @@ class SyncJob:
 
     Arguments:
         w_ids: The instances, each once.
-        gateway: Where they are.
+        settings: Where they are, and how they are called.
         database: What is brought in step.
-        initialization: How initializing ones are waited for.
-        retry: How failed calls are tried again.
         stale_after: How long after its last sync an instance is synced again; None: always.
         failures_file: Where failed instances, and rejected and flawed contacts go, if anywhere.
 
     """
 
     w_ids: Sequence[str]
-    gateway: Gateway
+    settings: CallSettings
     database: DatabaseOption
-    _: KW_ONLY
-    initialization: InitializationWait
-    retry: RetryPolicy
     stale_after: timedelta | None = None
     failures_file: LineFile | None = None
 
@@ -109,12 +105,7 @@ async def _sync(job: SyncJob, stats: SyncStatistics) -> None:
         stale = await _stale(job, store)
         stats.skip(len(job.w_ids) - len(stale))
         async with (
-            SessionPool(
-                job.gateway,
-                initialization=job.initialization,
-                retry=job.retry,
-                observers=[stats.observe],
-            ) as pool,
+            job.settings.pool([stats.observe]) as pool,
             store.sync(pool, stale) as results,
         ):
 

@@ -96,10 +96,8 @@ def sync(
         )
         job = SyncJob(
             chosen,
-            settings.gateway,
+            settings,
             database,
-            initialization=settings.initialization,
-            retry=settings.retry,
             stale_after=None if stale is None else timedelta(seconds=stale),
             failures_file=failures_file,
         )

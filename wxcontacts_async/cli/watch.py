@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 import typer
 from anyio import create_task_group, sleep, to_thread
 
-from wxcontacts_async import Failed, Gateway, InitializationWait, RetryPolicy, SessionPool
+from wxcontacts_async import Failed
 from wxcontacts_async.cli.change_printer import ChangePrinter
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.cursor import Cursor
 from wxcontacts_async.cli.database import DatabaseOption
+from wxcontacts_async.cli.gateway_options import CallSettings
 from wxcontacts_async.cli.log_follower import READER_TIMEOUT, LogFollower
 from wxcontacts_async.cli.output import CommandError, OutputError
 from wxcontacts_async.cli.running import RunResult, run_to_end
@@ -33,9 +34,7 @@ class WatchJob:
     Arguments:
         w_ids: The instances, each once.
         w_id_sources: Where they come from.
-        gateway: Where they are.
-        initialization: How initializing ones are waited for.
-        retry: How failed calls are tried again.
+        settings: Where they are, and how they are called.
         database: What is kept in step.
         interval: Seconds from one sync of an instance to the next.
         after: The id of the change behind which printing begins, where no cursor says so; None
@@ -46,9 +45,7 @@ class WatchJob:
 
     w_ids: Sequence[str]
     w_id_sources: WIdSources
-    gateway: Gateway
-    initialization: InitializationWait
-    retry: RetryPolicy
+    settings: CallSettings
     database: DatabaseOption
     interval: float
     after: int | None = None
@@ -135,7 +132,7 @@ class Watch:
                 self._take(result)
 
         async with (
-            SessionPool(job.gateway, initialization=job.initialization, retry=job.retry) as pool,
+            job.settings.pool() as pool,
             store.sync(pool, schedule) as results,
         ):
             await take_all(results, take)

@@ -115,9 +115,7 @@ def watch(
             WatchJob(
                 options.each_once(w_id_sources.read(), console),
                 w_id_sources,
-                settings.gateway,
-                settings.initialization,
-                settings.retry,
+                settings,
                 database,
                 interval,
                 begin,
