@@ -15,7 +15,7 @@ from tests.test_cli_process import Ended, run
 from wxcontacts_async import ContactKind
 from wxcontacts_async.cli.database import DatabaseOption
 from wxcontacts_async.cli.suspicion import describe_suspicion
-from wxcontacts_async.cli.usage import duration, shown_duration
+from wxcontacts_async.cli.values import duration, shown_duration
 from wxcontacts_async.store import Suspicion
 
 pytestmark = pytest.mark.processes

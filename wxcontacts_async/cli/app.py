@@ -14,10 +14,10 @@ from wxcontacts_async.cli.accept_command import accept
 from wxcontacts_async.cli.changes_command import changes
 from wxcontacts_async.cli.demo_command import demo
 from wxcontacts_async.cli.emulator_command import emulator
+from wxcontacts_async.cli.errors import OutputError
 from wxcontacts_async.cli.export_command import export
 from wxcontacts_async.cli.fetch_command import fetch
 from wxcontacts_async.cli.option_groups import with_options
-from wxcontacts_async.cli.output import OutputError
 from wxcontacts_async.cli.signals import INTERRUPTED
 from wxcontacts_async.cli.standard_streams import drop_output, replace_standard_streams
 from wxcontacts_async.cli.sync_command import sync

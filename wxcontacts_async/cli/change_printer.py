@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from wxcontacts_async.cli.change_lines import change_line
 from wxcontacts_async.cli.cursor import Cursor, Mark, cursor_line
-from wxcontacts_async.cli.output import OutputError
+from wxcontacts_async.cli.errors import OutputError
 from wxcontacts_async.store import ContactChange
 
 if sys.platform != "win32":

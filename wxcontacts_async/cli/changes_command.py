@@ -9,7 +9,8 @@ from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.signals import exiting_when_interrupted
 from wxcontacts_async.cli.store_options import DEFAULT_STORE, STORE, FromStore, needing_store
 from wxcontacts_async.cli.summary import say_early_end
-from wxcontacts_async.cli.usage import moment, naming_options, number
+from wxcontacts_async.cli.usage import naming_options
+from wxcontacts_async.cli.values import moment, number
 from wxcontacts_async.errors import shown_id
 
 

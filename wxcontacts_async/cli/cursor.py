@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from wxcontacts_async.cli.database import DatabaseOption
-from wxcontacts_async.cli.output import OutputError
+from wxcontacts_async.cli.errors import OutputError
 from wxcontacts_async.cli.output_path import OutputPath
 from wxcontacts_async.cli.usage import wrong
 

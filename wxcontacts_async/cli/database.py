@@ -7,8 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
 
-from wxcontacts_async.cli.console import HumanConsole
-from wxcontacts_async.cli.output import CommandError
+import typer
+
+from wxcontacts_async.cli.errors import CommandError
 from wxcontacts_async.cli.output_path import STANDARD, OutputPath, database_files
 from wxcontacts_async.cli.store_options import (
     BUSY_TIMEOUT,
@@ -16,7 +17,8 @@ from wxcontacts_async.cli.store_options import (
     RECONNECT_TIMEOUT,
     TO,
 )
-from wxcontacts_async.cli.usage import duration, naming_options, number, wrong
+from wxcontacts_async.cli.usage import naming_options, wrong
+from wxcontacts_async.cli.values import duration, number
 from wxcontacts_async.store import (
     ContactStore,
     StoreBusyError,
@@ -179,7 +181,7 @@ class DatabaseOption:
 
 
 def _say(sentence: str, waits: bool) -> None:  # noqa: ARG001, FBT001  # called, not calling
-    HumanConsole().say(f"{sentence}.")
+    typer.echo(f"{sentence}.", err=True)
 
 
 def check_no_url(w_ids: Sequence[str], option: str = TO) -> None:

@@ -8,11 +8,13 @@ from rich.table import Table
 from wxcontacts_async import Gateway
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.database import DatabaseOption
-from wxcontacts_async.cli.fetch import FetchResult
 from wxcontacts_async.cli.gateway_options import CallSettings
 from wxcontacts_async.cli.running import RunResult, run_to_end
+from wxcontacts_async.cli.statistics import FetchResult
 from wxcontacts_async.cli.summary import say_early_end, show_numbers
-from wxcontacts_async.cli.sync import SyncJob, SyncStatistics, run_sync, say_missing
+from wxcontacts_async.cli.sync import SyncJob, run_sync
+from wxcontacts_async.cli.sync_statistics import SyncStatistics
+from wxcontacts_async.cli.sync_summary import say_missing
 from wxcontacts_async.store import ChangeKind, ContactChange, Synced
 
 _SHOWN = 3  # changes of each kind

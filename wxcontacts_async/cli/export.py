@@ -10,9 +10,10 @@ from pathlib import Path
 from anyio import CancelScope, to_thread
 
 from wxcontacts_async import ContactSet, InvalidArgumentError
+from wxcontacts_async.cli.contact_lines import exported_lines
 from wxcontacts_async.cli.database import DatabaseOption
+from wxcontacts_async.cli.errors import CommandError, OutputError
 from wxcontacts_async.cli.line_file import LineFile
-from wxcontacts_async.cli.output import CommandError, OutputError, exported_lines
 from wxcontacts_async.cli.output_path import STANDARD, OutputPath
 from wxcontacts_async.cli.running import RunResult, run_to_end
 from wxcontacts_async.cli.usage import wrong

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable
 
 from wxcontacts_async import InvalidArgumentError
-from wxcontacts_async.cli.usage import number, wrong
+from wxcontacts_async.cli.usage import wrong
+from wxcontacts_async.cli.values import number
 from wxcontacts_async.emulator import Fault, FaultKind
 
 OPTION = "--faults"

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from wxcontacts_async import Failed, Fetched
 from wxcontacts_async.cli.console import HumanConsole
+from wxcontacts_async.cli.contact_lines import contact_lines, decoding_lines, failure_lines
 from wxcontacts_async.cli.gateway_options import CallSettings
 from wxcontacts_async.cli.line_file import LineFile
-from wxcontacts_async.cli.output import contact_lines, decoding_lines, failure_lines
 from wxcontacts_async.cli.progress import show_progress
-from wxcontacts_async.cli.running import RunResult, run_to_end
-from wxcontacts_async.cli.statistics import FetchStatistics
+from wxcontacts_async.cli.running import run_to_end
+from wxcontacts_async.cli.statistics import FetchResult, FetchStatistics
 
 
 @dataclass
@@ -29,24 +29,6 @@ class FetchJob:
     settings: CallSettings
     contacts_file: LineFile
     failures_file: LineFile | None = None
-
-
-class FetchResult(RunResult, frozen=True):
-    """How a fetch ended.
-
-    Attributes:
-        stats: What it came to.
-
-    """
-
-    stats: FetchStatistics
-
-    @property
-    def exit_code(self) -> int:
-        """0 if all are fetched, 1 if not, 128 and the signal's number if it was stopped."""
-        if self.error is None and self.stopped_by is not None and self.stats.missing:
-            return 128 + self.stopped_by
-        return 1 if self.error is not None or self.stats.failed else 0
 
 
 def run_fetch(job: FetchJob, console: HumanConsole) -> FetchResult:

@@ -11,7 +11,7 @@ from wxcontacts_async.cli.line_file import open_files
 from wxcontacts_async.cli.option_groups import with_option_groups
 from wxcontacts_async.cli.output_path import STANDARD
 from wxcontacts_async.cli.signals import exiting_when_interrupted
-from wxcontacts_async.cli.summary import say_end, say_failures, show_numbers
+from wxcontacts_async.cli.summary import say_end, say_failures, say_repeated, show_numbers
 from wxcontacts_async.cli.w_ids import read_w_ids
 
 
@@ -42,7 +42,8 @@ def fetch(
     with exiting_when_interrupted():
         console = HumanConsole()
         settings = gateway_options.read()
-        chosen = options.each_once(read_w_ids(w_ids or (), sources or ()), console)
+        chosen, repeated = read_w_ids(w_ids or (), sources or ())
+        say_repeated(repeated, console)
         contacts_file, failures_file = open_files(output, failures, sources or ())
         job = FetchJob(chosen, settings, contacts_file, failures_file)
         result = run_fetch(job, console)

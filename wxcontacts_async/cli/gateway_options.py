@@ -1,7 +1,7 @@
 """The options of each command that asks a gateway: for which instances, where and how."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
@@ -9,14 +9,10 @@ import typer
 
 from wxcontacts_async import Event, Gateway, InitializationWait, RetryPolicy, SessionPool
 from wxcontacts_async._http.session import check_environment
-from wxcontacts_async.cli.console import HumanConsole
+from wxcontacts_async.cli.headers import read_headers
 from wxcontacts_async.cli.tls_files import CA, CLIENT_CERT, INSECURE, tls_of
-from wxcontacts_async.cli.usage import (
-    AUTHORIZATION_VARIABLE,
-    naming_options,
-    number,
-    read_headers,
-)
+from wxcontacts_async.cli.usage import AUTHORIZATION_VARIABLE, naming_options
+from wxcontacts_async.cli.values import number
 
 _GATEWAY = Gateway("http://localhost:18081")
 _WAIT = InitializationWait()
@@ -200,18 +196,3 @@ class GatewayOptions:
                 InitializationWait(number(self.init_interval), timeout=number(self.init_timeout)),
                 RetryPolicy(number(self.attempts)),
             )
-
-
-def each_once(read: tuple[Sequence[str], int], console: HumanConsole) -> Sequence[str]:
-    """Return the wIds; say how many were given once more.
-
-    Arguments:
-        read: What `read_w_ids` returns.
-        console: Where it is said.
-
-    """
-    w_ids, repeated = read
-    if repeated:
-        these = "1 wId was" if repeated == 1 else f"{repeated:,} wIds were"
-        console.info(f"{these} given once more; each is fetched once.")
-    return w_ids

@@ -12,7 +12,7 @@ from pathlib import Path
 from anyio import CancelScope, current_time, to_thread
 from anyio.lowlevel import checkpoint
 
-from wxcontacts_async.cli.output import CommandError, OutputError, reason_of
+from wxcontacts_async.cli.errors import CommandError, OutputError, reason_of
 from wxcontacts_async.cli.output_path import STANDARD, OutputPath
 from wxcontacts_async.cli.usage import wrong
 from wxcontacts_async.hidden_file import HiddenFile, sync_folder

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import msgspec
 from anyio import create_task_group, sleep_forever
 
-from wxcontacts_async.cli.output import CommandError
+from wxcontacts_async.cli.errors import CommandError
 from wxcontacts_async.cli.signals import run_until_signal
 
 _LAST_WRITE_SECONDS = 0.5

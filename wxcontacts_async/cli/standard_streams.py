@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from io import TextIOWrapper
 
-from wxcontacts_async.cli.output import OutputError
+from wxcontacts_async.cli.errors import OutputError
 
 _STANDARD_OUTPUT = "standard output"
 

@@ -21,6 +21,7 @@ from wxcontacts_async import (
     RetryScheduled,
     WxContactsError,
 )
+from wxcontacts_async.cli.running import RunResult
 
 
 class FetchStatistics:
@@ -130,6 +131,24 @@ class FetchStatistics:
             return None
         longest_wait = max((until for _, until in self._waiting.values()), default=0.0)
         return max(self.seconds / done * self.missing, longest_wait - monotonic())
+
+
+class FetchResult(RunResult, frozen=True):
+    """How a fetch ended.
+
+    Attributes:
+        stats: What it came to.
+
+    """
+
+    stats: FetchStatistics
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all are fetched, 1 if not, 128 and the signal's number if it was stopped."""
+        if self.error is None and self.stopped_by is not None and self.stats.missing:
+            return 128 + self.stopped_by
+        return 1 if self.error is not None or self.stats.failed else 0
 
 
 def _reason(error: WxContactsError) -> str:

@@ -16,10 +16,9 @@ from wxcontacts_async import (
     WxContactsError,
 )
 from wxcontacts_async.cli.console import HumanConsole
-from wxcontacts_async.cli.fetch import FetchResult
 from wxcontacts_async.cli.line_file import LineFile
 from wxcontacts_async.cli.running import RunResult
-from wxcontacts_async.cli.statistics import FetchStatistics
+from wxcontacts_async.cli.statistics import FetchResult, FetchStatistics
 from wxcontacts_async.cli.usage import AUTHORIZATION_VARIABLE
 from wxcontacts_async.errors import shown_id
 
@@ -76,6 +75,13 @@ def describe_failure(failed: Failed) -> str:
     """Say what went wrong with an instance, and what to do."""
     what = f"wId {shown_id(failed.w_id)}: {failed.error.what}."
     return f"{what} {_advice(failed.error)}".rstrip()
+
+
+def say_repeated(repeated: int, console: HumanConsole) -> None:
+    """Say how many wIds were given once more."""
+    if repeated:
+        these = "1 wId was" if repeated == 1 else f"{repeated:,} wIds were"
+        console.info(f"{these} given once more; each is fetched once.")
 
 
 def say_failures(

@@ -5,7 +5,7 @@ from shlex import quote
 
 from wxcontacts_async.cli.database import DatabaseOption
 from wxcontacts_async.cli.store_options import STORE
-from wxcontacts_async.cli.usage import shown_duration
+from wxcontacts_async.cli.values import shown_duration
 from wxcontacts_async.errors import shown_id
 from wxcontacts_async.store import StoredInstance, Suspicion, Synced
 

@@ -24,8 +24,8 @@ from wxcontacts_async.cli.store_options import (
     ToStore,
     needing_store,
 )
-from wxcontacts_async.cli.summary import say_early_end, say_failures
-from wxcontacts_async.cli.usage import duration
+from wxcontacts_async.cli.summary import say_early_end, say_failures, say_repeated
+from wxcontacts_async.cli.values import duration
 from wxcontacts_async.cli.w_ids import read_w_ids
 
 
@@ -66,10 +66,9 @@ def sync(
             UnopenedDatabaseError,
             check_no_url,
         )
-        from wxcontacts_async.cli.sync import (  # noqa: PLC0415
-            SyncJob,
-            SyncStatistics,
-            run_sync,
+        from wxcontacts_async.cli.sync import SyncJob, run_sync  # noqa: PLC0415
+        from wxcontacts_async.cli.sync_statistics import SyncStatistics  # noqa: PLC0415
+        from wxcontacts_async.cli.sync_summary import (  # noqa: PLC0415
             say_missing,
             say_rest,
             say_suspicious,
@@ -88,7 +87,8 @@ def sync(
             busy_timeout=busy_timeout,
             reconnect_timeout=reconnect_timeout,
         )
-        chosen = options.each_once(read_w_ids(w_ids or (), sources or ()), console)
+        chosen, repeated = read_w_ids(w_ids or (), sources or ())
+        say_repeated(repeated, console)
         failures_file = open_failures(
             failures,
             sources or (),
@@ -111,5 +111,5 @@ def sync(
             say_suspicious(stats, database, console)
             say_early_end(result, console)
             say_missing(stats, console)
-            say_rest(stats, job, console)
+            say_rest(stats, stale_after, console)
         raise typer.Exit(result.exit_code or min(stats.suspicious, 1))

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from anyio import CancelScope
 
-from wxcontacts_async.cli.output import CommandError
+from wxcontacts_async.cli.errors import CommandError
 from wxcontacts_async.store import StoreError, SyncResult, SyncStream
 
 

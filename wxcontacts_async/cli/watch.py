@@ -12,9 +12,9 @@ from wxcontacts_async.cli.change_printer import ChangePrinter
 from wxcontacts_async.cli.console import HumanConsole
 from wxcontacts_async.cli.cursor import Cursor
 from wxcontacts_async.cli.database import DatabaseOption
+from wxcontacts_async.cli.errors import CommandError, OutputError
 from wxcontacts_async.cli.gateway_options import CallSettings
 from wxcontacts_async.cli.log_follower import READER_TIMEOUT, LogFollower
-from wxcontacts_async.cli.output import CommandError, OutputError
 from wxcontacts_async.cli.running import RunResult, run_to_end
 from wxcontacts_async.cli.schedule import Schedule
 from wxcontacts_async.cli.summary import describe_failure

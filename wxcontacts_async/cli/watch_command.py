@@ -24,8 +24,9 @@ from wxcontacts_async.cli.store_options import (
     ToStore,
     needing_store,
 )
-from wxcontacts_async.cli.summary import say_early_end
-from wxcontacts_async.cli.usage import duration, naming_options, number
+from wxcontacts_async.cli.summary import say_early_end, say_repeated
+from wxcontacts_async.cli.usage import naming_options
+from wxcontacts_async.cli.values import duration, number
 from wxcontacts_async.cli.w_ids import WIdSources
 
 _SHORTEST_INTERVAL = 0.1
@@ -111,9 +112,11 @@ def watch(
         begin = None if after is None else number(after)
         with naming_options():
             check_number("after", begin, at_least=0, whole=True, optional=True)
+        chosen, repeated = w_id_sources.read()
+        say_repeated(repeated, console)
         watched = Watch(
             WatchJob(
-                options.each_once(w_id_sources.read(), console),
+                chosen,
                 w_id_sources,
                 settings,
                 database,
