@@ -13,9 +13,9 @@ from tests.postgresql import PASSWORD, PostgresqlServer, execute
 from tests.recording_server import RecordingServer, recording, reply_with
 from tests.test_cli_process import Ended, run
 from wxcontacts_async import ContactKind
-from wxcontacts_async.cli.database import DatabaseOption
-from wxcontacts_async.cli.suspicion import describe_suspicion
-from wxcontacts_async.cli.values import duration, shown_duration
+from wxcontacts_async.cli.options.database import DatabaseOption
+from wxcontacts_async.cli.options.values import duration, shown_duration
+from wxcontacts_async.cli.terminal.suspicion import describe_suspicion
 from wxcontacts_async.store import Suspicion
 
 pytestmark = pytest.mark.processes

@@ -17,7 +17,7 @@ from anyio.to_thread import run_sync
 from tests.command_process import CommandProcess
 from tests.postgresql import PostgresqlServer
 from tests.syncing import log
-from wxcontacts_async.cli.change_lines import change_line
+from wxcontacts_async.cli.jobs.change_lines import change_line
 from wxcontacts_async.emulator import GatewayEmulator
 from wxcontacts_async.store import ContactStore
 

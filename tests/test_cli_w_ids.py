@@ -10,7 +10,7 @@ import typer
 
 from tests.recording_server import recording, reply_with
 from tests.test_cli_process import end, read_until, run, start
-from wxcontacts_async.cli.w_ids import WIdSources, read_w_ids
+from wxcontacts_async.cli.options.w_ids import WIdSources, read_w_ids
 
 _THREE = ["one", "two", "three"]
 _UNDERSTOOD = {

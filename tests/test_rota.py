@@ -4,7 +4,7 @@ import pytest
 from anyio import create_task_group, current_time, move_on_after
 
 from tests.leftovers import settle
-from wxcontacts_async.cli.schedule import Schedule
+from wxcontacts_async.cli.jobs.schedule import Schedule
 
 _NO_AGES: dict[str, float] = {}
 

@@ -10,20 +10,20 @@ import typer
 from typer.core import TyperGroup
 
 from wxcontacts_async import __version__
-from wxcontacts_async.cli.accept_command import accept
-from wxcontacts_async.cli.changes_command import changes
-from wxcontacts_async.cli.demo_command import demo
-from wxcontacts_async.cli.emulator_command import emulator
-from wxcontacts_async.cli.errors import OutputError
-from wxcontacts_async.cli.export_command import export
-from wxcontacts_async.cli.fetch_command import fetch
-from wxcontacts_async.cli.option_groups import with_options
-from wxcontacts_async.cli.signals import INTERRUPTED
-from wxcontacts_async.cli.standard_streams import drop_output, replace_standard_streams
-from wxcontacts_async.cli.sync_command import sync
-from wxcontacts_async.cli.usage import without_passwords
-from wxcontacts_async.cli.verbosity import Verbosity, apply_verbosity
-from wxcontacts_async.cli.watch_command import watch
+from wxcontacts_async.cli.commands.accept import accept
+from wxcontacts_async.cli.commands.changes import changes
+from wxcontacts_async.cli.commands.demo import demo
+from wxcontacts_async.cli.commands.emulator import emulator
+from wxcontacts_async.cli.commands.export import export
+from wxcontacts_async.cli.commands.fetch import fetch
+from wxcontacts_async.cli.commands.sync import sync
+from wxcontacts_async.cli.commands.watch import watch
+from wxcontacts_async.cli.options.option_groups import with_options
+from wxcontacts_async.cli.options.usage import without_passwords
+from wxcontacts_async.cli.runtime.errors import OutputError
+from wxcontacts_async.cli.runtime.signals import INTERRUPTED
+from wxcontacts_async.cli.runtime.standard_streams import drop_output, replace_standard_streams
+from wxcontacts_async.cli.terminal.verbosity import Verbosity, apply_verbosity
 
 
 class _HidesPasswords(TyperGroup):

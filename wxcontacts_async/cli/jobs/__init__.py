@@ -1,0 +1,1 @@
+"""What the subcommands do, run in the event loop."""

@@ -1,0 +1,92 @@
+"""Brings a database in step with many instances, and says how it goes and went."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from wxcontacts_async import Failed
+from wxcontacts_async.cli.jobs.contact_lines import decoding_lines, failure_lines
+from wxcontacts_async.cli.jobs.fetch import run_with_progress
+from wxcontacts_async.cli.jobs.sync_results import take_all
+from wxcontacts_async.cli.options.database import DatabaseOption
+from wxcontacts_async.cli.options.gateway_options import CallSettings
+from wxcontacts_async.cli.options.line_file import LineFile
+from wxcontacts_async.cli.terminal.console import HumanConsole
+from wxcontacts_async.cli.terminal.statistics import FetchResult
+from wxcontacts_async.cli.terminal.sync_statistics import SyncStatistics
+from wxcontacts_async.store import ContactStore, SyncResult
+
+
+@dataclass
+class SyncJob:
+    """What to fetch from where, and which database to keep in step with it.
+
+    Arguments:
+        w_ids: The instances, each once.
+        settings: Where they are, and how they are called.
+        database: What is brought in step.
+        stale_after: How long after its last sync an instance is synced again; None: always.
+        failures_file: Where failed instances, and rejected and flawed contacts go, if anywhere.
+
+    """
+
+    w_ids: Sequence[str]
+    settings: CallSettings
+    database: DatabaseOption
+    stale_after: timedelta | None = None
+    failures_file: LineFile | None = None
+
+
+def run_sync(job: SyncJob, stats: SyncStatistics, console: HumanConsole) -> FetchResult:
+    """Sync and show progress until all is done, a signal comes or the database is lost."""
+    files = [] if job.failures_file is None else [job.failures_file]
+
+    def say(sentence: str, waits: bool) -> None:  # noqa: FBT001  # called, not calling
+        stats.stalled = sentence if waits else ""
+        console.say(f"{sentence}.")
+
+    job.database.on_wait = say
+    return run_with_progress(lambda: _sync(job, stats), stats, console, files)
+
+
+async def _sync(job: SyncJob, stats: SyncStatistics) -> None:
+    async with job.database.opened() as store:
+        if job.failures_file is not None:
+            job.failures_file.keep()  # it says that there are none, too
+        stale = await _stale(job, store)
+        stats.skip(len(job.w_ids) - len(stale))
+        async with (
+            job.settings.pool([stats.observe]) as pool,
+            store.sync(pool, stale) as results,
+        ):
+
+            async def take(result: SyncResult) -> None:
+                if isinstance(result, Failed):
+                    stats.add_failed(result)
+                    lines = failure_lines(result)
+                else:
+                    stats.add_synced(result)
+                    lines = decoding_lines(result.contacts)
+                if job.failures_file is not None:
+                    await job.failures_file.write(lines)
+
+            try:
+                await take_all(results, take)
+            finally:
+                stats.unclear = len(results.unclear)
+
+
+async def _stale(job: SyncJob, store: ContactStore) -> list[str]:
+    """Return the instances that were not synced just now, or are suspicious since."""
+    if job.stale_after is None:
+        return list(job.w_ids)
+    now = datetime.now(UTC)
+    fresh = {
+        instance.w_id
+        async for instance in store.instances()
+        # Whoever synced it may have a clock that is somewhat ahead of ours.
+        if instance.synced_at is not None
+        and instance.suspicion is None
+        and abs(now - instance.synced_at) < job.stale_after
+    }
+    return [w_id for w_id in job.w_ids if w_id not in fresh]

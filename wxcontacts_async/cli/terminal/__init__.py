@@ -1,0 +1,1 @@
+"""What people read: progress, summaries, and sentences about what went wrong."""
