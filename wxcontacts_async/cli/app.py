@@ -1,4 +1,4 @@
-"""The command as a whole: its subcommands, and how its process ends."""
+"""The command with its subcommands, and how its process ends."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ from wxcontacts_async.cli.terminal.verbosity import Verbosity, apply_verbosity
 
 
 class _HidesPasswords(TyperGroup):
-    """Says what is wrong with the usage without the password of a URL that stands there."""
+    """Masks the passwords of URLs in usage errors."""
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # noqa: ANN401
         try:
@@ -43,7 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    # Without boxes: an error is one line, whole, and what a user typed is never markup.
+    # An error is one unwrapped line without a box, and what a user typed is never markup.
     rich_markup_mode=None,
 )
 for command in (fetch, sync, watch, accept, changes, export, emulator, demo):
@@ -65,14 +65,14 @@ def run() -> NoReturn:
         if not error.output_closed:
             typer.echo(f"{error}.", err=True)
         code = 1
-    # All is done and said; Ctrl-C could only bring a traceback from the interpreter's end.
+    # From here Ctrl-C could only cause a traceback while the interpreter shuts down.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _leave_stuck_threads_behind(int(code or 0))
     sys.exit(code)
 
 
 def _leave_stuck_threads_behind(code: int) -> None:
-    """End at once if a thread still writes to a pipe nobody reads; Python would wait for it."""
+    """End at once if a thread is blocked writing to a pipe, as Python would wait for it."""
     for thread in threading.enumerate():
         if thread is not threading.main_thread() and not thread.daemon:
             thread.join(0.1)

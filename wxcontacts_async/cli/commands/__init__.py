@@ -1,1 +1,1 @@
-"""The subcommands: their options, and what they say."""
+"""The subcommands: their options and messages."""

@@ -1,4 +1,4 @@
-"""The `accept` command: its options, and what it does with them."""
+"""The `accept` command: its options and messages."""
 
 from typing import Annotated
 

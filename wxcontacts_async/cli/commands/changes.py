@@ -1,4 +1,4 @@
-"""The `changes` command: its options, and what it does with them."""
+"""The `changes` command: its options and messages."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The `demo` command: an emulator in a process of its own, and a database in step with it."""
+"""The `demo` command: its options and messages."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The `emulator` command: its options, and what it does with them."""
+"""The `emulator` command: its options and messages."""
 
 import errno
 import os

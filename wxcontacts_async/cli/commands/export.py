@@ -1,4 +1,4 @@
-"""The `export` command: its options, and what it does with them."""
+"""The `export` command: its options and messages."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -20,7 +20,7 @@ from wxcontacts_async.cli.terminal.summary import say_early_end
 
 
 class ExportFormat(StrEnum):
-    """What a file of contacts is written as."""
+    """The format of a file of contacts."""
 
     PARQUET = "parquet"
     JSONL = "jsonl"

@@ -1,4 +1,4 @@
-"""The `fetch` command: its options, and what it does with them."""
+"""The `fetch` command: its options and messages."""
 
 from typing import Annotated
 

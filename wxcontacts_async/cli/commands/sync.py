@@ -1,4 +1,4 @@
-"""The `sync` command: its options, and what it does with them."""
+"""The `sync` command: its options and messages."""
 
 from datetime import timedelta
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The `watch` command: its options, and what it does with them."""
+"""The `watch` command: its options and messages."""
 
 from shlex import quote
 from typing import Annotated

@@ -1,1 +1,1 @@
-"""What the subcommands do, run in the event loop."""
+"""The work of the subcommands, in the event loop."""

@@ -1,4 +1,4 @@
-"""Accepts what is suspicious of instances in a database, and says so for each."""
+"""Accepts that the missing contacts of suspicious instances are gone."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from wxcontacts_async.store import ContactStore, NotSyncedError
 
 
 class Acceptance:
-    """One run of it, and what it came to.
+    """One run of `accept`.
 
     Attributes:
         unknown: How many instances the database does not know.
@@ -29,7 +29,7 @@ class Acceptance:
         self._console = console
 
     def run(self) -> RunResult:
-        """Accept them, until that is done, a signal comes or the database is lost."""
+        """Accept them, until all are done, a signal arrives or the database is lost."""
         return run_to_end(self._accept_all)
 
     async def _accept_all(self) -> None:

@@ -1,4 +1,4 @@
-"""Writes changes as lines of JSON."""
+"""Encodes changes as lines of JSON."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from wxcontacts_async import Contact
 from wxcontacts_async.store import ContactChange, ContactVersion
 
 _encode = msgspec.json.Encoder().encode
-# The document's keys, by field.
+# The API document's keys, by field.
 _KEYS = dict(zip(Contact.__struct_fields__, Contact.__struct_encode_fields__, strict=True))
 
 
 def change_line(change: ContactChange) -> bytes:
-    """Make the line of a change, always the same of the same change."""
+    """Encode a change as a line, the same one each time."""
     line = _encode(
         {
             "id": change.id,
@@ -30,7 +30,7 @@ def change_line(change: ContactChange) -> bytes:
 
 
 def _shown(version: ContactVersion | None, fields: tuple[str, ...]) -> dict[str, Any] | None:
-    """Return those fields, or all of them where there are none, by the document's keys."""
+    """Return these fields by the document's keys, or all if there are none."""
     if version is None:
         return None
     known = {"kind": version.kind} | {

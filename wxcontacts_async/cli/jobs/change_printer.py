@@ -1,4 +1,4 @@
-"""Prints changes to standard output so that it is always known which were printed."""
+"""Prints changes to standard output, with a cursor that says which were printed."""
 
 import os
 import select
@@ -22,28 +22,27 @@ from wxcontacts_async.store import ContactChange
 if sys.platform != "win32":
     import fcntl
 
-# What goes into a pipe as a whole or not at all, even if the process is killed meanwhile.
+# Bytes that a pipe takes atomically, even if the process is killed meanwhile.
 _PIECE = getattr(select, "PIPE_BUF", 4096)
-_LOOK_EVERY = 0.05  # seconds, at whether it has been given up while nobody reads
-_LONGEST_FLUSH = 8.0  # seconds, however well it is read
+_POLL_INTERVAL = 0.05  # seconds between checks of the deadlines while the pipe is full
+_LONGEST_FLUSH = 8.0  # seconds, even if the pipe's reader keeps up
 _LARGEST_TAIL = 64 * 1024 * 1024  # of one line
 
 
 class ChangePrinter:
-    """Standard output, to which lines are written in pieces that are whole or not there.
+    """Standard output, to which whole lines are written in atomic pieces.
 
-    After each piece the cursor is set. Between the two a process may be killed, so the next one
-    looks at what stands behind the cursor's place in the output: where that is a file, what is
-    there already is not printed again, and half a line is completed. What went into a pipe
-    cannot be looked at: there the lines of that one piece, no more, are printed again. A line
-    that is longer than a piece may be there in part; it is printed again on a line of its own.
+    The cursor is set after each piece. A process may be killed between the two, so the next one
+    reads the output behind the cursor's position: in a file, lines that are there already are not
+    printed again, and half a line is completed. A pipe cannot be read, so the lines of that one
+    piece are printed again; a line longer than a piece, which may be there in part, on a new line.
 
     Arguments:
-        cursor: What is set to what was printed, if anything.
+        cursor: Records what was printed, if given.
 
     Attributes:
-        name: What it is called.
-        timed_out: Whether nobody took in time what was to be printed.
+        name: The output as messages show it.
+        timed_out: Whether the pipe's reader was too slow.
 
     Raises:
         typer.BadParameter: There is no standard output.
@@ -61,9 +60,9 @@ class ChangePrinter:
         status = os.fstat(self._file)
         self._is_regular = stat.S_ISREG(status.st_mode)
         self._mark = Mark(0, None, status.st_dev, status.st_ino)
-        # What stands behind the cursor's place, or goes before the next line.
+        # The output behind the cursor's position, and what goes before the next line.
         self._tail = self._before = b""
-        # When it is given up: by then, or if nobody has taken anything for so many seconds.
+        # The deadlines: of all writes, and of a single one since the last progress.
         self._give_up_at, self._reader_timeout = inf, inf
         self._progress_at = 0.0
 
@@ -73,7 +72,7 @@ class ChangePrinter:
         return self._mark.id
 
     def begin(self, mark: Mark) -> None:
-        """Go on from there, and set the cursor. It blocks.
+        """Continue from there, and set the cursor; blocks.
 
         Raises:
             OutputError: The cursor cannot be set.
@@ -88,7 +87,7 @@ class ChangePrinter:
             mark,
             device=self._mark.device,
             inode=self._mark.inode,
-            # What stands behind is not known to be printed before it is compared.
+            # The tail is not known to be printed until it is compared.
             end=mark.end if self._tail else self._end(),
             is_torn=bool(self._before),
         )
@@ -97,17 +96,17 @@ class ChangePrinter:
             self._cursor.write(cursor_line(self._mark))
 
     async def write(self, changes: Iterable[ContactChange]) -> None:
-        """Print some changes; cancelled, that is done all the same, unless it is given up.
+        """Print some changes, also when cancelled, unless it times out.
 
         Raises:
-            OutputError: They cannot be printed, or the cursor not be set.
+            OutputError: They cannot be printed, or the cursor cannot be set.
 
         """
-        with CancelScope(shield=True):  # the thread gives up by itself
+        with CancelScope(shield=True):  # the thread times out by itself
             await to_thread.run_sync(self._write, changes)
 
     def give_up_in(self, seconds: float) -> None:
-        """Give up once nobody has taken anything for so long, or after some more seconds."""
+        """Time out after so long without progress, or after 8 seconds in all."""
         self._progress_at = max(self._progress_at, monotonic())
         self._reader_timeout = seconds
         self._give_up_at = min(self._give_up_at, monotonic() + _LONGEST_FLUSH)
@@ -119,7 +118,7 @@ class ChangePrinter:
                 break
 
     def _pieces(self, changes: Iterable[ContactChange]) -> Iterator[tuple[bytes, ContactChange]]:
-        """Give whole lines, as many as make a piece, and the change that is the last of each."""
+        """Give pieces of whole lines, each with its last change."""
         piece, last = b"", None
         for change in changes:
             line = self._without_tail(change_line(change))
@@ -132,13 +131,13 @@ class ChangePrinter:
             yield piece, last
 
     def _without_tail(self, line: bytes) -> bytes:
-        """Return what of the line is not there yet."""
+        """Return the part of the line that is not in the output yet."""
         before, self._before = self._before, b""
         tail, self._tail = self._tail, b""
         if tail.startswith(line):
             self._tail = tail[len(line) :]
             return b""
-        # Else it is somebody else's, and none of ours.
+        # A tail that is no beginning of the line is another process's.
         return before + line.removeprefix(tail)
 
     def _print(self, piece: bytes, last: ContactChange) -> None:
@@ -149,24 +148,24 @@ class ChangePrinter:
         if len(piece) > _PIECE and not self._is_regular:
             self._set_cursor(cursor_line(replace(self._mark, is_torn=True)))
         if self._try_write(piece, begin):
-            self._set_cursor(line)  # at once, so that nobody is killed in between
+            self._set_cursor(line)  # at once, to be killed in between as rarely as possible
             self._mark = mark
             self._progress_at = monotonic()
         else:
             self.timed_out = True
 
     def _try_write(self, piece: bytes, begin: int | None) -> bool:
-        """Write it all; return False if that is given up."""
+        """Write it all; return False on a timeout."""
         rest = piece
         try:
             while rest:
                 if not self._wait_writable():
                     return False
-                with suppress(BlockingIOError):  # some other process may want it non-blocking
+                with suppress(BlockingIOError):  # another process may have made it non-blocking
                     rest = rest[os.write(self._file, rest if self._is_regular else rest[:_PIECE]) :]
         except OSError as error:
             if begin is not None and self._end() == begin + len(piece) - len(rest):
-                os.ftruncate(self._file, begin)  # a full disk holds whole lines
+                os.ftruncate(self._file, begin)  # so that a full disk holds whole lines
                 os.lseek(self._file, begin, os.SEEK_SET)
             raise OutputError(self.name, error) from None
         return True
@@ -176,9 +175,9 @@ class ChangePrinter:
             self._cursor.write(line)
 
     def _wait_writable(self) -> bool:
-        """Wait until a piece can be written without any waiting; return False if given up."""
+        """Wait until a piece can be written without blocking; return False on a timeout."""
         while sys.platform != "win32" and not self._is_regular:
-            if select.select([], [self._file], [], _LOOK_EVERY)[1]:
+            if select.select([], [self._file], [], _POLL_INTERVAL)[1]:
                 break
             now = monotonic()
             if now > self._give_up_at or now > self._progress_at + self._reader_timeout:
@@ -186,7 +185,7 @@ class ChangePrinter:
         return True
 
     def _end(self) -> int | None:
-        """Return where in a file the next piece goes; None if it is no file."""
+        """Return the offset of the next piece in a file; None if it is no file."""
         if not self._is_regular:
             return None
         if sys.platform != "win32" and fcntl.fcntl(self._file, fcntl.F_GETFL) & os.O_APPEND:
@@ -194,12 +193,12 @@ class ChangePrinter:
         return os.lseek(self._file, 0, os.SEEK_CUR)
 
     def _read_from(self, begin: int) -> bytes:
-        """Return what of the output stands from there on; nothing if that cannot be read."""
+        """Return the output from there on; nothing if that cannot be read."""
         size = (self._end() or 0) - begin
         if not 0 < size <= _LARGEST_TAIL:
             return b""
         try:
-            # Anew, as the shell opened it for writing alone.
+            # Opened again, as the shell opened it for writing only.
             with Path(f"/dev/fd/{self._file}").open("rb") as file:
                 file.seek(begin)
                 return file.read(size)
@@ -207,6 +206,6 @@ class ChangePrinter:
             return b""
 
     def close(self) -> None:
-        """Let others have the cursor."""
+        """Unlock the cursor."""
         if self._cursor is not None:
             self._cursor.close()

@@ -1,4 +1,4 @@
-"""Prints the log of what changed in a database, as lines of JSON."""
+"""Prints the log of changes of a database, as lines of JSON."""
 
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class ChangeFilter:
     """Which changes are printed.
 
     Arguments:
-        since: From then on, aware; None: from the beginning.
+        since: Those fetched from then on, aware; None: all.
         after: Those with a higher id.
-        w_id: Of that instance; None: of all.
+        w_id: Those of that instance; None: of all.
 
     """
 
@@ -30,13 +30,13 @@ class ChangeFilter:
 
 
 class ChangesRun:
-    """One run of it, and what it came to.
+    """One run of `changes`.
 
     Attributes:
-        suspects: What is suspicious by then, of the instance that is wanted or of all.
-        is_unknown: Whether the database knows nothing of that instance.
-        last_id: The id of the last change of the log, 0 if there is none; None if it was not
-            read that far.
+        suspects: The suspicious instances among those chosen.
+        is_unknown: Whether the database does not know the chosen instance.
+        last_id: The id of the last change of the log, 0 if there is none; None if the run ended
+            before it was read.
 
     """
 
@@ -50,7 +50,7 @@ class ChangesRun:
         self._printer = ChangePrinter()
 
     def run(self) -> RunResult:
-        """Print what changed, until that is done, a signal comes or writing fails."""
+        """Print the changes, until all are done, a signal arrives or writing fails."""
         return run_to_end(self._print, files=[self._printer])
 
     async def _print(self) -> None:
@@ -66,7 +66,7 @@ class ChangesRun:
             self.last_id = 0 if last is None else last.id
 
     async def _instances(self, store: ContactStore) -> AsyncIterator[StoredInstance]:
-        """Give all instances, and note whether the wanted one is among them."""
+        """Give all instances, and record whether the chosen one is among them."""
         self._is_known = self._printer.after > 0
         async for instance in store.instances():
             self._is_known = self._is_known or instance.w_id == self._filter.w_id
@@ -74,7 +74,7 @@ class ChangesRun:
 
 
 async def print_changes(changes: AsyncIterable[ContactChange], printer: ChangePrinter) -> None:
-    """Print each change, many at once, until the printer gives up.
+    """Print changes in batches, until the printer times out.
 
     Raises:
         StoreError: As reading them does.

@@ -1,4 +1,4 @@
-"""Makes the lines of JSON for contacts, for failed instances and for what could not be decoded."""
+"""Encodes contacts, failed instances and undecodable contacts as lines of JSON."""
 
 from collections.abc import Iterator, Mapping
 
@@ -10,7 +10,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def exported_lines(contacts: ContactSet) -> Iterator[bytes]:
-    """Make one line for each contact of the merged set, with when it was fetched."""
+    """Make one line for each contact of the merged set, with the time of its fetch."""
     return contact_lines(contacts, fetchedAt=contacts.fetched_at)
 
 
@@ -41,7 +41,7 @@ def failure_lines(failed: Failed) -> Iterator[bytes]:
 
 
 def decoding_lines(contacts: ContactSet) -> Iterator[bytes]:
-    """Make one line for each contact that could not be decoded, or not all of it, as it came."""
+    """Make one line for each contact that could not be decoded, or only in part, as it came."""
     for rejected in contacts.rejected:
         yield _line_of(contacts, rejected, {"error": rejected.error})
     for flawed in contacts.flawed:

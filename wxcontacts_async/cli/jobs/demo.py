@@ -1,4 +1,4 @@
-"""Syncs a database with an emulator twice, and shows what it came to and what had changed."""
+"""Syncs a database with an emulator twice, and shows what changed in between."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -22,14 +22,14 @@ _REFUSED = {"GatewayRefusedError"}
 
 
 class _DemoStatistics(SyncStatistics):
-    """Counts how many distinct contacts there are, too."""
+    """Counts distinct contacts as well."""
 
     def __init__(self, total: int) -> None:
         super().__init__(total)
         self.user_names: set[str] = set()
 
     def add_synced(self, synced: Synced) -> None:
-        """Count an instance that is in step."""
+        """Count an instance that is committed."""
         super().add_synced(synced)
         self.user_names.update(contact.user_name for contact in synced.contacts)
 
@@ -41,17 +41,17 @@ def run_demo(
     database: DatabaseOption,
     console: HumanConsole,
 ) -> int:
-    """Sync, let the emulator's population move, sync again; show both.
+    """Sync, advance the emulator's population, sync again; show both.
 
     Arguments:
         w_ids: The instances.
-        url: Where they are.
-        advance: Lets their contacts move a little.
-        database: What is kept in step with them.
+        url: The emulator's.
+        advance: Changes a few of their contacts.
+        database: What is synced with them.
         console: Where the progress is shown.
 
     Returns:
-        The exit code: 0 although a few are refused, as that belongs to it.
+        The exit code: 0 although a few are refused, as is intended.
 
     """
     tables = HumanConsole(stderr=False)
@@ -132,7 +132,7 @@ def _read_some_changes(
     since: datetime,
     into: list[ContactChange],
 ) -> RunResult:
-    """Read some changes of each kind; all of these people are invented."""
+    """Read some changes of each kind, whose contacts are all invented."""
 
     async def read() -> None:
         some: dict[ChangeKind, list[ContactChange]] = {kind: [] for kind in ChangeKind}

@@ -1,4 +1,4 @@
-"""Serves an emulated gateway until a signal comes."""
+"""Serves an emulated gateway until a signal arrives."""
 
 import asyncio
 import contextlib
@@ -28,12 +28,12 @@ def serve(
 
     Arguments:
         emulator: What to serve.
-        advance_seconds: How often to advance it; 0 or None is never.
+        advance_seconds: The interval between advances; 0 or None is never.
         obey_stdin: Whether to advance for each line "advance" of standard input, and to stop at
-            its end. A process that holds the other end cannot end and leave this one behind.
+            its end, so that this process ends with the one that holds the other end.
 
     Returns:
-        Why it cannot listen, or None when it has served.
+        The error if it cannot listen, or None.
 
     """
     problem: OSError | None = None
@@ -55,8 +55,8 @@ def serve(
                     await (_obey_stdin(emulator) if obey_stdin else anyio.sleep_forever())
                     tasks.cancel_scope.cancel()
             finally:
-                # Shielded, or the cancellation that got us here would cut its leaving short. Yet
-                # not for ever, as a call may be under way that is never answered.
+                # Shielded from the cancellation that ends the block, for a limited time, as a
+                # call may be under way that is never answered.
                 with anyio.move_on_after(_LEAVING_SECONDS, shield=True):
                     await stack.aclose()
 
@@ -77,7 +77,7 @@ def _show(emulator: GatewayEmulator) -> None:
 
 def _advance_on_signal(emulator: GatewayEmulator) -> None:
     if sys.platform != "win32":
-        # Before anything is printed: whoever has read the URL may send it at once.
+        # Before anything is printed, as the reader of the URL may send it at once.
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, emulator.advance)
 
 
@@ -88,7 +88,7 @@ async def _advance_every(seconds: float, emulator: GatewayEmulator) -> None:
 
 
 async def _obey_stdin(emulator: GatewayEmulator) -> None:
-    """Advance for each line "advance" of standard input, and say so; return at its end."""
+    """Advance for each line "advance" of standard input, and confirm it; return at its end."""
     ended = anyio.Event()
     loop = asyncio.get_running_loop()
 
@@ -97,7 +97,7 @@ async def _obey_stdin(emulator: GatewayEmulator) -> None:
         try:
             HumanConsole(stderr=False).say("advanced")
         except OutputError:
-            ended.set()  # as whoever asked is gone
+            ended.set()  # the process that asked has ended
 
     def read() -> None:
         with contextlib.suppress(RuntimeError):  # the loop may be closed by then
@@ -107,6 +107,6 @@ async def _obey_stdin(emulator: GatewayEmulator) -> None:
                         loop.call_soon_threadsafe(advance)
             loop.call_soon_threadsafe(ended.set)
 
-    # A daemon, as the interpreter would wait for any other thread, and this one may never end.
+    # A daemon, as the interpreter would wait for another thread, and this one may never end.
     threading.Thread(target=read, daemon=True).start()
     await ended.wait()

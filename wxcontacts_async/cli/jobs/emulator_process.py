@@ -23,11 +23,11 @@ def emulator_process(*arguments: str) -> Iterator[tuple[str, Callable[[], None]]
     """
     process = subprocess.Popen(  # noqa: S603  # this very program
         [sys.executable, "-m", "wxcontacts_async.cli", *_COMMAND, *arguments],
-        # However this process ends, that pipe ends with it, and the emulator with the pipe.
+        # The pipe closes with this process, however it ends, and the emulator ends with the pipe.
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        # So that Ctrl-C reaches this process alone, which then ends that one in order.
+        # Ctrl-C reaches this process alone, which then stops that one.
         start_new_session=True,
         text=True,
     )

@@ -1,4 +1,4 @@
-"""Writes the contacts in a database to a file, in one of several formats."""
+"""Exports the contacts of a database to a file, in one of several formats."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
@@ -25,14 +25,14 @@ _OPTION = "--output"
 
 @dataclass
 class ExportStatistics:
-    """How many instances are written, and how many contacts they have together."""
+    """How many instances and contacts are written."""
 
     instances: int = 0
     contacts: int = 0
 
 
 class OutputState(StrEnum):
-    """What there is under the output's name once an export has ended."""
+    """The state of the output file once an export has ended."""
 
     COMPLETE = "complete"
     AS_IT_WAS = "as it was"
@@ -49,7 +49,7 @@ class Export:
         output: The file.
         written_as: "parquet", "jsonl", "csv" or "xlsx".
         w_ids: Which instances; none means all.
-        bom: Whether CSV begins with a byte order mark; None: if it goes to a file.
+        bom: Whether CSV begins with a byte order mark; None: if it is written to a file.
 
     """
 
@@ -61,13 +61,13 @@ class Export:
 
 
 def run_export(export: Export) -> tuple[RunResult, ExportStatistics, OutputState]:
-    """Export until all is written, a signal comes or writing fails.
+    """Export until all is written, a signal arrives or writing fails.
 
     Returns:
-        How it ended, what is written, and what the output is now.
+        The result, the statistics, and the state of the output.
 
     Raises:
-        typer.BadParameter: The file cannot be written, or not so.
+        typer.BadParameter: The file cannot be written, or not in that format.
 
     """
     stats = ExportStatistics()
@@ -127,14 +127,14 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def _state_of_replaced(
     path: Path, before: tuple[int, int] | None, result: RunResult
 ) -> OutputState:
-    """Tell whether another file has taken the name, as it may have just before a signal came."""
+    """Return whether the file was replaced, as it may be just before a signal arrives."""
     if not result.exit_code or _identity(path) != before:
         return OutputState.COMPLETE
     return OutputState.NOT_WRITTEN if before is None else OutputState.AS_IT_WAS
 
 
 def _csv_lines(contacts: ContactSet) -> Iterator[bytes]:
-    yield csv_lines(contacts)  # in the thread, as it takes its time
+    yield csv_lines(contacts)  # lazily, so that the thread does it
 
 
 def _check_xlsx() -> None:
@@ -162,19 +162,19 @@ async def _write_parquet(export: Export, path: Path, stats: ExportStatistics) ->
 
 
 async def _write_xlsx(export: Export, path: Path, stats: ExportStatistics) -> None:
-    from wxcontacts_async.store.xlsx import XlsxFile  # noqa: PLC0415  # it is of another extra
+    from wxcontacts_async.store.xlsx import XlsxFile  # noqa: PLC0415  # of another extra
 
     async with _opened(export, stats) as loaded:
         with _translating_errors(path):
             file = XlsxFile(path)
             try:
-                # Cancelled, it goes no further than the step in the thread, some milliseconds.
+                # Cancelled, it ends after the current step, which takes some milliseconds.
                 async for contacts in loaded:
                     steps = file.add(contacts)
                     while await to_thread.run_sync(next, steps, _DONE) is not _DONE:
                         pass
                 await to_thread.run_sync(file.finish)
-                await to_thread.run_sync(file.take_name)  # not begun if it is cancelled by now
+                await to_thread.run_sync(file.take_name)  # not begun once cancelled
             finally:
                 with CancelScope(shield=True):
                     await to_thread.run_sync(file.discard)
@@ -185,7 +185,7 @@ _DONE = object()
 
 @contextmanager
 def _translating_errors(path: Path) -> Iterator[None]:
-    """Turn what goes wrong with a file into what the command says."""
+    """Turn the errors of a file into those of the command."""
     try:
         yield
     except OSError as error:
@@ -199,7 +199,7 @@ async def _opened(
     export: Export,
     stats: ExportStatistics,
 ) -> AsyncIterator[AsyncGenerator[ContactSet]]:
-    """Open the database for the block, and count each contact set that the block is done with."""
+    """Open the database for the block, and count each contact set that the block has written."""
     async with (
         export.database.opened() as store,
         aclosing(_loaded(store, export.w_ids)) as loaded,

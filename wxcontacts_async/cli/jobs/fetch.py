@@ -1,4 +1,4 @@
-"""Fetches the contacts of many instances into a file, and says how it goes and went."""
+"""Fetches the contacts of many instances into a file, and shows progress."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from wxcontacts_async.cli.terminal.statistics import FetchResult, FetchStatistic
 
 @dataclass
 class FetchJob:
-    """What to fetch from where, and where to put it.
+    """What to fetch, and where to write it.
 
     Arguments:
         w_ids: The instances, each once.
-        settings: Where they are, and how they are called.
-        contacts_file: Where contacts go.
-        failures_file: Where failed instances, and rejected and flawed contacts go, if anywhere.
+        settings: How they are called.
+        contacts_file: For contacts.
+        failures_file: For failed instances, and rejected and flawed contacts, if any.
 
     """
 
@@ -32,7 +32,7 @@ class FetchJob:
 
 
 def run_fetch(job: FetchJob, console: HumanConsole) -> FetchResult:
-    """Fetch and show progress until all instances have ended, a signal comes or writing fails."""
+    """Fetch until all instances have ended, a signal arrives or writing fails."""
     stats = FetchStatistics(len(job.w_ids))
     files = [file for file in (job.contacts_file, job.failures_file) if file is not None]
     return run_with_progress(lambda: _fetch(job, stats), stats, console, files)
@@ -44,8 +44,8 @@ def run_with_progress(
     console: HumanConsole,
     files: Collection[LineFile],
 ) -> FetchResult:
-    """Run what counts and writes to files, and show progress meanwhile; see `run_to_end`."""
-    # Two that draw on one terminal would spoil each other.
+    """Run `work`, which updates `stats` and writes to `files`, and show progress meanwhile."""
+    # Output on the same terminal would break the redrawn lines.
     redrawn = console.can_redraw and not any(file.is_terminal for file in files)
     result = run_to_end(
         work,
@@ -58,7 +58,7 @@ def run_with_progress(
 
 async def _fetch(job: FetchJob, stats: FetchStatistics) -> None:
     if job.failures_file is not None:
-        job.failures_file.keep()  # it says that there are none, too
+        job.failures_file.keep()  # also if it stays empty
     async with (
         job.settings.pool([stats.observe]) as pool,
         pool.stream(job.w_ids) as outcomes,

@@ -1,4 +1,4 @@
-"""Prints the log of changes from some change on, as it grows."""
+"""Follows the log of changes, and prints it as it grows."""
 
 from contextlib import suppress
 
@@ -10,25 +10,25 @@ from wxcontacts_async.cli.options.cursor import Cursor, Mark
 from wxcontacts_async.cli.options.database import DatabaseError, DatabaseOption
 from wxcontacts_async.store import ContactChange, ContactStore, StoreError
 
-READER_TIMEOUT = 2.0  # seconds, with who reads nothing of what is left
-_LOOK_EVERY = 1.0  # seconds, for what others have written
-_LAST_SECONDS = 8.0  # to read what is left from a database that may have gone
+READER_TIMEOUT = 2.0  # seconds, at the end, for the pipe's reader
+_POLL_INTERVAL = 1.0  # seconds, as other processes may write to the log
+_LAST_SECONDS = 8.0  # to read the rest from a database that may be lost
 _ADVICE = (
     "Remove that file to begin at the end of the log, or give --after ID as well to begin elsewhere"
 )
 
 
 class LogFollower:
-    """The log of one database, on its way to standard output.
+    """Prints the log of one database to standard output.
 
     Arguments:
-        database: Whose log it is.
-        printer: Where it goes.
-        cursor: Where the last run left off, and this one is to.
-        after: Where to begin if there is no cursor yet: behind that id, else at the log's end.
+        database: The database.
+        printer: The output.
+        cursor: The position where the last run ended, if any.
+        after: The id to begin after if the cursor has no position; None is the end of the log.
 
     Attributes:
-        is_behind: Whether something may be left that was not printed.
+        is_behind: Whether changes may be left that were not printed.
 
     """
 
@@ -52,10 +52,10 @@ class LogFollower:
         return self._printer.after
 
     async def begin(self, store: ContactStore) -> None:
-        """Find where to go on, and set the cursor there.
+        """Find the position to continue from, and set the cursor to it.
 
         Raises:
-            DatabaseError: That is not in this log.
+            DatabaseError: This log has no such position.
             OutputError: The cursor cannot be set.
             StoreError: The log cannot be read.
 
@@ -71,7 +71,7 @@ class LogFollower:
         await to_thread.run_sync(self._printer.begin, mark)
 
     async def _check(self, mark: Mark, last: ContactChange | None, store: ContactStore) -> None:
-        """Raise DatabaseError if the cursor is of another log."""
+        """Raise DatabaseError if the cursor belongs to another log."""
         found = await _found(mark.id, store)
         is_beyond = mark.id > (0 if last is None else last.id)
         if is_beyond or (found is not None and mark.at not in {None, found.at}):
@@ -91,11 +91,11 @@ class LogFollower:
         return Mark(after) if found is None else Mark(after, found.at)
 
     def notify(self) -> None:
-        """Say that there may be something new."""
+        """Wake `follow`, as there may be new changes."""
         self._news.set()
 
     async def follow(self, store: ContactStore) -> None:
-        """Print what there is, and then what comes.
+        """Print the log, and then each new change.
 
         Raises:
             StoreError: The log cannot be read.
@@ -104,11 +104,11 @@ class LogFollower:
         """
         while not self._printer.timed_out:
             await self._catch_up(store)
-            with move_on_after(_LOOK_EVERY):
+            with move_on_after(_POLL_INTERVAL):
                 await self._news.wait()
 
     async def finish(self, store: ContactStore) -> None:
-        """Print what is left, though the command is told to end; a database that is lost has none.
+        """Print the rest while the command shuts down, unless the database is lost.
 
         Raises:
             OutputError: It cannot be printed.
@@ -126,6 +126,6 @@ class LogFollower:
 
 
 async def _found(wanted: int, store: ContactStore) -> ContactChange | None:
-    """Return the change of that id; None if there is none, which may well be."""
+    """Return the change of that id; None if there is none."""
     change = await anext(store.changes(after=max(wanted - 1, 0)), None)
     return change if change is not None and change.id == wanted else None

@@ -1,4 +1,4 @@
-"""The order in which instances are asked for again and again, evenly over an interval."""
+"""Schedules periodic syncs of instances, spread evenly over an interval."""
 
 from collections.abc import Collection, Mapping
 from heapq import heapify, heappop, heappush
@@ -7,22 +7,21 @@ from typing import Self
 
 from anyio import Event, current_time, move_on_after
 
-_CATCH_UP_SECONDS = 0.1  # what a late event loop may make up for in one go
+_CATCH_UP_SECONDS = 0.1  # that a late event loop may make up for at once
 
 
 class Schedule:
-    """Gives each wId once an interval, one after the other at even distances, without an end.
+    """Yields each wId once an interval, evenly spaced, without an end.
 
-    Nobody is given again who is still under way. To be iterated over by one task, in the event
-    loop in which it is made.
+    An instance that is still running is not yielded again. To be iterated over by one task, in the
+    event loop in which it is made.
 
     Arguments:
         w_ids: The instances, each once, at least one.
-        interval: Seconds from one time that an instance is given to the next, above 0.
-        ages: Seconds since instances were last synced; an instance that was not is new. They are
-            given once the interval is over; new ones before all others.
-        new_apart: Seconds between new ones at most, so that even over a long interval they come
-            soon. Where that is sooner than their turn, it takes no turn of others.
+        interval: Seconds from one start of an instance to the next, above 0.
+        ages: Seconds since instances were last synced; the others are new, and yielded first.
+        new_apart: Seconds between new ones at most, so that they start soon even over a long
+            interval; they then take no turn of others.
 
     """
 
@@ -37,12 +36,12 @@ class Schedule:
         self._interval = interval
         self._new_apart = new_apart
         now = current_time()
-        # When each is due, except those that are under way; the heap may also have those who
-        # have been dropped or are due at another time by now.
+        # When each is due, except those that are running. The heap may have stale entries, of
+        # instances that were dropped or are due at another time.
         self._due = {w_id: now + interval - ages.get(w_id, inf) for w_id in w_ids}
         self._heap = [(due, w_id) for w_id, due in self._due.items()]
         heapify(self._heap)
-        # When each that is under way was given. Those dropped meanwhile stay until they end.
+        # When each running one was started. Those dropped meanwhile stay until they end.
         self._running: dict[str, float] = {}
         self._w_ids = set(w_ids)
         self._next_turn = now
@@ -50,16 +49,13 @@ class Schedule:
         self._changed = Event()
 
     def ended(self, w_id: str) -> None:
-        """Take note that an instance is not under way any more."""
+        """Record that an instance is no longer running."""
         started_at = self._running.pop(w_id, None)
         if started_at is not None and w_id in self._w_ids:
             self._add(w_id, started_at + self._interval)
 
     def replace(self, w_ids: Collection[str]) -> tuple[int, int]:
-        """Give these from now on; return how many are new, and how many are dropped.
-
-        New ones are given before all others.
-        """
+        """Yield these from now on, new ones first; return how many are new and dropped."""
         before, self._w_ids = self._w_ids, set(w_ids)
         for w_id in before - self._w_ids:
             self._due.pop(w_id, None)
@@ -94,7 +90,7 @@ class Schedule:
         return self._interval / len(self._w_ids)
 
     def _delay(self) -> float:
-        """Return the seconds until somebody's turn, as far as is known."""
+        """Return the seconds until the next turn, as far as is known."""
         while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
             heappop(self._heap)
         if not self._heap:

@@ -1,4 +1,4 @@
-"""Brings a database in step with many instances, and says how it goes and went."""
+"""Syncs a database with many instances, and shows progress."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from wxcontacts_async.store import ContactStore, SyncResult
 
 @dataclass
 class SyncJob:
-    """What to fetch from where, and which database to keep in step with it.
+    """What to sync.
 
     Arguments:
         w_ids: The instances, each once.
-        settings: Where they are, and how they are called.
-        database: What is brought in step.
+        settings: How they are called.
+        database: The database.
         stale_after: How long after its last sync an instance is synced again; None: always.
-        failures_file: Where failed instances, and rejected and flawed contacts go, if anywhere.
+        failures_file: For failed instances, and rejected and flawed contacts, if any.
 
     """
 
@@ -38,7 +38,7 @@ class SyncJob:
 
 
 def run_sync(job: SyncJob, stats: SyncStatistics, console: HumanConsole) -> FetchResult:
-    """Sync and show progress until all is done, a signal comes or the database is lost."""
+    """Sync until all are done, a signal arrives or the database is lost."""
     files = [] if job.failures_file is None else [job.failures_file]
 
     def say(sentence: str, waits: bool) -> None:  # noqa: FBT001  # called, not calling
@@ -52,7 +52,7 @@ def run_sync(job: SyncJob, stats: SyncStatistics, console: HumanConsole) -> Fetc
 async def _sync(job: SyncJob, stats: SyncStatistics) -> None:
     async with job.database.opened() as store:
         if job.failures_file is not None:
-            job.failures_file.keep()  # it says that there are none, too
+            job.failures_file.keep()  # also if it stays empty
         stale = await _stale(job, store)
         stats.skip(len(job.w_ids) - len(stale))
         async with (
@@ -77,14 +77,14 @@ async def _sync(job: SyncJob, stats: SyncStatistics) -> None:
 
 
 async def _stale(job: SyncJob, store: ContactStore) -> list[str]:
-    """Return the instances that were not synced just now, or are suspicious since."""
+    """Return the instances that are stale or suspicious."""
     if job.stale_after is None:
         return list(job.w_ids)
     now = datetime.now(UTC)
     fresh = {
         instance.w_id
         async for instance in store.instances()
-        # Whoever synced it may have a clock that is somewhat ahead of ours.
+        # Another computer, whose clock may be ahead, may have synced it.
         if instance.synced_at is not None
         and instance.suspicion is None
         and abs(now - instance.synced_at) < job.stale_after

@@ -1,4 +1,4 @@
-"""Takes what became of each instance of a sync, however early that is stopped."""
+"""Takes all results of a sync, also when it is stopped early."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -13,16 +13,15 @@ async def take_all(
     results: SyncStream,
     take: Callable[[SyncResult], Awaitable[None]],
 ) -> None:
-    """Take each result; if that is cut short, also those that the database has by then.
+    """Take each result; after an error or a cancellation, also those committed by then.
 
     Arguments:
         results: The sync, which is stopped at the end.
-        take: Counts a result and then writes of it. What keeps it from writing is raised once;
-            the rest is counted all the same.
+        take: Counts a result and then writes it; its first error is raised once all are counted.
 
     Raises:
-        StoreError: As reading the results does.
-        CommandError: As taking one does.
+        StoreError: The results cannot be read.
+        CommandError: A result cannot be written.
 
     """
     try:

@@ -1,4 +1,4 @@
-"""Syncs the same instances again and again, and prints what changes as it is learned."""
+"""Syncs instances periodically, and prints the changes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,22 +24,21 @@ from wxcontacts_async.cli.terminal.suspicion import describe_held_back, describe
 from wxcontacts_async.errors import shown_id
 from wxcontacts_async.store import ContactStore, StoreError, Synced, SyncResult
 
-_LOOK_EVERY = 0.25  # seconds, at the files of wIds
+_POLL_INTERVAL = 0.25  # seconds, of the files of wIds
 
 
 @dataclass
 class WatchJob:
-    """What to fetch from where how often, and where to put it.
+    """What to sync, how often, and where printing begins.
 
     Arguments:
         w_ids: The instances, each once.
-        w_id_sources: Where they come from.
-        settings: Where they are, and how they are called.
-        database: What is kept in step.
+        w_id_sources: The files they are from.
+        settings: How they are called.
+        database: The database.
         interval: Seconds from one sync of an instance to the next.
-        after: The id of the change behind which printing begins, where no cursor says so; None
-            is the end of the log.
-        cursor: Where the last run left off printing, and this one is to.
+        after: The id to begin after if the cursor has no position; None is the end of the log.
+        cursor: The position where the last run ended, if any.
 
     """
 
@@ -53,13 +52,13 @@ class WatchJob:
 
 
 class Watch:
-    """One run of it, and what it came to.
+    """One run of `watch`.
 
     Attributes:
         synced: How often an instance was synced.
         failed: How often one failed.
-        changes: How many contacts came, went or changed.
-        log: What is printed.
+        changes: How many contacts were added, removed or changed.
+        log: Prints the log.
 
     """
 
@@ -74,12 +73,12 @@ class Watch:
         self.log = LogFollower(job.database, self._printer, job.cursor, job.after)
 
     def run(self) -> RunResult:
-        """Run until a signal comes, the database is lost or nobody reads what it prints."""
+        """Run until a signal arrives, the database is lost or the output is closed."""
         return run_to_end(
             self._watch,
             files=[self._printer],
             reader_timeout=READER_TIMEOUT,
-            background=self._follow,
+            background=self._reload_w_ids,
         )
 
     async def _watch(self) -> None:
@@ -93,14 +92,14 @@ class Watch:
                     f"Ctrl-C; {job.database.name} is kept in step.",
                 )
                 await self._sync_and_print(store, self._schedule)
-            except OutputError:  # nothing more can be printed
+            except OutputError:  # the rest could not be printed either
                 raise
             except BaseException:
                 await self.log.finish(store)
                 raise
 
     async def _sync_and_print(self, store: ContactStore, schedule: Schedule) -> None:
-        """Sync, and print the log beside that, so that who reads slowly holds up no sync."""
+        """Sync, and print the log in another task, so that a slow reader delays no sync."""
         errors: list[CommandError | StoreError] = []
 
         async def follow() -> None:
@@ -158,11 +157,11 @@ class Watch:
             self.changes += delta.added + delta.removed + delta.changed
             self.log.notify()
 
-    async def _follow(self) -> None:
-        """Read the files of wIds again when they change; what is wrong with it is said once."""
+    async def _reload_w_ids(self) -> None:
+        """Read the files of wIds again when they change, and show each error once."""
         sources = self._job.w_id_sources
         while True:
-            await sleep(_LOOK_EVERY)
+            await sleep(_POLL_INTERVAL)
             if self._schedule is None:
                 continue
             try:

@@ -1,1 +1,1 @@
-"""Options and arguments as they are typed, and the files and databases that they name."""
+"""Options and arguments as typed, and the files and databases that they name."""

@@ -1,4 +1,4 @@
-"""The file of `--cursor`, which says up to which change the log was printed."""
+"""The file of `--cursor`: the position up to which the log was printed."""
 
 import os
 import stat
@@ -20,20 +20,20 @@ if sys.platform != "win32":
 OPTION = "--cursor"
 
 _NONE = -1  # where there is no file yet
-# So long is the file, always, and far shorter than what a disk writes at once.
+# The file's constant length, far below a page.
 _SIZE = 256
 
 
 class Mark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Up to where the log was printed.
+    """A position in the log and in the output.
 
     Attributes:
         id: The last change that was printed; 0 if there is none.
-        at: The time that it bears, by which another log is told from this one.
+        at: Its time, which distinguishes this log from another.
         device: Of the file, pipe or terminal that it was printed to.
         inode: Of the same.
-        end: Where that file ended then; None if it was no file.
-        is_torn: Whether the next line was begun, which was too long to be written at once.
+        end: The size of that file then; None if it is no file.
+        is_torn: Whether the next line, too long for one write, may be there in part.
 
     """
 
@@ -48,18 +48,18 @@ class Mark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Cursor:
     """One line of JSON, which is overwritten in place with one of the same length.
 
-    That is a single write, of less than a page: a process that is killed leaves the line from
-    before or the one from after. It is not forced to the disk, as what was printed is not.
+    That is a single write of less than a page, so a killed process leaves the old line or the new
+    one. It is not synced to the disk, as the output is not.
 
     Arguments:
-        path: Where it is. A file that is not there, or empty, is made by the first `write`.
+        path: Where it is; `make` creates it if it does not exist.
 
     Attributes:
-        name: What it is called.
-        mark: What it said at first; None if it was not there.
+        name: The path as messages show it.
+        mark: The position at first; None if the file did not exist.
 
     Raises:
-        typer.BadParameter: It cannot be used, or is of something else, or in use.
+        typer.BadParameter: It cannot be used, is no cursor, or is in use.
 
     """
 
@@ -83,7 +83,7 @@ class Cursor:
 
     def _read(self) -> Mark | None:
         try:
-            # One byte more, which tells what is no cursor from what is.
+            # One byte more than a cursor has.
             content = os.read(self._file, _SIZE + 1)
         except OSError as error:
             raise self._unusable(error) from None
@@ -98,7 +98,7 @@ class Cursor:
         raise wrong(OPTION, f"{what}; it is left as it is")
 
     def _lock(self) -> None:
-        """Keep others from it for as long as this process lives."""
+        """Lock it against other processes for as long as this one lives."""
         if sys.platform != "win32":
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -111,10 +111,10 @@ class Cursor:
         return wrong(OPTION, f"{self.name} cannot be used: {error.strerror or error}")
 
     def make(self) -> None:
-        """Make the file if it is not there.
+        """Create the file if it does not exist.
 
         Raises:
-            OutputError: It cannot be made, or another one has just made it.
+            OutputError: It cannot be created, or another process has just done so.
 
         """
         if self._file == _NONE:
@@ -141,14 +141,14 @@ class Cursor:
             raise OutputError(self.name, error) from None
 
     def close(self) -> None:
-        """Close it, and let others have it."""
+        """Close and unlock it."""
         if self._file != _NONE:
             os.close(self._file)
             self._file = _NONE
 
 
 def cursor_line(mark: Mark) -> bytes:
-    """Make the line that says it."""
+    """Encode a position as the line of a cursor."""
     return msgspec.json.encode(mark).ljust(_SIZE - 1) + b"\n"
 
 

@@ -1,4 +1,4 @@
-"""The database that a command is given; what is wrong with it is said in the command's words."""
+"""The database that an option names, whose errors are in the command's words."""
 
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -32,7 +32,7 @@ _SCHEMES = ("sqlite:///", "postgresql://", "postgres://")
 
 
 class DatabaseError(CommandError):
-    """A database that cannot be used any more."""
+    """A database that can no longer be used."""
 
 
 class UnopenedDatabaseError(DatabaseError):
@@ -40,12 +40,12 @@ class UnopenedDatabaseError(DatabaseError):
 
 
 class _Store(ContactStore):
-    """A store that may be opened for less than to make it, and says what it waits for.
+    """A store that can be opened without creating it, and reports what it waits for.
 
     Arguments:
         url: Where it is.
-        opening: What for.
-        on_wait: Called with what it says, and whether it waits from then on.
+        opening: What it is opened for.
+        on_wait: Called with a sentence, and whether it waits from then on.
         rules: As for a ContactStore.
 
     """
@@ -66,24 +66,27 @@ class _Store(ContactStore):
 
 
 class DatabaseOption:
-    """A database that an option names; nothing of it is opened yet.
+    """A database that an option names, not opened yet.
 
     Arguments:
-        url: Where it is.
-        option: Which option says so.
-        is_read: Whether it is only read: it must be there, and nothing of it is changed.
-        must_exist: Whether it must be there, with contacts in it.
-        max_shrink: What --max-shrink says.
-        confirm_after: What --confirm-after says.
-        busy_timeout: What --busy-timeout says; None where there is no such option.
-        reconnect_timeout: What --reconnect-timeout says; None where there is no such option.
+        url: The value of the option.
+        option: Its name.
+        is_read: Whether it is only read: it must exist, and is not changed.
+        must_exist: Whether it must exist, with contacts in it.
+        max_shrink: The value of --max-shrink.
+        confirm_after: The value of --confirm-after.
+        busy_timeout: The value of --busy-timeout; None where there is no such option.
+        reconnect_timeout: The value of --reconnect-timeout; None where there is no such option.
 
     Attributes:
-        on_wait: Called with a sentence when it is waited for or that is over, and whether it is
-            waited from then on. It is said on standard error unless something else is set.
+        confirm_after: Seconds.
+        name: The URL without a password, as messages show it.
+        typed: The same as a shell reads it, for a command to copy.
+        on_wait: Called with a sentence when a wait for it begins or ends, and whether it begins;
+            prints the sentence to standard error unless a job sets another one.
 
     Raises:
-        typer.BadParameter: There cannot be such a database.
+        typer.BadParameter: There can be no such database.
         ModuleNotFoundError: Its driver is not installed.
 
     """
@@ -122,7 +125,7 @@ class DatabaseOption:
         self._has_timeouts = busy_timeout is not None
         self._is_sqlite = address.path is not None
         self.name = address.shown
-        # What to type for it; a query is not shown, as it may hold a password.
+        # A query is not shown, as it may hold a password.
         self.typed = quote(self.name) if self._is_sqlite or self.name == url else "URL"
         driver = "adbc_driver_sqlite" if self._is_sqlite else "adbc_driver_postgresql"
         if find_spec(driver) is None:
@@ -144,12 +147,12 @@ class DatabaseOption:
         raise wrong(self._option, f"{self.name} {what}")
 
     def refuse_output(self, output: OutputPath) -> None:
-        """Raise typer.BadParameter if an output is a file of it, be it one that is yet to come."""
+        """Raise typer.BadParameter if an output is, or would be, one of its files."""
         if self._is_sqlite:
             output.must_not_be(database_files(self._path), self._option)
 
     def _refuse_standard_output(self) -> None:
-        if sys.stdout is not None:  # it may lead to a file of it, be anything printed or not
+        if sys.stdout is not None:  # which may be redirected to one of its files
             self.refuse_output(OutputPath(STANDARD, "standard output"))
 
     @asynccontextmanager
@@ -158,7 +161,7 @@ class DatabaseOption:
 
         Raises:
             UnopenedDatabaseError: It cannot be opened.
-            DatabaseError: The block found that it cannot be used any more.
+            DatabaseError: It can no longer be used.
 
         """
         error_type: type[DatabaseError] = UnopenedDatabaseError
@@ -171,7 +174,7 @@ class DatabaseOption:
             raise error_type(f"{self.name}: {error}".rstrip(".")) from None
 
     def _advice(self, error: StoreError, *, was_open: bool) -> str:
-        """Say what to do, with the options that this command has."""
+        """Return what to do, with the options of this command."""
         if isinstance(error, StoreBusyError):
             more = f", or give a longer {BUSY_TIMEOUT}" if self._has_timeouts else ""
             return f"Let the other one end first{more}."

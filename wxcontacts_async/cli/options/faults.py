@@ -17,7 +17,7 @@ _FAULT = re.compile(
 
 
 def read_faults(options: Iterable[str]) -> list[Fault]:
-    """Read faults, each option a list of them with commas between."""
+    """Read faults, of which each option is a comma-separated list."""
     texts = [text.strip() for option in options for text in option.split(",")]
     return [_fault(text) for text in texts if text]
 

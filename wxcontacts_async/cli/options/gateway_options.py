@@ -1,4 +1,4 @@
-"""The options of each command that asks a gateway: for which instances, where and how."""
+"""The options of each command that calls a gateway: which instances, where and how."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -45,14 +45,14 @@ Failures = Annotated[
 
 
 class CallSettings(NamedTuple):
-    """Where to ask, and how initializing instances and failed calls are waited for."""
+    """The gateway, and how initializing instances and failed calls are retried."""
 
     gateway: Gateway
     initialization: InitializationWait = InitializationWait()
     retry: RetryPolicy = RetryPolicy()
 
     def pool(self, observers: Iterable[Callable[[Event], object]] = ()) -> SessionPool:
-        """Make the pool that calls so."""
+        """Make a pool with these settings."""
         return SessionPool(
             self.gateway,
             initialization=self.initialization,
@@ -63,7 +63,7 @@ class CallSettings(NamedTuple):
 
 @dataclass(kw_only=True)
 class GatewayOptions:
-    """Where to ask and how, as the options say it."""
+    """The values of the options, as typed."""
 
     gateway: Annotated[
         str,
@@ -172,7 +172,7 @@ class GatewayOptions:
     ] = None
 
     def read(self) -> CallSettings:
-        """Return what they say.
+        """Convert them.
 
         Raises:
             typer.BadParameter: One cannot be used.

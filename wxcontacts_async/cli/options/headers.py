@@ -1,4 +1,4 @@
-"""Reads the headers that `--header` and the environment give."""
+"""Reads headers from `--header` and the environment."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ def read_headers(lines: Iterable[str], environment: Mapping[str, str]) -> dict[s
     for text in lines:
         header = _HEADER.fullmatch(text)
         if header is None:
-            # Neither here nor below is it shown: it may be a secret without its name.
+            # Not shown, here or below: it may be a secret without its name.
             raise wrong("--header", "must be like 'Name: value', with the name of an HTTP header")
         name, value = header[1], header[2].strip(" \t")
         if name.lower() in map(str.lower, headers):

@@ -1,4 +1,4 @@
-"""Writes lines to a file or a pipe: whole lines or none, and a whole file or the one before."""
+"""Writes lines to a file or a pipe: a batch atomically, and a file only once complete."""
 
 import errno
 import os
@@ -21,19 +21,19 @@ from wxcontacts_async.hidden_file import HiddenFile, sync_folder
 class LineFile:
     """A file that is written in batches of whole lines.
 
-    A regular file is written under a hidden name, and takes its own when it is closed, if it is
-    to be kept; until then, and else, what was there before stays as it was. To anything else,
-    and to standard output, is written at once. Writing is done in a thread, as a disk may be slow
-    and a pipe's reader slower. In a regular file a batch is there as a whole or not at all, even
-    on a full disk or after Ctrl-C.
+    A regular file is written under a hidden name and renamed when it is closed, if it is to be
+    kept; otherwise the old file stays. Anything else, and standard output, is written directly.
+
+    Writing is done in a thread, as a disk or a pipe's reader may be slow. A regular file has a
+    batch as a whole or not at all, even on a full disk or after Ctrl-C.
 
     Arguments:
-        path: Where it is; `-` is standard output.
-        option: Which option says so.
+        path: The value of the option; `-` is standard output.
+        option: Its name.
 
     Attributes:
-        path: Where that is.
-        name: What it is called in what is said.
+        path: What that is.
+        name: The path as messages show it.
 
     Raises:
         typer.BadParameter: It cannot be written.
@@ -44,7 +44,7 @@ class LineFile:
         self.path = OutputPath(path, option)
         self.name = self.path.name
         self._file: FileIO | None = None
-        self._hidden: HiddenFile | None = None  # until it has taken its name
+        self._hidden: HiddenFile | None = None  # until it is renamed
         self._is_kept = False
         self._writing: CancelScope | None = None
         self._give_up_at = inf
@@ -56,11 +56,11 @@ class LineFile:
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether what was there before still is, and nothing of what was written."""
+        """Whether the old file, if any, is still there."""
         return self.path.is_replaced and (self._hidden is not None or not self._is_kept)
 
     def open(self) -> None:
-        """Open it, without anything in it; what was there before stays.
+        """Open it, empty; the old file stays.
 
         Raises:
             typer.BadParameter: It cannot be opened, or belongs to a database.
@@ -87,14 +87,14 @@ class LineFile:
         return self._hidden.file
 
     def keep(self) -> None:
-        """Have it take its name when it is closed, with what is written by then."""
+        """Have `close` rename it, with what is written by then."""
         self._is_kept = True
 
     async def write(self, lines: Iterable[bytes]) -> None:
         """Write a batch of lines; cancelled, it is written all the same.
 
         Arguments:
-            lines: Pieces of the batch. They are made in the thread, too.
+            lines: Pieces of the batch, which are made in the thread.
 
         Raises:
             OutputError: It cannot be written.
@@ -104,10 +104,10 @@ class LineFile:
             self._writing = scope
             await to_thread.run_sync(self._write, lines, abandon_on_cancel=True)
         if scope.cancelled_caught:
-            await checkpoint()  # which ends here, as only who is cancelled gives up
+            await checkpoint()  # raises, as only a cancelled task gives up
 
     def give_up_in(self, seconds: float) -> None:
-        """Abandon what is being written by then, unless it goes to a disk, which ends by itself."""
+        """Abandon a write to a pipe by then; one to a disk ends by itself."""
         if not self.path.is_regular:
             self._give_up_at = current_time() + seconds
             if self._writing is not None:
@@ -123,7 +123,7 @@ class LineFile:
         try:
             while batch:
                 written = file.write(batch)
-                if written is None:  # it is non-blocking, which some other process wants it to be
+                if written is None:  # another process has made it non-blocking
                     select.select([], [file], [])
                 else:
                     batch = batch[written:]
@@ -134,10 +134,10 @@ class LineFile:
             raise OutputError(self.name, error) from None
 
     def close(self) -> None:
-        """Close it, and have it take its name if it is to be kept.
+        """Close it, and rename it if it is to be kept.
 
         Raises:
-            OutputError: What was written may not have arrived. A regular file is as it was.
+            OutputError: Not all may be written; a regular file is unchanged.
 
         """
         if self._file is None:
@@ -165,14 +165,14 @@ class LineFile:
                 if error.errno != errno.EBUSY:
                     hidden.discard()
                     raise
-                # A file that is mounted by itself, as into a container: nothing else can take its
-                # place, and whoever mounted it may copy.
+                # A file that is itself a mount point, as in a container, cannot be replaced; the
+                # container's owner can copy the hidden one.
                 raise _NotReplacedError(self.name, hidden.path) from None
             sync_folder(real.parent)
 
 
 class _NotReplacedError(OutputError):
-    """A file that cannot take its name."""
+    """A file that cannot be renamed."""
 
     def __init__(self, name: str, hidden: Path) -> None:
         CommandError.__init__(

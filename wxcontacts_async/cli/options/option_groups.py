@@ -1,4 +1,4 @@
-"""Lets commands share options, which typer wants in the signature of each."""
+"""Shares options between commands, as typer reads them from each signature."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -45,9 +45,9 @@ def with_options(
     """Give a command the fields of a dataclass as more options.
 
     Arguments:
-        command: What has options already.
+        command: The command.
         group: The dataclass.
-        apply: Called with one of it before the command is.
+        apply: Called with an instance of it before the command.
 
     """
     names = [field.name for field in fields(group)]

@@ -1,4 +1,4 @@
-"""Where an option says that output goes: what that is, looked at before anything is written."""
+"""The output that an option names, inspected before anything is written."""
 
 import os
 import stat
@@ -10,8 +10,7 @@ from wxcontacts_async.cli.options.usage import wrong
 
 STANDARD = "-"  # standard input or output, where a file is meant
 
-# What SQLite keeps beside a database, by https://www.sqlite.org/tempfiles.html, and how that and
-# the database begin.
+# The suffixes of SQLite's files, by https://www.sqlite.org/tempfiles.html, and their magic bytes.
 _BESIDE_A_DATABASE = ("-wal", "-shm", "-journal")
 _DATABASE = b"SQLite format 3\0"
 _WALS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
@@ -19,17 +18,17 @@ _JOURNAL = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 
 
 class OutputPath:
-    """A file, or `-` for standard output, to which something is to be written.
+    """A file, or `-` for standard output, that is to be written.
 
     Arguments:
-        path: Where it is.
-        option: Which option says so.
-        in_place: Whether it is to be changed where it is, so that no other takes its place.
+        path: The value of the option.
+        option: Its name.
+        in_place: Whether it is overwritten in place, rather than replaced by another file.
 
     Attributes:
-        name: What it is called in what is said.
-        real: Where it is once links are followed; None for standard output.
-        status: Of what is there; None if nothing is.
+        name: The path as messages show it.
+        real: The path with links resolved; None for standard output.
+        status: Of the file that exists; None if none does.
 
     Raises:
         typer.BadParameter: It cannot be written.
@@ -69,16 +68,16 @@ class OutputPath:
 
     @property
     def is_empty_file(self) -> bool:
-        """Whether what is written stands at the beginning of a regular file."""
+        """Whether writing begins at the start of a regular file."""
         return self.is_regular and (
             self.is_replaced or self.status is None or not self.status.st_size
         )
 
     @property
     def is_replaced(self) -> bool:
-        """Whether another file is to take its name once that is complete.
+        """Whether a complete file is to replace it.
 
-        What is no file, such as a pipe, is written to as it stands, as is a descriptor's name.
+        Pipes and the like, and descriptors such as /dev/stdout, are written directly.
         """
         if self.real is None or self._in_place or not self.is_regular:
             return False
@@ -86,10 +85,10 @@ class OutputPath:
 
     @property
     def descriptor(self) -> int | None:
-        """The open descriptor of this process that it names, if it names one.
+        """The open descriptor of this process that it names, if any.
 
-        What is opened by that name again would begin at the file's beginning, whatever the shell
-        has said.
+        Opened again by that name, a file would be written from its start, though the shell may
+        have opened it to append.
         """
         link = None if self.is_standard else _descriptor_link(self.path)
         if link is None or not link.name.isdecimal():
@@ -109,7 +108,7 @@ class OutputPath:
             raise wrong(self.option, f"must be another file than that of {other.option}")
 
     def must_not_be_a_database(self) -> None:
-        """Raise typer.BadParameter if it is a file of any SQLite database that is there."""
+        """Raise typer.BadParameter if it is a file of an existing SQLite database."""
         if self.real is not None and self.is_regular and _is_of_a_database(self.real):
             raise self._wrong("it belongs to an SQLite database")
 
@@ -147,7 +146,7 @@ class OutputPath:
 
 
 def database_files(path: Path) -> Iterator[Path]:
-    """Give the files of an SQLite database, whether they are there yet or not."""
+    """Give the paths of an SQLite database's files, existing or not."""
     for base in {path.absolute(), path.resolve()}:
         yield base
         for suffix in _BESIDE_A_DATABASE:
@@ -155,7 +154,7 @@ def database_files(path: Path) -> Iterator[Path]:
 
 
 def _is_of_a_database(path: Path) -> bool:
-    """Tell whether there is an SQLite database of that name, or one that would use that name."""
+    """Return whether it is an SQLite database, or a file that one beside it uses."""
     if _begins_with(path, (_DATABASE, *_WALS, _JOURNAL)):
         return True
     for suffix in _BESIDE_A_DATABASE:
@@ -173,10 +172,10 @@ def _begins_with(path: Path, beginnings: tuple[bytes, ...]) -> bool:
 
 
 def _descriptor_link(path: str) -> Path | None:
-    """Return the link to what a descriptor leads to, if it names that, as /dev/stdout does."""
+    """Return the descriptor's link that it leads to, if any, as /dev/stdout does."""
     link = Path(path)
     while not os.path.realpath(link.parent).startswith(("/proc/", "/dev/fd")):
-        if not link.is_symlink():  # there is no circle, or it could not be resolved
+        if not link.is_symlink():  # no loop is possible, as it was resolved
             return None
         link = link.parent / link.readlink()
     return link

@@ -1,4 +1,4 @@
-"""The options that name a database, and what is said where its drivers are not installed."""
+"""The options of databases, and the message where their drivers are not installed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,7 +79,7 @@ ReconnectTimeout = Annotated[
 
 @contextmanager
 def needing_store() -> Iterator[None]:
-    """Say what to install if what a database needs is not there; exit code 2."""
+    """Show what to install if a driver of a database is missing; exit code 2."""
     try:
         yield
     except ModuleNotFoundError as error:

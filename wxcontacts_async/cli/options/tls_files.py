@@ -13,7 +13,7 @@ _KEY = b" PRIVATE KEY-----"  # in PKCS 8 and in each older form
 
 
 class _EncryptedKeyError(Exception):
-    """A key that a password is needed for."""
+    """A key that needs a password."""
 
 
 def tls_of(
@@ -26,8 +26,8 @@ def tls_of(
 
     Arguments:
         authorities: A file of certificates in PEM, which are trusted instead of the system's.
-        certificate: FILE or FILE:KEY in PEM, by which the command shows who it is.
-        insecure: Whether any certificate of the gateway will do.
+        certificate: FILE or FILE:KEY in PEM, the client certificate.
+        insecure: Whether any certificate of the gateway is accepted.
 
     Raises:
         typer.BadParameter: A file cannot be used, or two options contradict each other.
@@ -38,7 +38,7 @@ def tls_of(
     if authorities is None and certificate is None:
         return not insecure
     context = ssl.create_default_context() if authorities is None else _trusting(authorities)
-    # What aiohttp offers by itself, as no other is spoken here.
+    # As aiohttp's own context does.
     context.set_alpn_protocols(["http/1.1"])
     if insecure:
         context.check_hostname = False
@@ -75,7 +75,7 @@ def _identify(context: ssl.SSLContext, certificate: str) -> None:
 
 
 def _parted(certificate: str) -> tuple[str, str | None]:
-    """Part FILE:KEY; a FILE with a colon in its name is one, where it exists."""
+    """Split FILE:KEY; an existing FILE may have a colon in its name."""
     if Path(certificate).exists():
         return certificate, None
     pieces = certificate.split(":")

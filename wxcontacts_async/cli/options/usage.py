@@ -1,4 +1,4 @@
-"""Says what is wrong with an option or an argument in the words of the command."""
+"""Usage errors in the words of the command."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from wxcontacts_async import InvalidArgumentError
 
 AUTHORIZATION_VARIABLE = "WXCONTACTS_AUTHORIZATION"
 
-# The library's names for what the command calls otherwise.
+# The command's names of the library's arguments, where they differ.
 _OPTIONS = {
     "base_url": "--gateway",
     "headers": "--header",
@@ -30,22 +30,22 @@ _PASSWORD_PARAMETER = re.compile(r"([?&]\w*password=)[^\s&#'\"]*", re.IGNORECASE
 
 
 def wrong(option: str, what: str) -> typer.BadParameter:
-    """Make the error that names the option and says what it may be; exit code 2."""
+    """Make the error for an option, with what it must be; exit code 2."""
     return typer.BadParameter(what, param_hint=f"'{option}'")
 
 
 @contextmanager
 def naming_options(**options: str) -> Iterator[None]:
-    """Turn the library's complaint about an argument into one about the option it came from.
+    """Turn InvalidArgumentError into a usage error of the option.
 
     Arguments:
-        options: Arguments that come from another option than they do elsewhere.
+        options: The options of arguments for which they are not the usual ones.
 
     """
     try:
         yield
     except InvalidArgumentError as error:
-        # Where the library's name is not in the table it is the option's.
+        # Names that are not in the table are the same.
         option = f"--{error.argument.replace('_', '-')}"
         raise wrong((_OPTIONS | options).get(error.argument, option), requirement(error)) from None
 

@@ -1,4 +1,4 @@
-"""Reads numbers, durations and points in time as they are typed."""
+"""Reads numbers, durations and points in time as typed."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ _LONGEST_DURATION = 36_500 * _UNITS["d"]
 
 
 def number(text: str | None) -> Any:  # noqa: ANN401  # the library checks what it is
-    """Read a number; what is none is left to the library, whose complaint says what it may be.
+    """Read a number; other text is returned as is, for the library to reject with its bounds.
 
     `none` is None, for options that can be switched off.
     """
@@ -24,7 +24,7 @@ def number(text: str | None) -> Any:  # noqa: ANN401  # the library checks what 
         value = float(text)
     except ValueError:
         return text
-    # Not before it is known to be finite, as the checks cannot take a number of 400 digits.
+    # Only once it is known to be finite, as the checks cannot take an int of 400 digits.
     digits = re.fullmatch(r"\s*[+-]?\d+\s*", text)
     return int(text) if digits and abs(value) < float("inf") else value
 
@@ -43,7 +43,7 @@ def duration(option: str, text: str, *, shortest: float = 0.0) -> float:
 
 
 def shown_duration(seconds: float) -> str:
-    """Write a time as `duration` reads it."""
+    """Format a time as `duration` reads it."""
     parts = []
     for unit, size in reversed(_UNITS.items()):
         amount = seconds if unit == "s" else seconds // size
@@ -54,11 +54,11 @@ def shown_duration(seconds: float) -> str:
 
 
 def moment(option: str, text: str) -> datetime:
-    """Read a point in time, in ISO 8601 or as the time that has passed since; aware."""
+    """Read a point in time, in ISO 8601 or as the time since; aware."""
     if _DURATION.fullmatch(text):
         return datetime.now(UTC) - timedelta(seconds=duration(option, text))
     try:
-        # What names no time zone is meant as the clock on the wall shows it.
+        # Local time, unless it has an offset.
         return datetime.fromisoformat(text.strip()).astimezone()
     except (ValueError, OverflowError, OSError):
         what = "must be a time ago like 90s, 10m, 1h or 2d, or a time like 2025-06-30T18:00"

@@ -1,4 +1,4 @@
-"""Reads the wIds in a file: a list, CSV or JSON; says what it looks like if it has none."""
+"""Reads the wIds in a file, which is a list, CSV or JSON."""
 
 import codecs
 import csv
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 OPTION = "--from"
 
 _COMMENT = re.compile(r"(^|\s)#.*")
-# Not those of str.splitlines, to which a dozen other characters would be line ends.
+# Not str.splitlines, for which a dozen other characters are line ends.
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _DELIMITERS = ",;\t"
-_SEPARATOR = re.compile(r"sep=(.)")  # a first line that Excel reads and writes
+_SEPARATOR = re.compile(r"sep=(.)")  # an optional first line of Excel's
 _COLUMN = "a column w_id or wId"
 _KEY = "a key w_id or wId"
 
-# The one of UTF-32 begins with the one of UTF-16.
+# UTF-32 first, as its mark begins with that of UTF-16.
 _ENCODINGS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -45,11 +45,11 @@ _OTHERS = (
 
 
 class FoundWId(msgspec.Struct, frozen=True, gc=False):
-    """What stands where a wId should.
+    """An unchecked wId.
 
     Attributes:
         w_id: The text.
-        line: The number of its line; None in a JSON array, which may be one line.
+        line: The number of its line; None in a JSON array.
 
     """
 
@@ -58,20 +58,20 @@ class FoundWId(msgspec.Struct, frozen=True, gc=False):
 
 
 def shown_source(source: str) -> str:
-    """Return what a source is called in messages."""
+    """Return the source as messages show it."""
     return "standard input" if source == STANDARD else repr(source)
 
 
 def w_ids_in(source: str) -> Iterator[FoundWId]:
-    """Give what stands in a file, or in standard input, where wIds should.
+    """Give the wIds of a file, or of standard input.
 
     It may be a list with one wId a line, where blank lines and # comments are skipped; CSV with a
-    column, JSON Lines with a key, or a JSON array of objects with a key `w_id` or `wId`; or a JSON
-    array of wIds. Letters may be upper or lower case.
+    column, JSON Lines with a key, or a JSON array of objects with a key `w_id` or `wId` in any
+    case; or a JSON array of wIds.
 
     Raises:
-        typer.BadParameter: It cannot be read, or looks like something else. No content is in it,
-            as that may be contacts.
+        typer.BadParameter: It cannot be read, or looks like something else. The message has no
+            content, as that may be contacts.
 
     """
     name = shown_source(source)
@@ -114,8 +114,8 @@ class _Text:
     """The text of a file.
 
     Arguments:
-        name: What the file is called in messages.
-        text: What is in it.
+        name: The file as messages show it.
+        text: Its content.
 
     """
 
@@ -125,7 +125,7 @@ class _Text:
         self._lines = _LINE_END.split(text)
 
     def w_ids(self) -> Iterator[FoundWId]:
-        """Give them, read as what the first line that says something looks like."""
+        """Give them, in the format that the first line with content looks like."""
         for index, line in enumerate(self._lines):
             first = _uncommented(line)
             if first.startswith("["):
@@ -151,7 +151,7 @@ class _Text:
         if separator := _SEPARATOR.fullmatch(self._lines[header].strip()):
             delimiters = separator[1]
             header += 1
-        # Quoted text may have line ends in it, so it is not read line by line.
+        # Not line by line, as quoted text may have line ends.
         text = "\n".join(self._lines[header:])
         widest = 1
         for delimiter in delimiters:
@@ -221,7 +221,7 @@ class _Text:
         raise self._looks_like("JSON, without wIds", _KEY, line)
 
     def _looks_like(self, what: str, needed: str, line: int | None = None) -> typer.BadParameter:
-        # Nothing of it is quoted: it may be contacts.
+        # Without any content, as that may be contacts.
         where = self._name if line is None else f"{self._name}, line {line}"
         return wrong(
             OPTION, f"{where}: looks like {what}; it must have one wId a line, or {needed}"
@@ -241,5 +241,5 @@ def _has_delimiter(text: str) -> bool:
 
 
 def _is_w_id(name: str) -> bool:
-    """Tell whether a column or a key is called w_id, wId or the like."""
+    """Return whether a column or a key is w_id, wId or the like."""
     return name.strip().casefold().replace("_", "") == "wid"

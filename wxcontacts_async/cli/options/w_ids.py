@@ -1,4 +1,4 @@
-"""The wIds that a command is given: on the command line, in files or on standard input."""
+"""The wIds on the command line, in files and on standard input."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,12 +20,12 @@ def read_w_ids(
     sources: Sequence[str],
     check: Check = check_w_id,
 ) -> tuple[list[str], int]:
-    """Return the wIds, each once, in the order given, and how many were there once more.
+    """Return the wIds in their order, each once, and how many were duplicates.
 
     Arguments:
         arguments: wIds.
         sources: Files with wIds; `-` is standard input.
-        check: Raises InvalidArgumentError for what is none.
+        check: Raises InvalidArgumentError for an invalid one.
 
     Raises:
         typer.BadParameter: There are none, or one cannot be used.
@@ -35,15 +35,15 @@ def read_w_ids(
 
 
 class WIdSources:
-    """The wIds that a command is given, which are read again when their files change.
+    """The wIds of a command, read again when their files change.
 
     Arguments:
         arguments: wIds.
         sources: Files with wIds; `-` is standard input.
-        check: Raises InvalidArgumentError for what is none.
+        check: Raises InvalidArgumentError for an invalid one.
 
     Raises:
-        typer.BadParameter: An argument cannot be used, or standard input is given twice.
+        typer.BadParameter: An argument cannot be used, or standard input is named twice.
 
     """
 
@@ -58,15 +58,15 @@ class WIdSources:
                 check(w_id)
         if sources.count(STANDARD) > 1:
             raise wrong(OPTION, "may be standard input once")
-        # The names of the files whose change has been read: last time, and not yet told.
+        # The names of the changed files: those last reported, and those not reported yet.
         self._changed: list[str] = []
         self._news: list[str] = []
         self._arguments = arguments
-        # Each file once. They are looked at before they are read, so that no change goes unseen.
+        # Each file once. Its status is taken before it is read, so that no change is missed.
         self._files = [_WIdFile(source, check) for source in dict.fromkeys(sources)]
 
     def read(self) -> tuple[list[str], int]:
-        """Return the wIds, each once, in the order given, and how many were there once more.
+        """Return the wIds in their order, each once, and how many were duplicates.
 
         Raises:
             typer.BadParameter: There are none, or one cannot be used.
@@ -77,9 +77,9 @@ class WIdSources:
         return self._unique()
 
     def read_if_changed(self) -> list[str] | None:
-        """Return the wIds if a file has changed and then stayed the same for one call of this.
+        """Return the wIds if a file has changed and then been stable for one call of this.
 
-        Whoever writes it may not be done before. What is wrong with it is raised once.
+        Its writer may not be done before. An error in it is raised once.
 
         Raises:
             typer.BadParameter: It cannot be used.
@@ -95,7 +95,7 @@ class WIdSources:
                 else:
                     self._news.append(shown_source(file.source))
         if first_error is not None:
-            raise first_error  # what is new in other files is given by the next call
+            raise first_error  # the next call returns the changes of other files
         if not self._news:
             return None
         self._changed, self._news = self._news, []
@@ -103,7 +103,7 @@ class WIdSources:
 
     @property
     def news(self) -> str:
-        """What `read_if_changed` found, as in "'w_ids.txt' has changed"."""
+        """Which files `read_if_changed` read, as in "'w_ids.txt' has changed"."""
         return f"{', '.join(self._changed)} {'has' if len(self._changed) == 1 else 'have'} changed"
 
     def _unique(self) -> tuple[list[str], int]:
@@ -120,8 +120,8 @@ class _WIdFile:
     """A file of wIds. Standard input and pipes can be read once, so they never change.
 
     Attributes:
-        source: Where it is.
-        w_ids: What was in it when it was read last.
+        source: Its path.
+        w_ids: Its wIds when it was last read.
 
     """
 
@@ -129,12 +129,12 @@ class _WIdFile:
         self.source = source
         self.w_ids: list[str] = []
         self._check = check
-        # Of the file as it was last looked at, and whether it has been read since.
+        # The last signature seen, and whether the file has been read since.
         self._signature = self._look()
         self._is_read = True
 
     def read(self) -> None:
-        """Read it, or keep what was in it if it cannot be used.
+        """Read it, or keep the last wIds if it cannot be used.
 
         Raises:
             typer.BadParameter: It cannot be used.
@@ -143,7 +143,7 @@ class _WIdFile:
         self.w_ids = list(self._checked())
 
     def is_stable(self) -> bool:
-        """Tell whether it has changed, and then stayed the same for one call of this; once."""
+        """Return once whether it has changed and then been stable for one call of this."""
         before, self._signature = self._signature, self._look()
         if self._signature != before:
             self._is_read = False
@@ -166,7 +166,7 @@ class _WIdFile:
         return [each.w_id for each in found]
 
     def _look(self) -> tuple[int, int, int] | None:
-        """Return what changes whenever the file does; None where there is none."""
+        """Return a signature that changes with the file; None if there is none."""
         if self.source == STANDARD:
             return None
         try:

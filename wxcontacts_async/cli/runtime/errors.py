@@ -1,13 +1,13 @@
-"""What keeps a command from going on, in its words."""
+"""The errors that end a command."""
 
 import errno
 
 
 class CommandError(Exception):
-    """What keeps a command from going on, in its words.
+    """An error that ends a command; its text is the message.
 
     Attributes:
-        output_closed: Whether it is that whoever read the output has enough.
+        output_closed: Whether the reader of the output has closed it.
 
     """
 
@@ -15,7 +15,7 @@ class CommandError(Exception):
 
 
 class OutputError(CommandError):
-    """A file that cannot be written any more."""
+    """A file that can no longer be written."""
 
     def __init__(self, name: str, error: OSError) -> None:
         super().__init__(f"{name} cannot be written: {reason_of(error)}")
@@ -23,7 +23,7 @@ class OutputError(CommandError):
 
 
 def reason_of(error: OSError) -> str:
-    """Say why something cannot be written."""
+    """Return why a file cannot be written."""
     return _REASONS.get(error.errno or 0) or error.strerror or str(error)
 
 

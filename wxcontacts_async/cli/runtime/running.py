@@ -1,4 +1,4 @@
-"""Runs the asynchronous part of a command, and tells how that ended."""
+"""Runs the asynchronous part of a command to its result."""
 
 import signal
 from collections.abc import Awaitable, Callable, Collection, Coroutine
@@ -14,21 +14,21 @@ _LAST_WRITE_SECONDS = 0.5
 
 
 class OutputFile(Protocol):
-    """What a command writes to."""
+    """A file that a command writes to."""
 
     def give_up_in(self, seconds: float) -> None:
-        """Wait no longer than that for who does not read it."""
+        """Wait no longer than that for its reader."""
 
     def close(self) -> None:
         """Close it; raise an OutputError if what was written may not have arrived."""
 
 
 class RunResult(msgspec.Struct, frozen=True):
-    """How it ended.
+    """How a run ended.
 
     Attributes:
         stopped_by: The signal that ended it early, or None.
-        error: What kept it from going on, or None.
+        error: The error that ended it, or None.
 
     """
 
@@ -37,12 +37,12 @@ class RunResult(msgspec.Struct, frozen=True):
 
     @property
     def output_closed(self) -> bool:
-        """Whether nobody reads the output any more, so that nothing is left to say."""
+        """Whether the reader of the output has closed it, so that no message is due."""
         return self.error is not None and self.error.output_closed
 
     @property
     def exit_code(self) -> int:
-        """0 if it came to its end, 1 if not, 128 and the signal's number if it was stopped."""
+        """0 if it completed, 1 after an error, 128 and the signal's number if it was stopped."""
         if self.error is None and self.stopped_by is not None:
             return 128 + self.stopped_by
         return 0 if self.error is None else 1
@@ -55,13 +55,13 @@ def run_to_end(
     background: Callable[[], Coroutine[Any, Any, None]] = sleep_forever,
     reader_timeout: float = _LAST_WRITE_SECONDS,
 ) -> RunResult:
-    """Run it until it ends, a signal comes or a CommandError keeps it from going on.
+    """Run it until it ends, a signal arrives or a CommandError is raised.
 
     Arguments:
         work: What to run.
         files: What it writes to, which is closed at the end.
-        background: Runs as long as it does.
-        reader_timeout: Seconds, after a signal, with a pipe's reader that takes nothing.
+        background: Runs beside it and is cancelled with it.
+        reader_timeout: Seconds to wait, after a signal, for a pipe's reader.
 
     """
     errors: list[CommandError] = []

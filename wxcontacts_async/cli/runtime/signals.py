@@ -1,4 +1,4 @@
-"""What Ctrl-C, SIGTERM and SIGHUP do: they end a command in order."""
+"""Handles Ctrl-C, SIGTERM and SIGHUP, which shut a command down gracefully."""
 
 import asyncio
 import importlib.util
@@ -11,7 +11,7 @@ import anyio
 import typer
 
 INTERRUPTED = 128 + signal.SIGINT
-# What a terminal sends: for Ctrl-C, and when it is closed.
+# A terminal sends these for Ctrl-C and when it is closed.
 _OF_TERMINAL = [signal.SIGINT] if sys.platform == "win32" else [signal.SIGINT, signal.SIGHUP]
 
 
@@ -19,12 +19,12 @@ _OF_TERMINAL = [signal.SIGINT] if sys.platform == "win32" else [signal.SIGINT, s
 def exiting_when_interrupted() -> Iterator[None]:
     """Turn Ctrl-C before or after the asynchronous part into the exit code for it.
 
-    Once a signal has ended that part, Ctrl-C stays ignored: between heeding it again and the end
-    of the process there would be a moment for a traceback.
+    Once a signal has ended that part, Ctrl-C stays ignored: handled again, it could cause a
+    traceback just before the process ends.
     """
     try:
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            # As an exception from here on, as files are left in order.
+            # An exception from here on, so that files are closed.
             signal.signal(signal.SIGINT, signal.default_int_handler)
         yield
     except KeyboardInterrupt:
@@ -40,12 +40,11 @@ def run_until_signal(
 
     Arguments:
         work: Is cancelled at the first SIGINT, SIGTERM or SIGHUP (unless that is ignored, as
-            nohup does). Further ones change nothing, and what the command has to say afterwards
-            is safe from Ctrl-C and from the terminal's end too.
-        on_signal: Called with it, in the event loop, when that happens.
+            under nohup). Further ones are ignored, also while the summary is shown.
+        on_signal: Called with the signal in the event loop.
 
     Returns:
-        The signal that came, or None.
+        The signal received, or None.
 
     """
     received: list[signal.Signals] = []
@@ -61,7 +60,7 @@ def run_until_signal(
             receive,
             backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None},
         )
-    except KeyboardInterrupt:  # where a loop receives no signals, or just as it was closed
+    except KeyboardInterrupt:  # where a loop handles no signals, or just after it was closed
         received.append(signal.SIGINT)
     if not received:
         return None
@@ -84,9 +83,8 @@ async def _until_signal(
         if sys.platform != "win32":
             loop = asyncio.get_running_loop()
             for number in _handled_signals():
-                # The loop takes its handlers along when it is closed. Removed any sooner (as
-                # anyio's receiver does when it is left), a second Ctrl-C would break the loop
-                # in the midst of its cleaning up.
+                # Closing the loop removes its handlers. Removed any sooner (as by anyio's
+                # receiver), a second Ctrl-C would interrupt the loop's own cleanup.
                 loop.add_signal_handler(number, stop, number)
         await work()
 

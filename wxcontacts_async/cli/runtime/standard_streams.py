@@ -1,4 +1,4 @@
-"""The standard streams of the command, and what becomes of it when one cannot be written."""
+"""Replaces the standard streams, so that a failed write has a defined effect."""
 
 import contextlib
 import errno
@@ -13,7 +13,7 @@ _STANDARD_OUTPUT = "standard output"
 
 
 class _Output(TextIOWrapper):
-    """Standard output, whose trouble is an OutputError, so that it is told from any other."""
+    """Standard output, which raises OutputError if it cannot be written."""
 
     def write(self, text: str) -> int:
         with _naming_output():
@@ -25,7 +25,7 @@ class _Output(TextIOWrapper):
 
 
 class _Messages(TextIOWrapper):
-    """Standard error; that nobody can be told anything is no reason to stop."""
+    """Standard error, which drops what it cannot write."""
 
     def write(self, text: str) -> int:
         with contextlib.suppress(OSError):
@@ -48,15 +48,15 @@ def _naming_output() -> Iterator[None]:
 def replace_standard_streams() -> None:
     """Replace the standard streams by those of the command.
 
-    A stream that is closed stays None, but its number is taken, or the next file that is opened
-    would get it, and with it whatever any library prints.
+    A closed stream stays None, but its descriptor is occupied, or the next file to be opened
+    would get it and all that libraries print there.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError as error:
             if error.errno == errno.EBADF:
-                os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+                os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
     for name, kind in (("stdout", _Output), ("stderr", _Messages)):
         stream = getattr(sys, name)
         if stream is not None:
@@ -65,9 +65,9 @@ def replace_standard_streams() -> None:
 
 def _rewrapped(stream: TextIOWrapper, kind: type[TextIOWrapper]) -> TextIOWrapper:
     return kind(
-        open(stream.fileno(), "wb", buffering=-1, closefd=False),  # for ever
+        open(stream.fileno(), "wb", buffering=-1, closefd=False),  # never closed
         encoding=stream.encoding,
-        # Names are in all scripts of the world; a terminal that cannot show one must not fail.
+        # A terminal that cannot encode a name shows it escaped.
         errors="backslashreplace",
         line_buffering=stream.line_buffering,
         write_through=stream.write_through,
@@ -75,7 +75,7 @@ def _rewrapped(stream: TextIOWrapper, kind: type[TextIOWrapper]) -> TextIOWrappe
 
 
 def drop_output() -> None:
-    """Let standard output go nowhere, so that the interpreter can flush it as it ends."""
+    """Redirect standard output to the null device, so that the last flush succeeds."""
     if sys.stdout is not None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

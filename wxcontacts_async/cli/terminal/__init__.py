@@ -1,1 +1,1 @@
-"""What people read: progress, summaries, and sentences about what went wrong."""
+"""What a user reads: progress, summaries and messages."""

@@ -1,4 +1,4 @@
-"""The terminal, or what stands for it: where people read, as data go elsewhere."""
+"""The console for messages, tables and progress; data are written elsewhere."""
 
 from typing import ClassVar
 
@@ -11,14 +11,14 @@ _USUAL_WIDTH = 80
 
 
 class HumanConsole(Console):
-    """A console that shows text as it is.
+    """A console that shows text verbatim.
 
     Arguments:
-        stderr: Whether it writes to standard error, as nearly everything for people does.
+        stderr: Whether it writes to standard error, as nearly all messages do.
 
     Attributes:
-        is_quiet: Whether only what went wrong is said on standard error.
-        shares_with_log: Whether a log is written there, too.
+        is_quiet: Whether standard error shows problems alone.
+        shares_with_log: Whether the log is written there as well.
 
     """
 
@@ -26,28 +26,28 @@ class HumanConsole(Console):
     shares_with_log: ClassVar[bool] = False
 
     def __init__(self, *, stderr: bool = True) -> None:
-        # No markup: a gateway's message may well hold [brackets] and :colons:.
+        # A gateway's message may hold [brackets] and :colons:.
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
-        if not self.width:  # as COLUMNS=0 says, where nothing at all would be shown
+        if not self.width:  # with COLUMNS=0, nothing at all would be shown
             self.width = _USUAL_WIDTH
 
     @property
     def can_redraw(self) -> bool:
-        """Whether it is a terminal on which lines can be drawn again and again."""
-        # rich also believes the environment (FORCE_COLOR), with which a file may be meant.
+        """Whether it is a terminal on which lines can be redrawn."""
+        # rich also goes by FORCE_COLOR, with which it may be a file.
         return self.file.isatty() and self.is_interactive and not self.shares_with_log
 
     def say(self, line: str) -> None:
-        """Show one line, which the terminal may wrap but no one else."""
+        """Show one line, which only the terminal may wrap."""
         self.print(line, soft_wrap=True)
 
     def info(self, line: str) -> None:
-        """Show one line that nobody has to know, unless that is not wanted."""
+        """Show one line, unless --quiet."""
         if not (self.stderr and self.is_quiet):
             self.say(line)
 
     def show(self, table: Table) -> None:
-        """Show a table, as `info` does; where it does not fit, a line for each of its rows."""
+        """Show a table, unless --quiet; where it does not fit, a line for each row."""
         if self.stderr and self.is_quiet:
             return
         needed = Measurement.get(self, self.options.update(width=_ANY_WIDTH), table).minimum

@@ -1,4 +1,4 @@
-"""Shows how far a fetch has come: redrawn on a terminal, a line now and then elsewhere."""
+"""Shows the progress of a fetch: redrawn on a terminal, in periodic lines elsewhere."""
 
 from collections import Counter
 from datetime import timedelta
@@ -21,12 +21,12 @@ _BAR_WIDTH = 30
 
 
 async def show_progress(stats: FetchStatistics, console: HumanConsole, *, redrawn: bool) -> None:
-    """Show it until cancelled, unless that is not wanted.
+    """Show it until cancelled, unless --quiet.
 
     Arguments:
         stats: What to show.
         console: Where.
-        redrawn: Whether it is drawn again and again in place, then to disappear.
+        redrawn: Whether it is redrawn in place, and cleared at the end.
 
     """
     if not console.is_quiet:
@@ -41,7 +41,7 @@ async def _print_periodically(stats: FetchStatistics, console: HumanConsole) -> 
 
 
 async def _redraw(stats: FetchStatistics, console: HumanConsole) -> None:
-    # No thread and no redirection of the standard streams: nobody else writes meanwhile.
+    # No thread and no redirection of the standard streams, as nothing else writes meanwhile.
     with Live(
         console=console,
         auto_refresh=False,

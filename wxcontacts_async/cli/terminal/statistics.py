@@ -1,4 +1,4 @@
-"""What a fetch has come to so far: the numbers that progress and summary show."""
+"""The statistics of a fetch, which a job counts and progress and summary show."""
 
 from collections import Counter
 from time import monotonic
@@ -25,7 +25,7 @@ from wxcontacts_async.cli.runtime.running import RunResult
 
 
 class FetchStatistics:
-    """Counts instances and contacts. An instance counts when its lines are written, not before.
+    """Counts instances and contacts; an instance is counted once its lines are written.
 
     Arguments:
         total: How many instances there are to fetch.
@@ -37,9 +37,9 @@ class FetchStatistics:
         contacts: How many contacts are written, by kind.
         rejected: How many contacts could not be decoded.
         flawed: How many contacts lack a value that could not be decoded.
-        waited: Seconds that the ended instances waited, one by one.
+        waited: Seconds that the finished instances waited, summed.
         down: The gateways that do not answer at present.
-        stalled: What a database is waited for at present; "" if it is not.
+        stalled: Why the database is waited for at present; "" if it is not.
 
     """
 
@@ -54,13 +54,13 @@ class FetchStatistics:
         self.waited = 0.0
         self.down: set[str] = set()
         self.stalled = ""
-        # Those that wait right now: why, and until when at least.
+        # Why each waiting instance waits, and until when at least.
         self._waiting: dict[str, tuple[str, float]] = {}
         self._began = monotonic()
         self._ended: float | None = None
 
     def observe(self, event: Event) -> None:
-        """Take note of who waits and of what is down; this is an observer of the pool."""
+        """Record which instances wait and which gateways are down; an observer of the pool."""
         match event:
             case InstanceWaiting(w_id=w_id, delay=delay):
                 self._waiting[w_id] = ("initializing", monotonic() + delay)
@@ -81,7 +81,7 @@ class FetchStatistics:
         self.add_contacts(outcome.contacts)
 
     def add_contacts(self, contacts: ContactSet) -> None:
-        """Count an instance by its contacts, which are written."""
+        """Count the contacts of an instance, which are written."""
         self.fetched += 1
         self.contacts.update(kind for kind, _ in contacts.items())
         self.rejected += len(contacts.rejected)
@@ -105,7 +105,7 @@ class FetchStatistics:
 
     @property
     def missing(self) -> int:
-        """How many instances have neither been written nor failed."""
+        """How many instances are neither written nor failed."""
         return self.total - self.fetched - self.failed
 
     @property
@@ -115,17 +115,17 @@ class FetchStatistics:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the beginning, until the end if that has been."""
+        """Seconds from the start to the end, or to now."""
         return (self._ended or monotonic()) - self._began
 
     @property
     def contacts_a_second(self) -> float:
-        """Contacts written a second, from the beginning."""
+        """Contacts written a second, from the start."""
         return self.contacts.total() / max(self.seconds, 1e-6)
 
     @property
     def seconds_left(self) -> float | None:
-        """About how long it will take yet; None if there is nothing to judge by."""
+        """Estimated seconds to the end; None before the first instance has ended."""
         done = self.total - self.missing
         if not done:
             return None
@@ -137,7 +137,7 @@ class FetchResult(RunResult, frozen=True):
     """How a fetch ended.
 
     Attributes:
-        stats: What it came to.
+        stats: Its statistics.
 
     """
 

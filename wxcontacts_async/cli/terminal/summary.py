@@ -1,4 +1,4 @@
-"""What is said at the end of a fetch: the numbers in a table, the failures in lines."""
+"""The summary of a fetch: statistics in a table, failures in lines."""
 
 from collections.abc import Iterable
 
@@ -22,7 +22,7 @@ from wxcontacts_async.cli.terminal.console import HumanConsole
 from wxcontacts_async.cli.terminal.statistics import FetchResult, FetchStatistics
 from wxcontacts_async.errors import shown_id
 
-# What the library calls otherwise.
+# The library's terms in the command's.
 _IN_ADVICE = {
     "its base_url": "--gateway",
     'Gateway(proxy="environment")': "--proxy environment",
@@ -35,7 +35,7 @@ def show_numbers(
     console: HumanConsole,
     more: Iterable[tuple[str, str]] = (),
 ) -> None:
-    """Show the table of instances and contacts, with more rows of a name and a number each."""
+    """Show the table of instances and contacts; `more` are rows of a name and a number."""
     console.info(f"{stats.fetched:,} of {stats.total:,} instances in {stats.seconds:.1f} s")
     table = Table(show_header=False)
     table.add_column()
@@ -72,13 +72,13 @@ def add_decoding_rows(stats: FetchStatistics, table: Table) -> None:
 
 
 def describe_failure(failed: Failed) -> str:
-    """Say what went wrong with an instance, and what to do."""
+    """Describe why an instance failed, and what to do."""
     what = f"wId {shown_id(failed.w_id)}: {failed.error.what}."
     return f"{what} {_advice(failed.error)}".rstrip()
 
 
 def say_repeated(repeated: int, console: HumanConsole) -> None:
-    """Say how many wIds were given once more."""
+    """Show how many wIds were duplicates."""
     if repeated:
         these = "1 wId was" if repeated == 1 else f"{repeated:,} wIds were"
         console.info(f"{these} given once more; each is fetched once.")
@@ -87,11 +87,11 @@ def say_repeated(repeated: int, console: HumanConsole) -> None:
 def say_failures(
     stats: FetchStatistics, console: HumanConsole, *, failures: LineFile | None
 ) -> None:
-    """Say what went wrong: each kind of error once, with one example and what to do.
+    """Show each kind of error once, with one example and what to do.
 
     Arguments:
-        stats: What the fetch came to.
-        console: Where to say it.
+        stats: The statistics of the fetch.
+        console: Where to show it.
         failures: The file that has the failures, or None.
 
     """
@@ -112,7 +112,7 @@ def say_failures(
 
 
 def say_end(result: FetchResult, contacts_file: LineFile, console: HumanConsole) -> None:
-    """Say that the fetch ended early, if it did, and how many are missing."""
+    """Show why the fetch ended early, if it did, and how many instances are missing."""
     say_early_end(result, console)
     stats, name = result.stats, contacts_file.name
     if contacts_file.is_unchanged:
@@ -123,7 +123,7 @@ def say_end(result: FetchResult, contacts_file: LineFile, console: HumanConsole)
 
 
 def say_early_end(result: RunResult, console: HumanConsole) -> None:
-    """Say what ended it early, if anything did."""
+    """Show which error or signal ended a run early, if any."""
     if result.error is not None:
         console.say(f"{result.error}.")
     elif result.stopped_by is not None:
@@ -131,7 +131,7 @@ def say_early_end(result: RunResult, console: HumanConsole) -> None:
 
 
 def _advice(error: WxContactsError) -> str:  # noqa: PLR0911  # one an error
-    """Say what to do next with the command; the library's advice is for its callers."""
+    """Return what to do next in terms of options, as the library's advice is in its own."""
     match error:
         case InitializationTimeoutError():
             return "Give it a longer --init-timeout, or log the instance in again."

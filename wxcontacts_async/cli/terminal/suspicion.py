@@ -1,4 +1,4 @@
-"""Says which contacts of an instance are held though they are missing, and what to do."""
+"""Describes suspicious instances, whose missing contacts were kept, and what to do."""
 
 from collections.abc import AsyncIterable
 from shlex import quote
@@ -17,7 +17,7 @@ class Suspects:
 
     Attributes:
         number: How many there are.
-        example: What to say of the first one.
+        example: The description of the first one.
 
     """
 
@@ -27,7 +27,7 @@ class Suspects:
         self._database = database
 
     async def add(self, instances: AsyncIterable[StoredInstance], w_id: str | None) -> None:
-        """Count those among them; if a wId is given, of that one alone."""
+        """Count the suspicious ones among them; with a wId, that instance alone."""
         async for instance in instances:
             if instance.suspicion is not None and w_id in {None, instance.w_id}:
                 self.number += 1
@@ -37,7 +37,7 @@ class Suspects:
 
 
 def describe_suspicion(w_id: str, suspicion: Suspicion, database: DatabaseOption) -> str:
-    """Say what an answer lacks, and what to do."""
+    """Describe what an answer lacks, and what to do."""
     missing = f"wId {shown_id(w_id)}: {_counted(suspicion)} are missing from the answer"
     hint = f"{_hint(w_id, database)} lets the next sync remove them."
     if suspicion.since is None and suspicion.kinds:
@@ -53,12 +53,12 @@ def describe_suspicion(w_id: str, suspicion: Suspicion, database: DatabaseOption
 
 
 def describe_held_back(synced: Synced) -> str:
-    """Say what was not removed as it may be among what could not be read."""
+    """Describe what was not removed, as it may be among the contacts that were unreadable."""
     return f"wId {shown_id(synced.w_id)}: {held_back(synced.held_back)}"
 
 
 def held_back(number: int) -> str:
-    """Say that of so many contacts."""
+    """Describe so many contacts that were not removed."""
     are = "1 contact is" if number == 1 else f"{number:,} contacts are"
     return (
         f"{are} missing and kept, as there was one of their kind that could not be read, nor its "
@@ -84,7 +84,7 @@ def _counted(suspicion: Suspicion) -> str:
 
 
 def _hint(w_id: str, database: DatabaseOption) -> str:
-    """Return the command to type, without any password."""
+    """Return the command that accepts it, without any password."""
     typed = _typed(w_id) if len(w_id) <= _LONGEST_TYPED else "W_ID"
     store = f"{STORE} {database.typed}"
     if w_id.startswith("-"):
@@ -93,7 +93,7 @@ def _hint(w_id: str, database: DatabaseOption) -> str:
 
 
 def _typed(w_id: str) -> str:
-    """Write a wId as a shell reads it, on one line."""
+    """Quote a wId for a shell, on one line."""
     if w_id.isprintable():
         return quote(w_id)
     escaped = "".join(

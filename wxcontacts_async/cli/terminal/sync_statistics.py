@@ -1,20 +1,20 @@
-"""What a sync has come to so far: the numbers that progress and summary show."""
+"""The statistics of a sync, which a job counts and progress and summary show."""
 
 from wxcontacts_async.cli.terminal.statistics import FetchStatistics
 from wxcontacts_async.store import DeltaCounts, Synced
 
 
 class SyncStatistics(FetchStatistics):
-    """Counts what a sync came to, too. An instance counts when the database has it.
+    """Counts the changes of a sync as well; an instance is counted once it is committed.
 
     Attributes:
-        skipped: How many instances are not stale, so that they are not among the total.
-        delta_counts: How many contacts came, went and changed.
+        skipped: How many instances are not stale, and so not in the total.
+        delta_counts: How many contacts were added, removed and changed.
         suspicious: How many instances have contacts that are missing and not removed.
         suspect: The first one of these.
-        held: How many contacts these are.
-        held_back: How many were not removed as others could not be read.
-        unclear: How many of those missing the database may have, as it was lost meanwhile.
+        held: How many contacts of these are missing.
+        held_back: How many contacts were not removed as others could not be read.
+        unclear: How many missing instances may be committed, as the connection was lost.
 
     """
 
@@ -29,12 +29,12 @@ class SyncStatistics(FetchStatistics):
         self.unclear = 0
 
     def skip(self, number: int) -> None:
-        """Count instances that are not asked for."""
+        """Count instances that are not fetched."""
         self.total -= number
         self.skipped += number
 
     def add_synced(self, synced: Synced) -> None:
-        """Count an instance that is in step."""
+        """Count an instance that is committed."""
         self.waited += synced.waited
         self.add_contacts(synced.contacts)
         before, delta = self.delta_counts, synced.delta_counts

@@ -1,4 +1,4 @@
-"""What is said at the end of a sync: the numbers in a table, what is suspicious and missing."""
+"""The summary of a sync: statistics in a table, suspicious and missing instances in lines."""
 
 from rich.table import Table
 
@@ -38,7 +38,7 @@ def show_sync(stats: SyncStatistics, console: HumanConsole) -> None:
 
 
 def say_suspicious(stats: SyncStatistics, database: DatabaseOption, console: HumanConsole) -> None:
-    """Say what a suspicious instance is, what was held back, and what to do."""
+    """Show a suspicious instance, how many contacts were held back, and what to do."""
     suspect = stats.suspect
     if suspect is not None and suspect.suspicion is not None:
         example = describe_suspicion(suspect.w_id, suspect.suspicion, database)
@@ -48,7 +48,7 @@ def say_suspicious(stats: SyncStatistics, database: DatabaseOption, console: Hum
 
 
 def say_missing(stats: SyncStatistics, console: HumanConsole) -> None:
-    """Say how many instances are missing, and what the database has of them."""
+    """Show how many instances are missing, and what the database has of them."""
     if not stats.missing:
         return
     missing = f"{stats.missing:,} of {stats.total:,} instances are missing"
@@ -63,7 +63,7 @@ def say_missing(stats: SyncStatistics, console: HumanConsole) -> None:
 
 
 def say_rest(stats: SyncStatistics, stale_after: str | None, console: HumanConsole) -> None:
-    """Say how those that are missing or failed are synced, if --stale-after was given or not."""
+    """Show which command syncs the missing and failed instances."""
     if stats.missing or stats.failed:
         same = "The same command " + ("with --stale-after 1h" if stale_after is None else "again")
         console.say(f"{same} syncs just the rest.")

@@ -1,4 +1,4 @@
-"""How much the command says beside its output: less with --quiet, the log with --verbose."""
+"""The options --quiet and --verbose."""
 
 import logging
 import sys
@@ -14,7 +14,7 @@ _LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 @dataclass(kw_only=True)
 class Verbosity:
-    """The options of the group, and of each command, as people type them behind it."""
+    """The options, which may stand before or after a subcommand."""
 
     quiet: Annotated[
         bool,
@@ -38,7 +38,7 @@ class Verbosity:
 
 
 def apply_verbosity(verbosity: Verbosity) -> None:
-    """Go by these options, and by those of an earlier call."""
+    """Apply these options on top of those of an earlier call."""
     if verbosity.quiet:
         HumanConsole.is_quiet = True
     if verbosity.verbose:
