@@ -18,7 +18,7 @@ _processes.set_forkserver_preload(
         "adbc_driver_postgresql.dbapi",
         "adbc_driver_sqlite.dbapi",
         "wxcontacts_async.cli.app",
-        "wxcontacts_async.cli.watch",
+        "wxcontacts_async.cli.jobs.watch",
     ],
 )
 

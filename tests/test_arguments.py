@@ -1,12 +1,23 @@
 """A wId that was read badly is refused by what is wrong with it, never mended in silence."""
 
+import pickle
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wxcontacts_async import Failed, Instance, InvalidArgumentError, SessionPool
-from wxcontacts_async.emulator import GatewayEmulator
+from wxcontacts_async import (
+    Failed,
+    Gateway,
+    Instance,
+    InvalidArgumentError,
+    RetryPolicy,
+    SessionPool,
+)
 from wxcontacts_async.validation import check_w_id
+from wxcontacts_async.emulator import GatewayEmulator
+from wxcontacts_async.store import ContactStore
 
 
 @pytest.mark.parametrize(
@@ -48,6 +59,29 @@ def test_all_other_text_is_an_id(w_id: str) -> None:
 def test_wherever_it_stands_it_is_refused(before: str, after: str, odd: str) -> None:
     with pytest.raises(InvalidArgumentError):
         check_w_id(before + odd + after)
+
+
+@pytest.mark.parametrize(
+    ("argument", "refused"),
+    [
+        ("base_url", lambda: Gateway("ftp://localhost")),
+        ("headers", lambda: Gateway("http://localhost", headers={"a": "\n"})),
+        ("proxy", lambda: Gateway("http://localhost", proxy="ftp://localhost")),
+        ("attempts", lambda: RetryPolicy(0)),
+        ("gateways", lambda: SessionPool({"a": 1})),  # type: ignore[dict-item]
+        ("w_id", lambda: Instance("")),
+        ("url", lambda: ContactStore("mysql://localhost")),
+    ],
+)
+def test_an_error_names_the_argument_also_after_pickling(
+    argument: str,
+    refused: Callable[[], object],
+) -> None:
+    with pytest.raises(InvalidArgumentError) as raised:
+        refused()
+    again = pickle.loads(pickle.dumps(raised.value))  # noqa: S301  # our own bytes
+    assert (raised.value.argument, again.argument) == (argument, argument)
+    assert str(again) == str(raised.value)
 
 
 async def test_a_line_that_was_not_stripped_fails_its_instance_and_is_never_called() -> None:

@@ -13,9 +13,9 @@ from tests.postgresql import PASSWORD, PostgresqlServer, execute
 from tests.recording_server import RecordingServer, recording, reply_with
 from tests.test_cli_process import Ended, run
 from wxcontacts_async import ContactKind
-from wxcontacts_async.cli.database import GivenDatabase
-from wxcontacts_async.cli.suspicion import suspicion_of
-from wxcontacts_async.cli.usage import duration, shown_duration
+from wxcontacts_async.cli.options.database import DatabaseOption
+from wxcontacts_async.cli.options.values import duration, shown_duration
+from wxcontacts_async.cli.terminal.suspicion import describe_suspicion
 from wxcontacts_async.store import Suspicion
 
 pytestmark = pytest.mark.processes
@@ -114,10 +114,10 @@ def _forget_who(folder: Path) -> None:
 def test_only_of_an_answer_that_had_none_it_is_said_that_it_has_no_contact_at_all(
     tmp_path: Path,
 ) -> None:
-    database = GivenDatabase(f"sqlite:///{tmp_path}/contacts.db", "--to")
-    known = suspicion_of("w", Suspicion(40, 40, kinds=(ContactKind.FRIEND,)), database)
+    database = DatabaseOption(f"sqlite:///{tmp_path}/contacts.db", "--to")
+    known = describe_suspicion("w", Suspicion(40, 40, kinds=(ContactKind.FRIEND,)), database)
     assert "which has no contact at all" in known
-    assert "no contact" not in suspicion_of("w", Suspicion(40, 30), database)
+    assert "no contact" not in describe_suspicion("w", Suspicion(40, 30), database)
 
 
 def test_wids_are_read_from_a_file_and_typed_safely(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import os
 import select
 import signal
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
@@ -17,7 +17,7 @@ from anyio.to_thread import run_sync
 from tests.command_process import CommandProcess
 from tests.postgresql import PostgresqlServer
 from tests.syncing import log
-from wxcontacts_async.cli.change_lines import change_line
+from wxcontacts_async.cli.jobs.change_lines import change_line
 from wxcontacts_async.emulator import GatewayEmulator
 from wxcontacts_async.store import ContactStore
 
@@ -43,6 +43,12 @@ async def _moving() -> AsyncIterator[GatewayEmulator]:
         tasks.start_soon(move)
         yield emulator
         tasks.cancel_scope.cancel()
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    with anyio.fail_after(20):
+        while not condition():  # noqa: ASYNC110  # another process sees to it
+            await anyio.sleep(0.02)
 
 
 class _Pipe:
@@ -126,21 +132,18 @@ async def test_after_the_database_was_away_it_goes_on_where_it_was(
                 messages=messages,
             ),
         )
-        await anyio.sleep(1)
+        await _until(lambda: output.exists() and output.stat().st_size > 0)
         try:
             await run_sync(postgresql.stop)
-            await anyio.sleep(0.5)
+            await _until(lambda: "it cannot be reached" in messages.read_text())
         finally:
             await run_sync(postgresql.ensure_started)
         size = output.stat().st_size
-        with anyio.fail_after(20):
-            while output.stat().st_size == size:  # noqa: ASYNC110  # another process writes it
-                await anyio.sleep(0.1)
+        await _until(lambda: output.stat().st_size > size)
         assert await run_sync(process.end, signal.SIGTERM) == 0
     async with ContactStore(database_url) as store:
         changes = await log(store)
 
-    assert size > 0
     assert output.read_bytes() == b"".join(map(change_line, changes))
 
 

@@ -23,10 +23,10 @@ import typer
 from tests.mounts import mounted, mounted_at
 from tests.recording_server import recording, reply_with
 from tests.test_cli_process import run, run_limited, start
+from wxcontacts_async.cli.options.line_file import LineFile
+from wxcontacts_async.cli.options.output_path import OutputPath, database_files
+from wxcontacts_async.cli.runtime.errors import OutputError
 from wxcontacts_async._hidden_file import HiddenFile
-from wxcontacts_async.cli.line_file import LineFile
-from wxcontacts_async.cli.output import OutputError
-from wxcontacts_async.cli.output_path import OutputPath, database_files
 
 BEFORE = b"what was there before\n"
 SIDE_FILES = ["-wal", "-shm", "-journal"]
@@ -68,7 +68,7 @@ def test_until_it_is_closed_the_file_from_before_is_there(tmp_path: Path) -> Non
     file.close()
     assert path.read_bytes() == b"new\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert not file.is_as_it_was
+    assert not file.is_unchanged
     assert _only(tmp_path, "out")
 
 
@@ -120,7 +120,7 @@ def test_what_is_not_to_be_kept_leaves_nothing(tmp_path: Path) -> None:
     file = _line_file(tmp_path / "out")
     asyncio.run(file.write([b"new\n"]))
     file.close()
-    assert file.is_as_it_was
+    assert file.is_unchanged
     assert _only(tmp_path)
 
 

@@ -4,15 +4,17 @@ import fcntl
 import os
 import pty
 import re
+import sqlite3
 import struct
 import subprocess
 import termios
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
+from tests.recording_server import recording, reply_with
 from tests.test_cli_process import COMMAND, ENVIRONMENT, SECONDS, emulator, run
 from wxcontacts_async.emulator import GatewayEmulator
 
@@ -49,11 +51,16 @@ def _run_on_terminal(*arguments: str, columns: int = 120) -> tuple[int, str]:
     return process.returncode, shown.decode()
 
 
+def _text(shown: str) -> str:
+    """Leave out the terminal's control sequences."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+
+
 def test_a_terminal_shows_who_is_done_who_waits_why_and_how_long_it_takes(url: str) -> None:
     code, shown = _run_on_terminal("fetch", *_W_IDS, "--gateway", url, "--init-interval", "0.5")
 
     assert code == 0
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    text = _text(shown)
     assert "3 done, 3 waiting (initializing), 0 failed, 60 contacts, " in text
     assert "3 of 6 instances" in text
     assert " s left" in text
@@ -66,7 +73,7 @@ def test_a_narrow_terminal_shows_the_same_on_more_lines(url: str) -> None:
     code, shown = _run_on_terminal(*arguments, columns=20)
 
     assert code == 0
-    text = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).split())
+    text = " ".join(_text(shown).split())
     assert "3 of 6 instances 0 s left 3 done, 3 waiting (initializing), 0 failed, 60" in text
     assert "…" not in text
     assert "instances │ 6 │" in text
@@ -93,7 +100,7 @@ def test_without_a_terminal_there_are_plain_lines_now_and_then(url: str, tmp_pat
 
 @pytest.mark.slow
 def test_a_terminal_shows_that_a_gateway_does_not_answer() -> None:
-    # Most are told to wait, so that they call while nobody is there.
+    # Most are initializing, so that they call again during the outage.
     outage = ("--faults", "refuse-connections@1+3")
     with emulator("--instances", "40", "--initializing", "0.9", "--contacts", "5", *outage) as url:
         w_ids = GatewayEmulator(40).w_ids
@@ -102,3 +109,17 @@ def test_a_terminal_shows_that_a_gateway_does_not_answer() -> None:
     assert code == 0
     assert f"gateway {url} does not answer; " in shown
     assert "instances fetched" in shown
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_that_the_database_is_waited_for(tmp_path: Path) -> None:
+    database = tmp_path / "contacts.db"
+    with recording(reply_with("someone")) as server:
+        sync = ("sync", "one", "--gateway", server.url, "--to", f"sqlite:///{database}")
+        assert run(*sync).code == 0
+        with closing(sqlite3.connect(database, isolation_level=None)) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            code, shown = _run_on_terminal(*sync, "--busy-timeout", "3s", columns=400)
+
+    assert code == 1
+    assert f"{database} is waited for: another one writes to it; 0 done, " in _text(shown)

@@ -10,7 +10,7 @@ import typer
 
 from tests.recording_server import recording, reply_with
 from tests.test_cli_process import end, read_until, run, start
-from wxcontacts_async.cli.w_ids import FollowedWIds, read_w_ids
+from wxcontacts_async.cli.options.w_ids import WIdSources, read_w_ids
 
 _THREE = ["one", "two", "three"]
 _UNDERSTOOD = {
@@ -44,10 +44,16 @@ def test_a_file_of_wids_is_understood_however_it_is_written(content: bytes, tmp_
     assert read_w_ids([], [str(file)]) == (_THREE, 0)
 
 
+def _files(folder: Path, *contents: str) -> list[Path]:
+    """Write these contents into files of their own."""
+    files = [folder / f"w_ids-{number}" for number in range(len(contents))]
+    for file, content in zip(files, contents, strict=True):
+        file.write_text(content)
+    return files
+
+
 def test_arguments_and_several_files_are_one_list_in_the_order_given(tmp_path: Path) -> None:
-    first, second = (tmp_path / name for name in ("first", "second"))
-    first.write_text("two\none\n")
-    second.write_text("wId,name\nthree,x\ntwo,y\n")
+    first, second = _files(tmp_path, "two\none\n", "wId,name\nthree,x\ntwo,y\n")
 
     assert read_w_ids(["one"], [str(first), str(second)]) == (["one", "two", "three"], 2)
 
@@ -60,33 +66,30 @@ def _touched(file: Path, content: str) -> None:
 
 
 def test_each_followed_file_is_read_again_by_itself(tmp_path: Path) -> None:
-    first, second = (tmp_path / name for name in ("first", "second"))
-    first.write_text("one\n")
-    second.write_text("two\n")
-    followed = FollowedWIds(["zero"], [str(first), str(second)])
-    assert followed.read() == (["zero", "one", "two"], 0)
-    assert followed.read_if_changed() is None
+    first, second = _files(tmp_path, "one\n", "two\n")
+    sources = WIdSources(["zero"], [str(first), str(second)])
+    assert sources.read() == (["zero", "one", "two"], 0)
+    assert sources.read_if_changed() is None
 
     _touched(second, "three\n")
-    assert followed.read_if_changed() is None  # whoever writes it may not be done
-    assert followed.read_if_changed() == ["zero", "one", "three"]
-    assert followed.news == f"{str(second)!r} has changed"
+    assert sources.read_if_changed() is None  # its writer may not be done
+    assert sources.read_if_changed() == ["zero", "one", "three"]
+    assert sources.news == f"{str(second)!r} has changed"
 
     _touched(first, "four\n")
     _touched(second, "a,b\n")
-    assert followed.read_if_changed() is None
+    assert sources.read_if_changed() is None
     with pytest.raises(typer.BadParameter, match="looks like CSV"):
-        followed.read_if_changed()
-    assert followed.read_if_changed() == ["zero", "four", "three"]
-    assert followed.news == f"{str(first)!r} has changed"
-    assert followed.read_if_changed() is None
+        sources.read_if_changed()
+    assert sources.read_if_changed() == ["zero", "four", "three"]
+    assert sources.news == f"{str(first)!r} has changed"
+    assert sources.read_if_changed() is None
 
 
 @pytest.mark.processes
 def test_from_given_twice_reads_both_and_what_failed_can_be_fetched_again(tmp_path: Path) -> None:
-    listed, failures = tmp_path / "listed.txt", tmp_path / "failures.jsonl"
-    listed.write_text("one\n")
-    failures.write_text('{"wId":"two","error":"GatewayTimeoutError"}\n')
+    failure = '{"wId":"two","error":"GatewayTimeoutError"}\n'
+    listed, failures = _files(tmp_path, "one\n", failure)
     with recording(reply_with("someone")) as server:
         ended = run(
             "fetch", "--gateway", server.url, "--from", str(listed), "--from", str(failures)
@@ -98,9 +101,7 @@ def test_from_given_twice_reads_both_and_what_failed_can_be_fetched_again(tmp_pa
 
 @pytest.mark.processes
 def test_watch_follows_each_file_and_keeps_what_came_by_standard_input(tmp_path: Path) -> None:
-    first, second = tmp_path / "first.txt", tmp_path / "second.csv"
-    first.write_text("one\n")
-    second.write_text("wId\ntwo\n")
+    first, second = _files(tmp_path, "one\n", "wId\ntwo\n")
     with recording(reply_with("someone")) as server:
         process = start(
             *("watch", "--gateway", server.url, "--every", "0.2s", "--from", "-"),
@@ -117,5 +118,5 @@ def test_watch_follows_each_file_and_keeps_what_came_by_standard_input(tmp_path:
         process.send_signal(signal.SIGTERM)
         ended = end(process)
 
-    assert said == "'second.csv' has changed: 4 instances, 2 new, 1 dropped.\n"
+    assert said == "'w_ids-1' has changed: 4 instances, 2 new, 1 dropped.\n"
     assert ended.code == 0

@@ -55,11 +55,11 @@ class Announcer:
             self._observers: tuple[Observer, ...] = (_log, *observers)
         except TypeError:
             msg = f"observers must be an iterable of callables, not {observers!r}"
-            raise InvalidArgumentError(msg) from None
+            raise InvalidArgumentError(msg, argument="observers") from None
         for observer in self._observers:
             if not callable(observer) or _returns_a_coroutine(observer):
                 msg = f"observers must be plain callables, which {observer!r} is not"
-                raise InvalidArgumentError(msg)
+                raise InvalidArgumentError(msg, argument="observers")
         self._known_to_raise: set[int] = set()
         self._context = copy_context()
 

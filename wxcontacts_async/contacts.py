@@ -285,7 +285,7 @@ class ContactSet(
         """
         if not isinstance(older, ContactSet) or older.w_id != self.w_id:
             msg = "older must be a ContactSet of the same w_id"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="older")
         before, after = older._merged, self._merged  # noqa: SLF001  # it is one of us
         # Where one cannot be told by name, it may be anyone of its kind.
         rejected = {(each.user_name, each.kind) for each in self.rejected}

@@ -63,7 +63,17 @@ class WxContactsError(Exception):
 
 
 class InvalidArgumentError(WxContactsError, ValueError):
-    """An argument of the public API that cannot be used; raised where it is given."""
+    """An argument of the public API that cannot be used; raised where it is given.
+
+    Attributes:
+        argument: The argument's name, or that of the field in what it holds, as text; "" if it is
+            about no argument.
+
+    """
+
+    def __init__(self, what: str, *, argument: str = "", advice: str = "") -> None:
+        super().__init__(what, advice=advice)
+        self.argument = argument
 
 
 class UnknownGatewayError(WxContactsError):

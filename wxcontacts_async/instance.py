@@ -29,4 +29,4 @@ class Instance:
         check_w_id(self.w_id)
         if not isinstance(self.gateway, str | None):
             msg = f"gateway must be the name of a gateway, or None, not {self.gateway!r}"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="gateway")

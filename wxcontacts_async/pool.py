@@ -82,13 +82,13 @@ class SessionPool(Generic[ContactT]):
         self._gateways = _named_gateways(gateways)
         if not isinstance(initialization, InitializationWait):
             msg = f"initialization must be an InitializationWait, not {initialization!r}"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="initialization")
         if not isinstance(retry, RetryPolicy):
             msg = f"retry must be a RetryPolicy, not {retry!r}"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="retry")
         if not (isinstance(contact_type, type) and issubclass(contact_type, Contact)):
             msg = f"contact_type must be Contact or a subclass of it, not {contact_type!r}"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="contact_type")
         self._initialization = initialization
         self._retry = retry
         self._decoder = ReplyDecoder(
@@ -215,7 +215,7 @@ class SessionPool(Generic[ContactT]):
             Iterable | AsyncIterable,
         ):
             msg = f"instances must be an iterable of wIds, not one {type(instances).__name__}"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="instances")
         check_number("max_pending", max_pending, at_least=1, whole=True)
         return OutcomeStream(instances, max_pending=max_pending, router=self._opened())
 
@@ -266,15 +266,15 @@ def _named_gateways(gateways: object) -> dict[str, Gateway]:
         return {gateways.base_url: gateways}
     if not isinstance(gateways, Mapping) or not gateways:
         msg = "gateways must be a base URL, a Gateway, or a mapping of names to these, at least one"
-        raise InvalidArgumentError(msg)
+        raise InvalidArgumentError(msg, argument="gateways")
     named = {}
     for name, gateway in gateways.items():
         if not isinstance(name, str) or not name:
             msg = f"gateways must have names of type str, which {name!r} is not"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="gateways")
         if not isinstance(gateway, str | Gateway):
             kind = type(gateway).__name__  # not itself, which may hold headers
             msg = f"gateways[{name!r}] must be a base URL or a Gateway, not {kind}"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="gateways")
         named[name] = Gateway(gateway) if isinstance(gateway, str) else gateway
     return named

@@ -82,11 +82,11 @@ class Gateway:
         check_number("outage_timeout", self.outage_timeout, at_least=0)
         if not isinstance(self.ssl, bool | tls.SSLContext):
             msg = f"ssl must be True, False or an ssl.SSLContext, not {self.ssl!r}"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="ssl")
         check_proxy(self.proxy)
         if self.resolver is not None and not isinstance(self.resolver, AbstractResolver):
             msg = f"resolver must be an aiohttp.abc.AbstractResolver, not {self.resolver!r}"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="resolver")
         if self.headers is not None:
             _check_headers(self.headers)
             # A copy, so that what was checked is what is sent.
@@ -185,12 +185,12 @@ def _check_base_url(base_url: object) -> None:
     # The URL is not shown whole, since it may hold credentials.
     if not isinstance(base_url, str):
         msg = f"base_url must be a str, not {type(base_url).__name__}"
-        raise InvalidArgumentError(msg)
+        raise InvalidArgumentError(msg, argument="base_url")
     try:
         url = URL(base_url)
     except ValueError:
         msg = "base_url is no URL; it must be like 'http://localhost:18081'"
-        raise InvalidArgumentError(msg) from None
+        raise InvalidArgumentError(msg, argument="base_url") from None
     if url.scheme not in {"http", "https"} or not url.host:
         msg = "base_url must begin with http:// or https:// and name a host"
     elif url.user is not None or url.password is not None:
@@ -199,13 +199,13 @@ def _check_base_url(base_url: object) -> None:
         msg = "base_url must have no query and no fragment"
     else:
         return
-    raise InvalidArgumentError(msg)
+    raise InvalidArgumentError(msg, argument="base_url")
 
 
 def _check_headers(headers: object) -> None:
     if not isinstance(headers, Mapping):
         msg = f"headers must be a mapping of names to values, not {type(headers).__name__}"
-        raise InvalidArgumentError(msg)
+        raise InvalidArgumentError(msg, argument="headers")
     for name, value in headers.items():
         if not isinstance(name, str) or not re.fullmatch(_HEADER_NAME, name):
             # Not shown, since it may be a whole header with its value.
@@ -216,10 +216,10 @@ def _check_headers(headers: object) -> None:
             msg = f"headers[{name!r}] must be a str without control characters such as newlines"
         else:
             continue
-        raise InvalidArgumentError(msg)
+        raise InvalidArgumentError(msg, argument="headers")
 
 
 def _check_callable(name: str, value: object) -> None:
     if not callable(value):
         msg = f"{name} must be callable, not {value!r}"
-        raise InvalidArgumentError(msg)
+        raise InvalidArgumentError(msg, argument=name)

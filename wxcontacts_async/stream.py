@@ -242,7 +242,7 @@ class OutcomeStream(Generic[ContactT]):
             return True  # and be cancelled there
         if not isinstance(instance, str | Instance):
             msg = f"instances must be str or Instance, not {type(instance).__name__}"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="instances")
         self._pending += 1
         try:
             dispatcher, w_id = self._router.route(instance)

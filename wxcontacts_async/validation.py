@@ -40,7 +40,7 @@ def check_number(
         bound += f" and at most {at_most:.9g}" if at_most is not None else ""
         what = f"a{' whole' if whole else ''} number{bound}{', or None' if optional else ''}"
         msg = f"{name} must be {what}, not {value!r}"
-        raise InvalidArgumentError(msg)
+        raise InvalidArgumentError(msg, argument=name)
 
 
 def check_w_id(w_id: object) -> None:
@@ -55,7 +55,7 @@ def check_w_id(w_id: object) -> None:
     if odd := _ODD.search(w_id):
         what = f"{_kind_of(odd[0])} at character {odd.start() + 1} of {len(w_id)}"
         msg = f"w_id must not have {what}, as {shown_id(w_id)} has"
-        raise InvalidArgumentError(msg, advice=_advice(w_id))
+        raise InvalidArgumentError(msg, argument="w_id", advice=_advice(w_id))
     _check_unicode(w_id)
 
 
@@ -71,10 +71,10 @@ def check_stored_w_id(w_id: object) -> None:
 def _not_blank(w_id: object) -> str:
     if not isinstance(w_id, str):
         msg = f"w_id must be a str, not {type(w_id).__name__}"
-        raise InvalidArgumentError(msg)
+        raise InvalidArgumentError(msg, argument="w_id")
     if not w_id.strip():
         msg = f"w_id must not be blank, as {shown_id(w_id)} is"
-        raise InvalidArgumentError(msg)
+        raise InvalidArgumentError(msg, argument="w_id")
     return w_id
 
 
@@ -83,7 +83,7 @@ def _check_unicode(w_id: str) -> None:
         w_id.encode()
     except UnicodeEncodeError:
         msg = f"w_id must be valid Unicode, which {w_id[:80]!a} is not"
-        raise InvalidArgumentError(msg) from None
+        raise InvalidArgumentError(msg, argument="w_id") from None
 
 
 def _kind_of(character: str) -> str:

@@ -138,7 +138,7 @@ class ReplyDecoder(Generic[ContactT]):
             )
         except (TypeError, NameError) as error:
             msg = f"contact_type {contact_type.__name__} cannot be decoded: {error}"
-            raise InvalidArgumentError(msg) from error
+            raise InvalidArgumentError(msg, argument="contact_type") from error
 
     def decode(
         self,

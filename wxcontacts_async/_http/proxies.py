@@ -16,7 +16,7 @@ def check_proxy(proxy: object) -> None:
     # The URL is not shown, since it may hold credentials.
     if not isinstance(proxy, str) or not _is_proxy(proxy):
         msg = "proxy must be like 'http://proxy.example:3128', or 'environment', or None"
-        raise InvalidArgumentError(msg)
+        raise InvalidArgumentError(msg, argument="proxy")
 
 
 def proxy_for(url: URL, proxy: str | None) -> URL | None:
@@ -34,7 +34,7 @@ def proxy_for(url: URL, proxy: str | None) -> URL | None:
     if not _is_proxy(named):
         variable = f"{url.scheme.upper()}_PROXY"
         msg = f"proxy: {variable} must be like 'http://proxy.example:3128', as no other is spoken"
-        raise InvalidArgumentError(msg)
+        raise InvalidArgumentError(msg, argument="proxy")
     return URL(named)
 
 

@@ -1,4 +1,8 @@
-"""The `wxcontacts` command: here is only its beginning, before anything is imported for it."""
+"""The `wxcontacts` command; this file is its entry point and imports none of the others at once.
+
+Imports point down: app, commands (options and messages), jobs (the work), terminal (progress and
+summaries), options (as typed, with the files and databases they name), runtime (the process).
+"""
 
 import os
 import signal
@@ -8,11 +12,11 @@ from types import FrameType
 
 def main() -> None:
     """Run the command; it ends with SystemExit."""
-    # Not where it is ignored, as for what a script runs in the background.
+    # A shell ignores SIGINT for background jobs, which is left so.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave_at_once)
     try:
-        # Not at the top: it takes a while, and fails where the extra is not installed.
+        # Imported late: it is slow, and fails where the extra is not installed.
         from wxcontacts_async.cli.app import run  # noqa: PLC0415
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
@@ -23,10 +27,7 @@ def main() -> None:
 
 
 def _leave_at_once(_number: int, _frame: FrameType | None) -> None:
-    """End at Ctrl-C, as long as there is nothing to leave in order.
-
-    An exception would come out in the midst of whatever is imported, as a traceback.
-    """
+    """End at Ctrl-C without cleanup: an exception in the middle of an import shows a traceback."""
     os._exit(128 + signal.SIGINT)
 
 

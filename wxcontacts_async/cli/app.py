@@ -1,4 +1,4 @@
-"""The command as a whole: its subcommands, and how its process ends."""
+"""The command with its subcommands, and how its process ends."""
 
 import os
 import signal
@@ -10,24 +10,24 @@ import typer
 from typer.core import TyperGroup
 
 from wxcontacts_async import __version__
-from wxcontacts_async.cli.accept_command import accept
-from wxcontacts_async.cli.changes_command import changes
-from wxcontacts_async.cli.demo_command import demo
-from wxcontacts_async.cli.emulator_command import emulator
-from wxcontacts_async.cli.export_command import export
-from wxcontacts_async.cli.fetch_command import fetch
-from wxcontacts_async.cli.option_groups import with_options
-from wxcontacts_async.cli.output import OutputError
-from wxcontacts_async.cli.signals import INTERRUPTED
-from wxcontacts_async.cli.standard_streams import drop_output, take_standard_streams
-from wxcontacts_async.cli.sync_command import sync
-from wxcontacts_async.cli.usage import without_passwords
-from wxcontacts_async.cli.verbosity import Verbosity, heed
-from wxcontacts_async.cli.watch_command import watch
+from wxcontacts_async.cli.commands.accept import accept
+from wxcontacts_async.cli.commands.changes import changes
+from wxcontacts_async.cli.commands.demo import demo
+from wxcontacts_async.cli.commands.emulator import emulator
+from wxcontacts_async.cli.commands.export import export
+from wxcontacts_async.cli.commands.fetch import fetch
+from wxcontacts_async.cli.commands.sync import sync
+from wxcontacts_async.cli.commands.watch import watch
+from wxcontacts_async.cli.options.option_groups import with_options
+from wxcontacts_async.cli.options.usage import without_passwords
+from wxcontacts_async.cli.runtime.errors import OutputError
+from wxcontacts_async.cli.runtime.signals import INTERRUPTED
+from wxcontacts_async.cli.runtime.standard_streams import drop_output, replace_standard_streams
+from wxcontacts_async.cli.terminal.verbosity import Verbosity, apply_verbosity
 
 
 class _HidesPasswords(TyperGroup):
-    """Says what is wrong with the usage without the password of a URL that stands there."""
+    """Masks the passwords of URLs in usage errors."""
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # noqa: ANN401
         try:
@@ -43,16 +43,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    # Without boxes: an error is one line, whole, and what a user typed is never markup.
+    # An error is one unwrapped line without a box, and what a user typed is never markup.
     rich_markup_mode=None,
 )
 for command in (fetch, sync, watch, accept, changes, export, emulator, demo):
-    app.command()(with_options(command, Verbosity, heed))
+    app.command()(with_options(command, Verbosity, apply_verbosity))
 
 
 def run() -> NoReturn:
     """Run the command and leave the process with its exit code."""
-    take_standard_streams()
+    replace_standard_streams()
     code: int | str | None = INTERRUPTED
     try:
         app(prog_name="wxcontacts")
@@ -62,17 +62,17 @@ def run() -> NoReturn:
         pass
     except OutputError as error:
         drop_output()
-        if not error.reader_gone:
+        if not error.output_closed:
             typer.echo(f"{error}.", err=True)
         code = 1
-    # All is done and said; Ctrl-C could only bring a traceback from the interpreter's end.
+    # From here Ctrl-C could only cause a traceback while the interpreter shuts down.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _leave_stuck_threads_behind(int(code or 0))
     sys.exit(code)
 
 
 def _leave_stuck_threads_behind(code: int) -> None:
-    """End at once if a thread still writes to a pipe nobody reads; Python would wait for it."""
+    """End at once if a thread is blocked writing to a pipe, as Python would wait for it."""
     for thread in threading.enumerate():
         if thread is not threading.main_thread() and not thread.daemon:
             thread.join(0.1)
@@ -101,4 +101,4 @@ def _wxcontacts(
     """Fetch the contacts of many WeChat instances at once, from a getAllContact gateway."""
 
 
-app.callback()(with_options(_wxcontacts, Verbosity, heed))
+app.callback()(with_options(_wxcontacts, Verbosity, apply_verbosity))

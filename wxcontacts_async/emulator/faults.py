@@ -204,7 +204,7 @@ class Fault(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if not isinstance(self.kind, FaultKind):
             msg = f"kind must be a FaultKind ({', '.join(FaultKind)}), not {self.kind!r}"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="kind")
         check_number("share", self.share, above=0, at_most=1)
         check_number("first_calls", self.first_calls, at_least=1, whole=True, optional=True)
         check_number("after", self.after, at_least=0)
@@ -216,20 +216,20 @@ class Fault(msgspec.Struct, frozen=True):
         check_number("per_second", self.per_second, above=0)
         if self.every is not None and self.during is None:
             msg = "every needs during, for how many seconds it goes on each time"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="every")
         answers_with_a_status = self.kind.status is not None or self.kind is FaultKind.RATE_LIMIT
         if self.retry_after is not None and not answers_with_a_status:
             msg = f"retry_after is for the kinds status-... and rate-limit, not for {self.kind}"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="retry_after")
         if self.kind is FaultKind.REFUSE_CONNECTIONS and self.share != 1:
             msg = f"share must be 1 for {self.kind}, as a port is open or closed for all"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="share")
         if self.kind is FaultKind.REFUSE_CONNECTIONS and self.first_calls is not None:
             msg = f"first_calls must be None for {self.kind}, as those refused are not seen"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="first_calls")
         if self.kind is FaultKind.RATE_LIMIT and (self.share != 1 or self.first_calls is not None):
             msg = f"share must be 1 and first_calls None for {self.kind}, as it counts every call"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="share")
 
     def is_on(self, seconds: float) -> bool:
         """Tell whether its time is so many seconds after the emulator was entered."""
@@ -256,18 +256,18 @@ def check_faults(faults: object, *, of_instance: bool = False) -> tuple[Fault, .
     """Return the faults, or raise InvalidArgumentError if they are none or not for an instance."""
     if not isinstance(faults, Iterable) or isinstance(faults, str):
         msg = f"faults must be an iterable of Fault, not {faults!r}"
-        raise InvalidArgumentError(msg)
+        raise InvalidArgumentError(msg, argument="faults")
     checked = tuple(faults)
     for fault in checked:
         if not isinstance(fault, Fault):
             msg = f"faults must be of type Fault, not {fault!r}"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="faults")
         if of_instance and fault.kind.strikes_connections:
             msg = f"faults of an instance cannot be {fault.kind}, as it strikes connections"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="faults")
         if of_instance and fault.kind is FaultKind.RATE_LIMIT:
             msg = f"faults of an instance cannot be {fault.kind}, as it counts the calls of all"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="faults")
     return checked
 
 

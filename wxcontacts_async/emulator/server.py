@@ -134,7 +134,7 @@ class GatewayEmulator:
             self._instances = dict.fromkeys(instances, like_all)
         else:
             msg = "instances must be a number, wIds, or a mapping of wIds to EmulatedInstance"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="instances")
         for w_id, instance in self._instances.items():
             _check_instance(w_id, instance)
         self.population = Population(seed)
@@ -452,4 +452,4 @@ def _check_instance(w_id: object, instance: object) -> None:
     check_w_id(w_id)
     if not isinstance(instance, EmulatedInstance):
         msg = f"instances[{w_id!r}] must be an EmulatedInstance, not {instance!r}"
-        raise InvalidArgumentError(msg)
+        raise InvalidArgumentError(msg, argument="instances")

@@ -71,11 +71,11 @@ def contact_sets(table: pa.Table | pa.RecordBatchReader) -> Iterator[ContactSet[
     """
     if not isinstance(table, (pa.Table, pa.RecordBatchReader)):
         msg = f"table must be a pyarrow Table or RecordBatchReader, not {type(table).__name__}"
-        raise InvalidArgumentError(msg)
+        raise InvalidArgumentError(msg, argument="table")
     odd = [name for name in COLUMNS if table.schema.names.count(name) != 1]
     if odd:
         msg = f"table must have each column of CONTACT_SCHEMA once, unlike {', '.join(odd)}"
-        raise InvalidArgumentError(msg)
+        raise InvalidArgumentError(msg, argument="table")
     return _sets(table.to_reader() if isinstance(table, pa.Table) else table)
 
 
@@ -93,7 +93,7 @@ def each_set(
     if not isinstance(contact_sets, Iterable):
         what = type(contact_sets).__name__
         msg = f"contact_sets must be a ContactSet or an iterable of them, not {what}"
-        raise InvalidArgumentError(msg)
+        raise InvalidArgumentError(msg, argument="contact_sets")
     return contact_sets
 
 
@@ -101,7 +101,7 @@ def check_contact_set(contact_set: object) -> None:
     """Raise InvalidArgumentError unless it is a ContactSet."""
     if not isinstance(contact_set, ContactSet):
         msg = f"contact_sets must hold ContactSets, not {type(contact_set).__name__}"
-        raise InvalidArgumentError(msg)
+        raise InvalidArgumentError(msg, argument="contact_sets")
 
 
 def _batches(contact_sets: Iterable[ContactSet[Contact]]) -> Iterator[pa.RecordBatch]:
@@ -192,10 +192,10 @@ def _values(field: pa.Field, rows: pa.RecordBatch) -> list[Any]:
         column = column.cast(field.type)
     except pa.ArrowException:  # its message may have a value
         msg = f"column {field.name} must be of type {field.type}, or of one that can be cast to it"
-        raise InvalidArgumentError(msg) from None
+        raise InvalidArgumentError(msg, argument="table") from None
     if column.null_count and not field.nullable:
         msg = f"column {field.name} must have no null"
-        raise InvalidArgumentError(msg)
+        raise InvalidArgumentError(msg, argument="table")
     values: list[Any] = (
         column.cast(pa.int64()) if field.name == "fetched_at" else column
     ).to_pylist()

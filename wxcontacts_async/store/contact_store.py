@@ -163,7 +163,7 @@ class ContactStore:
         self._check_open()
         if not isinstance(pool, SessionPool):
             msg = f"pool must be a SessionPool, not {type(pool).__name__}"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="pool")
         outcomes = pool.stream(instances, max_pending=max_pending)
         return SyncStream(
             outcomes,
@@ -231,13 +231,13 @@ class ContactStore:
         """
         if since is not None and (not isinstance(since, datetime) or since.utcoffset() is None):
             msg = "since must be an aware datetime"
-            raise InvalidArgumentError(msg)
+            raise InvalidArgumentError(msg, argument="since")
         if since is not None:
             try:
                 since = since.astimezone(UTC)
             except OverflowError:
                 msg = "since must be a time from year 1 to 9999 in UTC"
-                raise InvalidArgumentError(msg) from None
+                raise InvalidArgumentError(msg, argument="since") from None
         check_number("after", after, at_least=0, whole=True)
         if w_id is not None:
             check_stored_w_id(w_id)

@@ -187,7 +187,7 @@ def read_address(url: object) -> Address:
         if url.startswith(_POSTGRESQL):
             return _postgresql(url)
     msg = "url must be sqlite:///PATH or postgresql://USER@HOST/DATABASE"
-    raise InvalidArgumentError(msg)
+    raise InvalidArgumentError(msg, argument="url")
 
 
 def _sqlite(url: str, written: str) -> Address:
@@ -195,7 +195,7 @@ def _sqlite(url: str, written: str) -> Address:
         if sign in written:
             name = written.partition(sign)[2].partition("=")[0]
             what = f"url has the unknown parameter {name!r}; in a file's name, {sign} is {code}"
-            raise InvalidArgumentError(what)
+            raise InvalidArgumentError(what, argument="url")
     path = Path(_WRITTEN.sub(lambda found: unquote(found[0]), written))
 
     @cache  # the working directory may be another one when it is opened again
@@ -213,7 +213,7 @@ def _postgresql(url: str) -> Address:
         parts = urlsplit(url)
         password = parts.password
     except ValueError:
-        raise InvalidArgumentError(_UNREADABLE) from None
+        raise InvalidArgumentError(_UNREADABLE, argument="url") from None
     user, at, host = parts.netloc.rpartition("@")
     # A password that is not percent-encoded may end early and go on as anything.
     if (
@@ -222,7 +222,7 @@ def _postgresql(url: str) -> Address:
         or not all(_HOST.fullmatch(one) for one in host.split(","))
         or not all("=" in setting for setting in parts.query.split("&") if parts.query)
     ):
-        raise InvalidArgumentError(_UNREADABLE)
+        raise InvalidArgumentError(_UNREADABLE, argument="url")
     # Its query is not shown: it may hold a password, too.
     shown = urlunsplit((parts.scheme, f"{user.partition(':')[0]}{at}{host}", parts.path, "", ""))
     settings = dict(setting.split("=", 1) for setting in parts.query.split("&") if setting)

@@ -82,7 +82,8 @@ def misfit(w_id: object, field: str, expected: str) -> InvalidArgumentError:
         expected: What belongs there.
 
     """
-    error = InvalidArgumentError(f"{field} must be {expected}, and there is something else")
+    msg = f"{field} must be {expected}, and there is something else"
+    error = InvalidArgumentError(msg, argument=field)
     error.w_id = str(w_id)
     return error
 

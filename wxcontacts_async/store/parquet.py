@@ -85,7 +85,7 @@ async def write_parquet(
     check_number("rows_per_file", rows_per_file, at_least=1, whole=True, optional=True)
     if not isinstance(path, (str, os.PathLike)):
         msg = f"path must be a str or a Path, not {type(path).__name__}"
-        raise InvalidArgumentError(msg)
+        raise InvalidArgumentError(msg, argument="path")
     sets = contact_sets if isinstance(contact_sets, AsyncIterable) else each_set(contact_sets)
     export = _Export(Path(path), rows_per_group, rows_per_file)
     try:
@@ -163,7 +163,7 @@ class _Export:
                 self._enter_folder()
             elif self._real.exists() and not self._real.is_file():
                 msg = f"path must be that of a regular file, which {str(self._path)!r} is not"
-                raise InvalidArgumentError(msg)
+                raise InvalidArgumentError(msg, argument="path")
             self._files.append(_ParquetFile(self._folder))
 
     @property
@@ -181,7 +181,7 @@ class _Export:
                         f"path must be that of a folder with nothing but part-NNNNN.parquet in "
                         f"it, and in {str(self._path)!r} there is {entry.name!r}"
                     )
-                    raise InvalidArgumentError(msg) from None
+                    raise InvalidArgumentError(msg, argument="path") from None
 
     def add_from(self, sets: Iterator[ContactSet[Contact]]) -> bool:
         """Add some more sets; return whether there may be more."""

@@ -1,0 +1,65 @@
+"""The `accept` command: its options and messages."""
+
+from typing import Annotated
+
+import typer
+
+from wxcontacts_async.validation import check_stored_w_id
+from wxcontacts_async.cli.options import gateway_options as options
+from wxcontacts_async.cli.options.store_options import (
+    DEFAULT_BUSY,
+    DEFAULT_RECONNECTION,
+    DEFAULT_STORE,
+    STORE,
+    BusyTimeout,
+    ReconnectTimeout,
+    needing_store,
+    url_help,
+)
+from wxcontacts_async.cli.options.w_ids import read_w_ids
+from wxcontacts_async.cli.runtime.signals import exiting_when_interrupted
+from wxcontacts_async.cli.terminal.console import HumanConsole
+from wxcontacts_async.cli.terminal.summary import say_early_end
+
+
+def accept(
+    *,
+    w_ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="W_ID", help="Suspicious instances.", show_default=False),
+    ] = None,
+    sources: options.Sources = None,
+    store: Annotated[
+        str,
+        typer.Option(STORE, metavar="URL", help=url_help("The database that holds them")),
+    ] = DEFAULT_STORE,
+    busy_timeout: BusyTimeout = DEFAULT_BUSY,
+    reconnect_timeout: ReconnectTimeout = DEFAULT_RECONNECTION,
+) -> None:
+    """Accept that the contacts that are missing of suspicious instances are gone.
+
+    Nothing is removed at once: the next sync of an instance removes those that its answer still
+    lacks. One that it has again is accepted no more. Needs the extra `store`:
+    pip install 'wxcontacts_async[cli,store]'.
+
+    Exit code: 0 all accepted, or nothing was suspicious, 1 the database has no contacts of some
+    instance or cannot be used, 2 wrong usage, 130 interrupted by Ctrl-C.
+    """
+    with exiting_when_interrupted(), needing_store():
+        from wxcontacts_async.cli.jobs.accept import Acceptance  # noqa: PLC0415
+        from wxcontacts_async.cli.options.database import DatabaseOption, check_no_url  # noqa: PLC0415
+
+        check_no_url(w_ids or (), STORE)
+        database = DatabaseOption(
+            store,
+            STORE,
+            must_exist=True,
+            busy_timeout=busy_timeout,
+            reconnect_timeout=reconnect_timeout,
+        )
+        console = HumanConsole()
+        chosen, _ = read_w_ids(w_ids or (), sources or (), check_stored_w_id)
+        acceptance = Acceptance(chosen, database, console)
+        result = acceptance.run()
+        say_early_end(result, console)
+        raise typer.Exit(result.exit_code or min(acceptance.unknown, 1))

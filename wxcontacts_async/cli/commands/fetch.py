@@ -1,0 +1,54 @@
+"""The `fetch` command: its options and messages."""
+
+from typing import Annotated
+
+import typer
+
+from wxcontacts_async.cli.jobs.fetch import FetchJob, run_fetch
+from wxcontacts_async.cli.options import gateway_options as options
+from wxcontacts_async.cli.options.line_file import open_files
+from wxcontacts_async.cli.options.option_groups import with_option_groups
+from wxcontacts_async.cli.options.output_path import STANDARD
+from wxcontacts_async.cli.options.w_ids import read_w_ids
+from wxcontacts_async.cli.runtime.signals import exiting_when_interrupted
+from wxcontacts_async.cli.terminal.console import HumanConsole
+from wxcontacts_async.cli.terminal.summary import say_end, say_failures, say_repeated, show_numbers
+
+
+@with_option_groups
+def fetch(
+    *,
+    w_ids: options.WIds = None,
+    sources: options.Sources = None,
+    output: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE|-",
+            help="Write contacts to FILE, or - for standard output. What FILE held before stays "
+            "until this is done or interrupted, and also if nothing could be fetched or written.",
+        ),
+    ] = STANDARD,
+    failures: options.Failures = None,
+    gateway_options: options.GatewayOptions,
+) -> None:
+    """Fetch contacts and write them as lines of JSON, as soon as each instance is ready.
+
+    A line has the wId, the kind (public, friend or group) and the contact's keys as in the API
+    document. A contact that stands in several lists of an instance has one line.
+
+    Exit code: 0 all fetched, 1 some failed or the output was closed, 2 wrong usage,
+    130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
+    """
+    with exiting_when_interrupted():
+        console = HumanConsole()
+        settings = gateway_options.read()
+        chosen, repeated = read_w_ids(w_ids or (), sources or ())
+        say_repeated(repeated, console)
+        contacts_file, failures_file = open_files(output, failures, sources or ())
+        job = FetchJob(chosen, settings, contacts_file, failures_file)
+        result = run_fetch(job, console)
+        if not result.output_closed:
+            show_numbers(result.stats, console)
+            say_failures(result.stats, console, failures=failures_file)
+            say_end(result, contacts_file, console)
+        raise typer.Exit(result.exit_code)

@@ -1,0 +1,145 @@
+"""The `watch` command: its options and messages."""
+
+from shlex import quote
+from typing import Annotated
+
+import typer
+
+from wxcontacts_async.validation import check_number
+from wxcontacts_async.cli.options import gateway_options as options
+from wxcontacts_async.cli.options.option_groups import with_option_groups
+from wxcontacts_async.cli.options.store_options import (
+    DEFAULT_BUSY,
+    DEFAULT_CONFIRMATION,
+    DEFAULT_RECONNECTION,
+    DEFAULT_SHRINK,
+    DEFAULT_STORE,
+    TO,
+    BusyTimeout,
+    ConfirmAfter,
+    MaxShrink,
+    ReconnectTimeout,
+    ToStore,
+    needing_store,
+)
+from wxcontacts_async.cli.options.usage import naming_options
+from wxcontacts_async.cli.options.values import duration, number
+from wxcontacts_async.cli.options.w_ids import WIdSources
+from wxcontacts_async.cli.runtime.signals import exiting_when_interrupted
+from wxcontacts_async.cli.terminal.console import HumanConsole
+from wxcontacts_async.cli.terminal.summary import say_early_end, say_repeated
+
+_SHORTEST_INTERVAL = 0.1
+
+
+@with_option_groups
+def watch(
+    *,
+    every: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            help="How often each instance is synced: 90s, 10m, 1h or 2d, at least 0.1s. They are "
+            "spread evenly over that time. New ones go first, at most a second apart, then who "
+            "was synced longest ago.",
+            show_default=False,
+        ),
+    ],
+    w_ids: options.WIds = None,
+    sources: options.Sources = None,
+    to: ToStore = DEFAULT_STORE,
+    max_shrink: MaxShrink = DEFAULT_SHRINK,
+    confirm_after: ConfirmAfter = DEFAULT_CONFIRMATION,
+    after: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Begin with the changes that have a higher id, a whole number of at least 0, "
+            "such as those that were not printed when a run before this one ended; 0 is all. "
+            "Where the file of --cursor says where to begin, that counts.",
+            show_default="the end of the log",
+        ),
+    ] = None,
+    cursor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Keep in this file which change was printed last, and begin behind that one the "
+            "next time, so that all runs together print each change once, in order. It is made if "
+            "it is not there, and belongs to one database.",
+            show_default="none is kept",
+        ),
+    ] = None,
+    busy_timeout: BusyTimeout = DEFAULT_BUSY,
+    reconnect_timeout: ReconnectTimeout = DEFAULT_RECONNECTION,
+    gateway_options: options.GatewayOptions,
+) -> None:
+    """Sync the same instances again and again, and print what changes as it is learned.
+
+    Changes are lines of JSON on standard output, as `wxcontacts changes` prints them: the log of
+    the database as it grows, by this command or by others that write to it. Stopped, it prints
+    what is left of it, for as long as that is read, and for 8s at most. An instance that fails has
+    a line on standard error, and is asked again the next time. The files of --from are read again
+    when they change. Needs the extra `store`: pip install 'wxcontacts_async[cli,store]'.
+
+    With --cursor, a run goes on where the one before was stopped or killed, and no change is left
+    out. Where standard output is a file, each stands in it once, even after kill -9. Who reads a
+    pipe may see a few lines once more after kill -9, those that were just being written: those
+    whose id is no higher than the last one that was read are to be dropped.
+
+    Exit code: 0 stopped by Ctrl-C, SIGTERM or SIGHUP, which is how it ends, 1 the database was
+    lost or busy for longer than --reconnect-timeout or --busy-timeout, its disk is full, it has
+    not the change that --after or --cursor says, or the output was closed, 2 wrong usage.
+    """
+    with exiting_when_interrupted(), needing_store():
+        from wxcontacts_async.cli.jobs.watch import Watch, WatchJob  # noqa: PLC0415
+        from wxcontacts_async.cli.options.cursor import open_cursor  # noqa: PLC0415
+        from wxcontacts_async.cli.options.database import DatabaseOption, check_no_url  # noqa: PLC0415
+
+        console = HumanConsole()
+        settings = gateway_options.read()
+        interval = duration("--every", every, shortest=_SHORTEST_INTERVAL)
+        check_no_url(w_ids or ())
+        database = DatabaseOption(
+            to,
+            TO,
+            max_shrink=max_shrink,
+            confirm_after=confirm_after,
+            busy_timeout=busy_timeout,
+            reconnect_timeout=reconnect_timeout,
+        )
+        w_id_sources = WIdSources(w_ids or (), sources or ())
+        begin = None if after is None else number(after)
+        with naming_options():
+            check_number("after", begin, at_least=0, whole=True, optional=True)
+        chosen, repeated = w_id_sources.read()
+        say_repeated(repeated, console)
+        watched = Watch(
+            WatchJob(
+                chosen,
+                w_id_sources,
+                settings,
+                database,
+                interval,
+                begin,
+                open_cursor(cursor, database),
+            ),
+            console,
+        )
+        result = watched.run()
+        if result.output_closed:
+            raise typer.Exit(result.exit_code)
+        if result.error is None:
+            console.info(
+                f"Stopped: {watched.synced:,} syncs, {watched.failed:,} failures, "
+                f"{watched.changes:,} changes.",
+            )
+        else:
+            say_early_end(result, console)
+        if watched.log.is_behind:
+            same = f"--cursor {quote(cursor)}" if cursor else f"--after {watched.log.after}"
+            console.say(
+                f"What the log has after id {watched.log.after} was not printed; the same command "
+                f"with {same} prints it.",
+            )
+        raise typer.Exit(0 if result.error is None else result.exit_code)

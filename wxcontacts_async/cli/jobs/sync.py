@@ -1,0 +1,92 @@
+"""Syncs a database with many instances, and shows progress."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from wxcontacts_async import Failed
+from wxcontacts_async.cli.jobs.contact_lines import decoding_lines, failure_lines
+from wxcontacts_async.cli.jobs.fetch import run_with_progress
+from wxcontacts_async.cli.jobs.sync_results import take_all
+from wxcontacts_async.cli.options.database import DatabaseOption
+from wxcontacts_async.cli.options.gateway_options import CallSettings
+from wxcontacts_async.cli.options.line_file import LineFile
+from wxcontacts_async.cli.terminal.console import HumanConsole
+from wxcontacts_async.cli.terminal.statistics import FetchResult
+from wxcontacts_async.cli.terminal.sync_statistics import SyncStatistics
+from wxcontacts_async.store import ContactStore, SyncResult
+
+
+@dataclass
+class SyncJob:
+    """What to sync.
+
+    Arguments:
+        w_ids: The instances, each once.
+        settings: How they are called.
+        database: The database.
+        stale_after: How long after its last sync an instance is synced again; None: always.
+        failures_file: For failed instances, and rejected and flawed contacts, if any.
+
+    """
+
+    w_ids: Sequence[str]
+    settings: CallSettings
+    database: DatabaseOption
+    stale_after: timedelta | None = None
+    failures_file: LineFile | None = None
+
+
+def run_sync(job: SyncJob, stats: SyncStatistics, console: HumanConsole) -> FetchResult:
+    """Sync until all are done, a signal arrives or the database is lost."""
+    files = [] if job.failures_file is None else [job.failures_file]
+
+    def say(sentence: str, waits: bool) -> None:  # noqa: FBT001  # called, not calling
+        stats.stalled = sentence if waits else ""
+        console.say(f"{sentence}.")
+
+    job.database.on_wait = say
+    return run_with_progress(lambda: _sync(job, stats), stats, console, files)
+
+
+async def _sync(job: SyncJob, stats: SyncStatistics) -> None:
+    async with job.database.opened() as store:
+        if job.failures_file is not None:
+            job.failures_file.keep()  # also if it stays empty
+        stale = await _stale(job, store)
+        stats.skip(len(job.w_ids) - len(stale))
+        async with (
+            job.settings.pool([stats.observe]) as pool,
+            store.sync(pool, stale) as results,
+        ):
+
+            async def take(result: SyncResult) -> None:
+                if isinstance(result, Failed):
+                    stats.add_failed(result)
+                    lines = failure_lines(result)
+                else:
+                    stats.add_synced(result)
+                    lines = decoding_lines(result.contacts)
+                if job.failures_file is not None:
+                    await job.failures_file.write(lines)
+
+            try:
+                await take_all(results, take)
+            finally:
+                stats.unclear = len(results.unclear)
+
+
+async def _stale(job: SyncJob, store: ContactStore) -> list[str]:
+    """Return the instances that are stale or suspicious."""
+    if job.stale_after is None:
+        return list(job.w_ids)
+    now = datetime.now(UTC)
+    fresh = {
+        instance.w_id
+        async for instance in store.instances()
+        # Another computer, whose clock may be ahead, may have synced it.
+        if instance.synced_at is not None
+        and instance.suspicion is None
+        and abs(now - instance.synced_at) < job.stale_after
+    }
+    return [w_id for w_id in job.w_ids if w_id not in fresh]

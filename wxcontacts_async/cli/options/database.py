@@ -1,0 +1,193 @@
+"""The database that an option names, whose errors are in the command's words."""
+
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from shlex import quote
+
+import typer
+
+from wxcontacts_async.cli.options.output_path import STANDARD, OutputPath, database_files
+from wxcontacts_async.cli.options.store_options import (
+    BUSY_TIMEOUT,
+    DEFAULT_CONFIRMATION,
+    RECONNECT_TIMEOUT,
+    TO,
+)
+from wxcontacts_async.cli.options.usage import naming_options, wrong
+from wxcontacts_async.cli.options.values import duration, number
+from wxcontacts_async.cli.runtime.errors import CommandError
+from wxcontacts_async.store import (
+    ContactStore,
+    StoreBusyError,
+    StoreConnectionError,
+    StoreError,
+)
+from wxcontacts_async.store.dialects import read_address
+from wxcontacts_async.store.opening import Opening
+
+_SCHEMES = ("sqlite:///", "postgresql://", "postgres://")
+
+
+class DatabaseError(CommandError):
+    """A database that can no longer be used."""
+
+
+class UnopenedDatabaseError(DatabaseError):
+    """A database that cannot be opened."""
+
+
+class _Store(ContactStore):
+    """A store that can be opened without creating it, and reports what it waits for.
+
+    Arguments:
+        url: Where it is.
+        opening: What it is opened for.
+        on_wait: Called with a sentence, and whether it waits from then on.
+        rules: As for a ContactStore.
+
+    """
+
+    def __init__(
+        self,
+        url: str,
+        opening: Opening,
+        on_wait: Callable[[str, bool], None],
+        **rules: float,
+    ) -> None:
+        self._opening = opening
+        self._called = on_wait
+        super().__init__(url, **rules)
+
+    def _on_wait(self, sentence: str, waits: bool) -> None:  # noqa: FBT001  # called, not calling
+        self._called(sentence, waits)
+
+
+class DatabaseOption:
+    """A database that an option names, not opened yet.
+
+    Arguments:
+        url: The value of the option.
+        option: Its name.
+        is_read: Whether it is only read: it must exist, and is not changed.
+        must_exist: Whether it must exist, with contacts in it.
+        max_shrink: The value of --max-shrink.
+        confirm_after: The value of --confirm-after.
+        busy_timeout: The value of --busy-timeout; None where there is no such option.
+        reconnect_timeout: The value of --reconnect-timeout; None where there is no such option.
+
+    Attributes:
+        confirm_after: Seconds.
+        name: The URL without a password, as messages show it.
+        typed: The same as a shell reads it, for a command to copy.
+        on_wait: Called with a sentence when a wait for it begins or ends, and whether it begins;
+            prints the sentence to standard error unless a job sets another one.
+
+    Raises:
+        typer.BadParameter: There can be no such database.
+        ModuleNotFoundError: Its driver is not installed.
+
+    """
+
+    def __init__(
+        self,
+        url: str,
+        option: str,
+        *,
+        is_read: bool = False,
+        must_exist: bool = False,
+        max_shrink: str = "1",
+        confirm_after: str = DEFAULT_CONFIRMATION,
+        busy_timeout: str | None = None,
+        reconnect_timeout: str | None = None,
+    ) -> None:
+        opening = Opening.MAKE
+        if is_read or must_exist:
+            opening = Opening.READ if is_read else Opening.UPDATE
+        self.confirm_after = duration("--confirm-after", confirm_after)
+        rules = {"max_shrink": number(max_shrink), "confirm_after": self.confirm_after}
+        if busy_timeout is not None:
+            rules["busy_timeout"] = duration(BUSY_TIMEOUT, busy_timeout)
+        if reconnect_timeout is not None:
+            rules["reconnect_timeout"] = duration(RECONNECT_TIMEOUT, reconnect_timeout)
+        self.on_wait: Callable[[str, bool], None] = _say
+        with naming_options(url=option):
+            address = read_address(url)
+            self._store = _Store(
+                url,
+                opening,
+                lambda *wait: self.on_wait(*wait),  # noqa: PLW0108  # a job may set another one
+                **rules,
+            )
+        self._option = option
+        self._has_timeouts = busy_timeout is not None
+        self._is_sqlite = address.path is not None
+        self.name = address.shown
+        # A query is not shown, as it may hold a password.
+        self.typed = quote(self.name) if self._is_sqlite or self.name == url else "URL"
+        driver = "adbc_driver_sqlite" if self._is_sqlite else "adbc_driver_postgresql"
+        if find_spec(driver) is None:
+            raise ModuleNotFoundError(name=driver)
+        if address.path is not None:
+            self._check_file(address.path, must_exist=opening is not Opening.MAKE)
+            self._refuse_standard_output()
+
+    def _check_file(self, path: Path, *, must_exist: bool) -> None:
+        self._path = path
+        if path.is_dir():
+            what = "is a directory"
+        elif not path.parent.is_dir():
+            what = f"cannot be, as there is no directory {str(path.parent)!r}"
+        elif must_exist and not path.exists():
+            what = f"does not exist; wxcontacts sync {TO} {self.name} makes it"
+        else:
+            return
+        raise wrong(self._option, f"{self.name} {what}")
+
+    def refuse_output(self, output: OutputPath) -> None:
+        """Raise typer.BadParameter if an output is, or would be, one of its files."""
+        if self._is_sqlite:
+            output.must_not_be(database_files(self._path), self._option)
+
+    def _refuse_standard_output(self) -> None:
+        if sys.stdout is not None:  # which may be redirected to one of its files
+            self.refuse_output(OutputPath(STANDARD, "standard output"))
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[ContactStore]:
+        """Open it for the block.
+
+        Raises:
+            UnopenedDatabaseError: It cannot be opened.
+            DatabaseError: It can no longer be used.
+
+        """
+        error_type: type[DatabaseError] = UnopenedDatabaseError
+        try:
+            async with self._store:
+                error_type = DatabaseError
+                yield self._store
+        except StoreError as error:
+            error.advice = self._advice(error, was_open=error_type is DatabaseError)
+            raise error_type(f"{self.name}: {error}".rstrip(".")) from None
+
+    def _advice(self, error: StoreError, *, was_open: bool) -> str:
+        """Return what to do, with the options of this command."""
+        if isinstance(error, StoreBusyError):
+            more = f", or give a longer {BUSY_TIMEOUT}" if self._has_timeouts else ""
+            return f"Let the other one end first{more}."
+        if isinstance(error, StoreConnectionError) and was_open and self._has_timeouts:
+            return f"{error.advice} A longer {RECONNECT_TIMEOUT} waits until it is back."
+        return error.advice.replace("ive the store", f"ive {self._option}")
+
+
+def _say(sentence: str, waits: bool) -> None:  # noqa: ARG001, FBT001  # called, not calling
+    typer.echo(f"{sentence}.", err=True)
+
+
+def check_no_url(w_ids: Sequence[str], option: str = TO) -> None:
+    """Raise typer.BadParameter if a database's URL, maybe with a password, is among the wIds."""
+    if any(w_id.startswith(_SCHEMES) for w_id in w_ids):
+        raise wrong("W_ID", f"must not be the URL of a database; give that with {option}")

@@ -1,0 +1,245 @@
+"""Reads the wIds in a file, which is a list, CSV or JSON."""
+
+import codecs
+import csv
+import re
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import typer
+
+from wxcontacts_async.cli.options.output_path import STANDARD
+from wxcontacts_async.cli.options.usage import wrong
+
+if TYPE_CHECKING:
+    import _csv
+
+OPTION = "--from"
+
+_COMMENT = re.compile(r"(^|\s)#.*")
+# Not str.splitlines, for which a dozen other characters are line ends.
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_DELIMITERS = ",;\t"
+_SEPARATOR = re.compile(r"sep=(.)")  # an optional first line of Excel's
+_COLUMN = "a column w_id or wId"
+_KEY = "a key w_id or wId"
+
+# UTF-32 first, as its mark begins with that of UTF-16.
+_ENCODINGS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_OTHERS = (
+    (b"PK\x03\x04", "an Excel workbook; save it as CSV"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook; save it as CSV"),
+    (b"\x1f\x8b", "a gzip archive; unpack it first"),
+    (b"PAR1", "Parquet; write it as CSV"),
+    (b"SQLite format 3\x00", "a SQLite database; export it as CSV"),
+)
+
+
+class FoundWId(msgspec.Struct, frozen=True, gc=False):
+    """An unchecked wId.
+
+    Attributes:
+        w_id: The text.
+        line: The number of its line; None in a JSON array.
+
+    """
+
+    w_id: str
+    line: int | None
+
+
+def shown_source(source: str) -> str:
+    """Return the source as messages show it."""
+    return "standard input" if source == STANDARD else repr(source)
+
+
+def w_ids_in(source: str) -> Iterator[FoundWId]:
+    """Give the wIds of a file, or of standard input.
+
+    It may be a list with one wId a line, where blank lines and # comments are skipped; CSV with a
+    column, JSON Lines with a key, or a JSON array of objects with a key `w_id` or `wId` in any
+    case; or a JSON array of wIds.
+
+    Raises:
+        typer.BadParameter: It cannot be read, or looks like something else. The message has no
+            content, as that may be contacts.
+
+    """
+    name = shown_source(source)
+    try:
+        content = _content(source)
+    except OSError as error:
+        raise wrong(OPTION, f"{name} cannot be read: {error.strerror or error}") from None
+    return _Text(name, _decoded(content, name)).w_ids()
+
+
+def _content(source: str) -> bytes:
+    if source != STANDARD:
+        return Path(source).read_bytes()
+    if sys.stdin is None:
+        raise wrong(OPTION, "is standard input, which is closed")
+    return sys.stdin.buffer.read()
+
+
+def _decoded(content: bytes, name: str) -> str:
+    for beginning, what in _OTHERS:
+        if content.startswith(beginning):
+            raise wrong(OPTION, f"{name} looks like {what}")
+    encoding = next((name for mark, name in _ENCODINGS if content.startswith(mark)), "utf-8-sig")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        if encoding != "utf-8-sig":
+            raise wrong(OPTION, f"{name} is damaged: it begins as {encoding.upper()}") from None
+        before = content[: error.start].decode()
+        line = len(_LINE_END.findall(before)) + 1
+        raise wrong(OPTION, f"{name} must be UTF-8, which line {line} is not") from None
+    if "\x00" in text:
+        raise wrong(
+            OPTION, f"{name} is no text; it must be UTF-8, or begin with its byte order mark"
+        )
+    return text
+
+
+class _Text:
+    """The text of a file.
+
+    Arguments:
+        name: The file as messages show it.
+        text: Its content.
+
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        self._name = name
+        self._text = text
+        self._lines = _LINE_END.split(text)
+
+    def w_ids(self) -> Iterator[FoundWId]:
+        """Give them, in the format that the first line with content looks like."""
+        for index, line in enumerate(self._lines):
+            first = _uncommented(line)
+            if first.startswith("["):
+                return self._in_array()
+            if first.startswith("{"):
+                return self._in_objects()
+            if first.startswith(('"', "sep=")) or _is_w_id(first) or _has_delimiter(first):
+                return self._in_table(index)
+            if first:
+                break
+        return self._in_list()
+
+    def _in_list(self) -> Iterator[FoundWId]:
+        for number, line in enumerate(self._lines, 1):
+            w_id = _uncommented(line)
+            if _has_delimiter(w_id):
+                raise self._looks_like("CSV", _COLUMN, number)
+            if w_id:
+                yield FoundWId(w_id, number)
+
+    def _in_table(self, header: int) -> Iterator[FoundWId]:
+        delimiters = _DELIMITERS
+        if separator := _SEPARATOR.fullmatch(self._lines[header].strip()):
+            delimiters = separator[1]
+            header += 1
+        # Not line by line, as quoted text may have line ends.
+        text = "\n".join(self._lines[header:])
+        widest = 1
+        for delimiter in delimiters:
+            try:
+                names = next(csv.reader(StringIO(text), delimiter=delimiter), [])
+            except csv.Error:
+                continue
+            columns = [index for index, name in enumerate(names) if _is_w_id(name)]
+            if columns:
+                reader = csv.reader(StringIO(text), delimiter=delimiter, strict=True)
+                return self._in_column(columns[0], self._rows(reader, header))
+            widest = max(widest, len(names))
+        what = f"CSV with {widest} column{'s' if widest > 1 else ''}"
+        raise self._looks_like(what, _COLUMN)
+
+    def _rows(self, reader: "_csv.Reader", skipped: int) -> Iterator[tuple[int, list[str]]]:
+        """Give each row that is not blank with the number of its last line."""
+        try:
+            for row in reader:
+                if any(map(str.strip, row)):
+                    yield skipped + reader.line_num, row
+        except csv.Error as error:
+            where = f"{self._name}, line {skipped + reader.line_num}"
+            raise wrong(OPTION, f"{where}: cannot be read as CSV: {error}") from None
+
+    def _in_column(
+        self,
+        column: int,
+        rows: Iterator[tuple[int, list[str]]],
+    ) -> Iterator[FoundWId]:
+        next(rows)  # the names
+        for number, row in rows:
+            w_id = row[column].strip() if column < len(row) else ""
+            if not w_id:
+                raise wrong(OPTION, f"{self._name}, line {number}: a row has no wId")
+            yield FoundWId(w_id, number)
+
+    def _in_objects(self) -> Iterator[FoundWId]:
+        for number, line in enumerate(self._lines, 1):
+            if not _uncommented(line):
+                continue
+            try:
+                found = _decode(line)
+            except (msgspec.DecodeError, RecursionError):
+                raise self._looks_like(
+                    "JSON, but not a whole object a line", _KEY, number
+                ) from None
+            yield self._in_object(found, number)
+
+    def _in_array(self) -> Iterator[FoundWId]:
+        try:
+            array = _decode(self._text)
+        except (msgspec.DecodeError, RecursionError):
+            raise self._looks_like("a JSON array that is damaged", _KEY) from None
+        for found in array:
+            yield FoundWId(found, None) if isinstance(found, str) else self._in_object(found, None)
+
+    def _in_object(self, found: Any, line: int | None) -> FoundWId:  # noqa: ANN401  # any JSON
+        if not isinstance(found, dict):
+            raise self._looks_like("JSON, but not of objects", _KEY, line)
+        for key, value in found.items():
+            if _is_w_id(key):
+                if not isinstance(value, str):
+                    where = self._name if line is None else f"{self._name}, line {line}"
+                    raise wrong(OPTION, f"{where}: a wId must be text in JSON")
+                return FoundWId(value, line)
+        raise self._looks_like("JSON, without wIds", _KEY, line)
+
+    def _looks_like(self, what: str, needed: str, line: int | None = None) -> typer.BadParameter:
+        # Without any content, as that may be contacts.
+        where = self._name if line is None else f"{self._name}, line {line}"
+        return wrong(
+            OPTION, f"{where}: looks like {what}; it must have one wId a line, or {needed}"
+        )
+
+
+def _decode(text: str) -> Any:  # noqa: ANN401  # any JSON
+    return msgspec.json.decode(text)
+
+
+def _uncommented(line: str) -> str:
+    return _COMMENT.sub("", line).strip()
+
+
+def _has_delimiter(text: str) -> bool:
+    return any(delimiter in text for delimiter in _DELIMITERS)
+
+
+def _is_w_id(name: str) -> bool:
+    """Return whether a column or a key is w_id, wId or the like."""
+    return name.strip().casefold().replace("_", "") == "wid"

@@ -1,0 +1,1 @@
+"""The process: its signals, its standard streams, and how it ends."""
