@@ -30,7 +30,8 @@ from wxcontacts_async.store import (
     Suspicion,
 )
 from wxcontacts_async.store.dialects import read_address
-from wxcontacts_async.store.schema import MIGRATIONS, VERSION, in_dialect
+from wxcontacts_async.store.migrations import MIGRATIONS, VERSION
+from wxcontacts_async.store.schema import in_dialect
 from wxcontacts_async.store.session import Session
 from wxcontacts_async.store.staging import written_time
 

@@ -1,8 +1,9 @@
 """Sees to it that a database has the tables of today, or says why it has not."""
 
 from wxcontacts_async.store.errors import StoreError, StoreVersionError
+from wxcontacts_async.store.migrations import MIGRATIONS, VERSION
 from wxcontacts_async.store.opening import Opening
-from wxcontacts_async.store.schema import MIGRATIONS, VERSION, in_dialect
+from wxcontacts_async.store.schema import in_dialect
 from wxcontacts_async.store.session import Session
 
 _OWN_DATABASE = "Give the store a database, or a schema, without other tables of its names."
