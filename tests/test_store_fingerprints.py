@@ -39,7 +39,7 @@ from wxcontacts_async.store.fingerprints import (
     read_fingerprints,
     write_fingerprints,
 )
-from wxcontacts_async.store.schema import FIELDS
+from wxcontacts_async.store.formats import FIELDS
 from wxcontacts_async.store.session import Session
 
 CONTACTS = st.lists(
@@ -112,9 +112,9 @@ def test_they_tell_the_same_as_the_contacts(
         assert all(after[name] == known[name] for name in after if name not in now)
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("field", FIELDS[1:])
 def test_each_field_and_the_kind_make_a_difference(field: str) -> None:
-    values: dict[str, Any] = dict.fromkeys(FIELDS, "1") | {"sex": Sex.MALE}
+    values: dict[str, Any] = dict.fromkeys(FIELDS[1:], "1") | {"sex": Sex.MALE}
     old = Contact("wxid_1", **values)
     new = msgspec.structs.replace(old, **{field: Sex.FEMALE if field == "sex" else ""})
     known = Comparison(made(ContactSet(W_ID, friends=(old,))), {}, SQLITE).after(set())

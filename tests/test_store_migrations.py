@@ -6,7 +6,6 @@ import pytest
 
 from wxcontacts_async.store.dialects import POSTGRESQL, SQLITE, Dialect
 from wxcontacts_async.store.migrations import MIGRATIONS
-from wxcontacts_async.store.schema import in_dialect
 
 # A new migration adds a line to each; a line that is here stays as it is.
 HASHES = {
@@ -29,5 +28,5 @@ HASHES = {
 
 @pytest.mark.parametrize("dialect", [SQLITE, POSTGRESQL], ids=lambda dialect: dialect.name)
 def test_each_migration_is_what_it_was_when_it_was_written(dialect: Dialect) -> None:
-    written = ("; ".join(in_dialect(each, dialect) for each in entry) for entry in MIGRATIONS)
+    written = ("; ".join(dialect.fill_in(each) for each in entry) for entry in MIGRATIONS)
     assert tuple(sha256(text.encode()).hexdigest() for text in written) == HASHES[dialect.name]

@@ -31,7 +31,6 @@ from wxcontacts_async.store import (
 )
 from wxcontacts_async.store.dialects import read_address
 from wxcontacts_async.store.migrations import MIGRATIONS, VERSION
-from wxcontacts_async.store.schema import in_dialect
 from wxcontacts_async.store.session import Session
 from wxcontacts_async.store.staging import written_time
 
@@ -92,7 +91,7 @@ def tables(url: str) -> list[str]:
 
 async def make_older(url: str) -> None:
     dialect = read_address(url).dialect
-    made = tuple(in_dialect(statement, dialect) for statement in MIGRATIONS[0])
+    made = tuple(dialect.fill_in(statement) for statement in MIGRATIONS[0])
     await run_sync(lambda: execute(url, *made, *OLD_ROWS))
 
 

@@ -6,8 +6,8 @@ from hashlib import sha256
 import msgspec
 
 from wxcontacts_async.store.dialects import read_address
+from wxcontacts_async.store.formats import VERSION_FIELDS
 from wxcontacts_async.store.preparation import prepare
-from wxcontacts_async.store.schema import VALUES
 from wxcontacts_async.store.session import Session
 
 _BUSY_TIMEOUT = 10.0
@@ -58,7 +58,7 @@ def contents_of(url: str, some: list[str]) -> Contents:
         )
         for w_id in some:
             stored = session.rows(
-                f"SELECT user_name, {', '.join(VALUES)} FROM contacts WHERE w_id = $1",
+                f"SELECT user_name, {', '.join(VERSION_FIELDS)} FROM contacts WHERE w_id = $1",
                 w_id,
             )
             digest.update(repr(sorted(stored, key=lambda row: row[0])).encode())

@@ -7,18 +7,28 @@ from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet, Sex
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.store.formats import COLUMNS, FIELDS, fetched_in_utc, misfit
 
-_REQUIRED = frozenset({"w_id", "user_name", "kind", "sex", "fetched_at"})
-_TYPES = {"sex": pa.int64(), "fetched_at": pa.timestamp("us", tz="UTC")}
+_HINTS: dict[str, Any] = {
+    "w_id": str,
+    "kind": str,
+    "fetched_at": datetime,
+    **{field.name: field.type for field in msgspec.structs.fields(Contact)},
+}
+_TYPES = {Sex: pa.int64(), datetime: pa.timestamp("us", tz="UTC")}
 
 CONTACT_SCHEMA = pa.schema(
     [
-        pa.field(name, _TYPES.get(name, pa.string()), nullable=name not in _REQUIRED)
+        pa.field(
+            name,
+            _TYPES.get(_HINTS[name], pa.string()),
+            nullable=isinstance(None, _HINTS[name]),
+        )
         for name in COLUMNS
     ],
 )

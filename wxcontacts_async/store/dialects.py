@@ -83,6 +83,10 @@ class Dialect:
     find_encoding: str
     keeps_nul: bool
 
+    def fill_in(self, statement: str) -> str:
+        """Fill in the types and clauses that a statement leaves to the dialect, in braces."""
+        return statement.format_map(vars(self))
+
 
 SQLITE = Dialect(
     name="SQLite",

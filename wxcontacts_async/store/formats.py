@@ -11,7 +11,8 @@ from wxcontacts_async.errors import InvalidArgumentError
 
 FIELDS = Contact.__struct_fields__
 _USER_NAME, *_OTHERS = FIELDS
-COLUMNS = ("w_id", _USER_NAME, "kind", *_OTHERS, "fetched_at")
+VERSION_FIELDS = ("kind", *_OTHERS)  # in which two versions of a contact can differ
+COLUMNS = ("w_id", _USER_NAME, *VERSION_FIELDS, "fetched_at")
 
 _ROWS_AT_ONCE = 200  # a millisecond's worth, for which the GIL is held
 # What a spreadsheet takes for a formula's beginning, and what it may skip on its way there.

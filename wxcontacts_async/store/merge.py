@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import itemgetter
 
 import pyarrow as pa
 
@@ -28,7 +29,6 @@ from wxcontacts_async.store.fingerprints import (
 )
 from wxcontacts_async.store.guard import Guard, Held, Memory, Verdict
 from wxcontacts_async.store.records import ChangeKind, DeltaCounts, Suspicion
-from wxcontacts_async.store.schema import OUTCOME_COLUMNS, WHOLE_NUMBERS
 from wxcontacts_async.store.session import Session
 from wxcontacts_async.store.staging import (
     as_contacts,
@@ -45,21 +45,6 @@ SYNCED, SUSPICIOUS = "synced", "suspicious"
 # What an instance lacked the last time, in the words of `statements.KNOWN`.
 _NONE, _ALL, _SOME, _UNKNOWN = "none", "all", "some", "unknown"
 _CLOCKS_DIFFER = timedelta(minutes=5)
-
-# The temporary tables that are not made of contacts, as in `schema`.
-_ASKED = pa.schema({"w_id": pa.string()})
-_DEPARTING = pa.schema({"w_id": pa.string(), "user_name": pa.string(), "at": pa.string()})
-_FINGERPRINTED = pa.schema(
-    {"w_id": pa.string(), "digest": pa.string(), "contacts": pa.binary()},
-)
-_HELD = pa.schema(
-    {"w_id": pa.string(), "user_name": pa.string(), "since": pa.string(), "accepted": pa.int64()},
-)
-_SETTLED = pa.schema(
-    {name: pa.int64() if name in WHOLE_NUMBERS else pa.string() for name in OUTCOME_COLUMNS},
-)
-
-
 _NOTHING = DeltaCounts()
 
 
@@ -284,7 +269,7 @@ class _Merge:
             session.stage("arriving", arriving)
             session.execute(sql.log_arrivals(session.dialect))
         if departing:
-            session.stage("departing", in_key_order(pa.Table.from_pylist(departing, _DEPARTING)))
+            session.stage("departing", sorted(departing, key=itemgetter("w_id", "user_name")))
             session.execute(sql.log_departures(session.dialect))
         logged = self._logged(before) if known else _all_added(arriving)
         if len(arriving) and known:
@@ -371,7 +356,7 @@ class _Merge:
             for name, each in those.items()
         ]
         if rows:
-            self._session.stage("held", pa.Table.from_pylist(rows, _HELD))
+            self._session.stage("held", rows)
             self._session.execute(sql.hold(self._session.dialect))
 
     def _keep(
@@ -388,7 +373,7 @@ class _Merge:
             }
             for w_id, those in fingerprints.items()
         ]
-        self._session.stage("fingerprinted", pa.Table.from_pylist(rows, _FINGERPRINTED))
+        self._session.stage("fingerprinted", rows)
         self._session.execute(sql.KEEP_FINGERPRINTS)
 
     def _digest(self, w_id: str, arrived: Fingerprinted) -> str:
@@ -419,7 +404,7 @@ class _Merge:
                 continue
             rows.append(row)
         if rows:
-            self._session.stage("settled", pa.Table.from_pylist(rows, _SETTLED))
+            self._session.stage("outcomes", rows)
             self._session.execute(sql.settle(self._session.dialect))
 
     def _settled_set(self, w_id: str, arrived: Fingerprinted) -> dict[str, object]:
@@ -444,8 +429,7 @@ class _Merge:
 
     def _ask_for(self, w_ids: Iterable[str]) -> None:
         """Say of which instances the next queries are."""
-        rows = [{"w_id": w_id} for w_id in w_ids]
-        self._session.stage("asked", pa.Table.from_pylist(rows, _ASKED))
+        self._session.stage("asked", [{"w_id": w_id} for w_id in w_ids])
 
     def _logged(self, before: int) -> Counter[tuple[str, str]]:
         """Count the changes since a line of the log, by wId and kind of change."""

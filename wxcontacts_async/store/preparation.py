@@ -3,7 +3,6 @@
 from wxcontacts_async.store.errors import StoreError, StoreVersionError
 from wxcontacts_async.store.migrations import MIGRATIONS, VERSION
 from wxcontacts_async.store.opening import Opening
-from wxcontacts_async.store.schema import in_dialect
 from wxcontacts_async.store.session import Session
 
 _OWN_DATABASE = "Give the store a database, or a schema, without other tables of its names."
@@ -75,7 +74,7 @@ def _migrate(session: Session, version: int) -> None:
     try:
         for statements in (*(() if version else (made,)), *MIGRATIONS[version:], known):
             for statement in statements:
-                session.execute(in_dialect(statement, session.dialect))
+                session.execute(session.dialect.fill_in(statement))
     except StoreError as error:
         _blame_others(error)
         raise

@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from wxcontacts_async.contacts import Contact, ContactKind, ContactSet, Sex
+from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
 from wxcontacts_async.store.arrow import CONTACT_SCHEMA, contact_sets
+from wxcontacts_async.store.formats import VERSION_FIELDS
 from wxcontacts_async.store.records import (
     ChangeKind,
     ContactChange,
     ContactVersion,
     StoredInstance,
 )
-from wxcontacts_async.store.schema import FIELDS, VALUES
 from wxcontacts_async.store.session import ROWS_A_PAGE, Session
 from wxcontacts_async.store.staging import read_time, storable, written_time
 from wxcontacts_async.store.suspected import SUSPICION_COLUMNS, read_suspicion
@@ -23,28 +23,18 @@ from wxcontacts_async.store.suspected import SUSPICION_COLUMNS, read_suspicion
 _CHANGES_A_PAGE = 1_000
 _INSTANCES_A_PAGE = 1_000
 
-_COLUMNS = ", ".join(("w_id", "user_name", *VALUES))
+_COLUMNS = ", ".join(("w_id", "user_name", *VERSION_FIELDS))
 _CHANGES = """
     SELECT id, w_id, user_name, change, fields, CAST(before AS TEXT), CAST(after AS TEXT),
         CAST(at AS TEXT)
     FROM contact_changes"""
 
 
-class _Version(msgspec.Struct, frozen=True):
-    """A contact as the change log has it."""
-
-    kind: ContactKind
-    alias_name: str | None
-    nick_name: str | None
-    big_head: str | None
-    small_head: str | None
-    sex: Sex
-    signature: str | None
-    country: str | None
-    province: str | None
-    city: str | None
-
-
+# A contact as the change log has it.
+_TYPES = {field.name: field.type for field in msgspec.structs.fields(Contact)}
+_Version = msgspec.defstruct(
+    "_Version", [(name, _TYPES.get(name, ContactKind)) for name in VERSION_FIELDS]
+)
 _decode_version = msgspec.json.Decoder(_Version).decode
 
 
@@ -165,9 +155,8 @@ def _change(  # noqa: PLR0917  # a row's columns
 def _version(user_name: str, written: str | None) -> ContactVersion | None:
     if written is None:
         return None
-    version = _decode_version(written)
-    fields = (getattr(version, name) for name in FIELDS)
-    return ContactVersion(version.kind, Contact(user_name, *fields))
+    kind, *fields = msgspec.structs.astuple(_decode_version(written))
+    return ContactVersion(kind, Contact(user_name, *fields))
 
 
 def first_change_since(session: Session, since: datetime) -> int:

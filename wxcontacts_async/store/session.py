@@ -27,7 +27,12 @@ from wxcontacts_async.store.errors import (
 )
 from wxcontacts_async.store.opening import Opening
 from wxcontacts_async.store.rights import said_rights
-from wxcontacts_async.store.schema import SMALL, STAGING, in_dialect, small_table
+from wxcontacts_async.store.temporary_tables import (
+    SMALL,
+    TEMPORARY_TABLES,
+    as_parameter,
+    creation,
+)
 from wxcontacts_async.store.waits import FOR_ANSWER, FOR_CONNECTION, FOR_WRITER, Wait, Waiting
 
 ROWS_A_PAGE = 10_000
@@ -138,19 +143,21 @@ class Session:
             self._cursor.execute(query, parameters or None)
             return self._cursor.fetch_arrow_table()
 
-    def stage(self, name: str, rows: pa.Table) -> None:
+    def stage(self, name: str, rows: pa.Table | list[dict[str, object]]) -> None:
         """Let a temporary table have just these rows, until the transaction ends.
 
         In statements, the name of a small one stands in braces.
         """
         if name in SMALL and not self._is_sqlite:
-            self._small[name] = msgspec.json.encode(rows.to_pylist()).decode()
+            self._small[name] = msgspec.json.encode(rows).decode()
             return
         if name in self._staging:
             self.execute(f"DELETE FROM {name}")
         else:
-            self.execute(in_dialect(STAGING[name], self.dialect))
+            self.execute(creation(name, self.dialect))
             self._staging.add(name)
+        if isinstance(rows, list):
+            rows = pa.Table.from_pylist(rows, TEMPORARY_TABLES[name])
         with self._told_errors():
             self._cursor.adbc_ingest(name, rows, mode="append", temporary=True)
 
@@ -165,7 +172,7 @@ class Session:
                 table = name
             else:
                 parameters = (*parameters, self._small[name])
-                table = small_table(name, len(parameters))
+                table = as_parameter(name, len(parameters))
             statement = statement.replace(f"{{{name}}}", table)
         return statement, parameters
 
@@ -270,9 +277,9 @@ class Session:
         else:
             self.notes.append("has no write-ahead log, so that who reads and who writes must wait")
             self.execute("PRAGMA synchronous = FULL")
-        for table in STAGING.values():  # not in a transaction, with which they would go
-            self.execute(in_dialect(table, self.dialect))
-        self._staging.update(STAGING)
+        for name in TEMPORARY_TABLES:  # not in a transaction, with which they would go
+            self.execute(creation(name, self.dialect))
+        self._staging.update(TEMPORARY_TABLES)
         self._is_ready_to_write = True
 
     def _write_ahead(self) -> bool:

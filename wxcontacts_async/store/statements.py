@@ -4,7 +4,10 @@ What stands in braces is a small temporary table, see `Session.stage`.
 """
 
 from wxcontacts_async.store.dialects import Dialect
-from wxcontacts_async.store.schema import OUTCOME_COLUMNS, VALUES
+from wxcontacts_async.store.formats import VERSION_FIELDS
+from wxcontacts_async.store.temporary_tables import TEMPORARY_TABLES
+
+_OUTCOME_COLUMNS = TEMPORARY_TABLES["outcomes"].names
 
 # What an instance lacked the last time: none, all, some that are held, or it is not known which,
 # as an older version of this library wrote it down.
@@ -49,15 +52,18 @@ COUNT_LOGGED = """
 DELETE_DEPARTED = """
     DELETE FROM contacts WHERE (w_id, user_name) IN (SELECT w_id, user_name FROM departing)"""
 
-_NAMES = ", ".join(("w_id", "user_name", *VALUES))
+_NAMES = ", ".join(("w_id", "user_name", *VERSION_FIELDS))
 
 
 def _differ(arrived: str, stored: str) -> str:
-    return " OR ".join(f"{arrived}.{name} IS DISTINCT FROM {stored}.{name}" for name in VALUES)
+    return " OR ".join(
+        f"{arrived}.{name} IS DISTINCT FROM {stored}.{name}" for name in VERSION_FIELDS
+    )
 
 
 _DIFFERING = " || ".join(
-    f"CASE WHEN a.{name} IS DISTINCT FROM c.{name} THEN '{name},' ELSE '' END" for name in VALUES
+    f"CASE WHEN a.{name} IS DISTINCT FROM c.{name} THEN '{name},' ELSE '' END"
+    for name in VERSION_FIELDS
 )
 
 
@@ -111,7 +117,7 @@ def log_departures(dialect: Dialect) -> str:
 
 def upsert(dialect: Dialect) -> str:
     """Take over the contacts that arrived, new ones and those that differ."""
-    values = ", ".join(f"{name} = excluded.{name}" for name in VALUES)
+    values = ", ".join(f"{name} = excluded.{name}" for name in VERSION_FIELDS)
     return f"""
         INSERT INTO contacts ({_NAMES}, first_seen, last_changed)
         SELECT {_NAMES}, CAST(at AS {dialect.timestamp}), CAST(at AS {dialect.timestamp})
@@ -123,10 +129,10 @@ def upsert(dialect: Dialect) -> str:
 
 def settle(dialect: Dialect) -> str:
     """Write down how instances ended; a failure leaves what is known of their contacts."""
-    names = ", ".join(OUTCOME_COLUMNS)
+    names = ", ".join(_OUTCOME_COLUMNS)
     arrived = ", ".join(
         f"CAST({name} AS {dialect.timestamp})" if name.endswith(("_at", "_since")) else name
-        for name in OUTCOME_COLUMNS
+        for name in _OUTCOME_COLUMNS
     )
     taken = ", ".join(
         f"{name} = excluded.{name}" for name in ("gateway", "outcome", "tried_at", "calls")
@@ -138,16 +144,16 @@ def settle(dialect: Dialect) -> str:
     suspected = ", ".join(
         f"{name} = CASE WHEN excluded.contacts IS NULL THEN instances.{name} "
         f"ELSE excluded.{name} END"
-        for name in OUTCOME_COLUMNS
+        for name in _OUTCOME_COLUMNS
         if name.startswith("suspected_") or name == "digest"
     )
     return f"""
-        INSERT INTO instances ({names}) SELECT {arrived} FROM {{settled}} WHERE true
+        INSERT INTO instances ({names}) SELECT {arrived} FROM {{outcomes}} WHERE true
         ON CONFLICT (w_id) DO UPDATE SET {taken}, {kept}, {suspected}
         WHERE excluded.contacts IS NOT NULL OR excluded.tried_at >= instances.tried_at"""
 
 
 def _object(table: str, dialect: Dialect) -> str:
     """Make a JSON object of a contact's values."""
-    values = ", ".join(f"'{name}', {table}.{name}" for name in VALUES)
+    values = ", ".join(f"'{name}', {table}.{name}" for name in VERSION_FIELDS)
     return f"{dialect.json_object}({values})"
