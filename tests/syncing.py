@@ -24,9 +24,10 @@ from wxcontacts_async.store import (
     SyncResult,
 )
 from wxcontacts_async.store.acceptance import accept
+from wxcontacts_async.store.batch import Batch, BatchResult
 from wxcontacts_async.store.dialects import read_address
 from wxcontacts_async.store.fingerprints import fingerprinted
-from wxcontacts_async.store.merge import Batch, Settled, merge
+from wxcontacts_async.store.merge import merge
 from wxcontacts_async.store.preparation import prepare
 from wxcontacts_async.store.reading import instances_after
 from wxcontacts_async.store.session import Session
@@ -159,10 +160,10 @@ class Timeline:
         prepare(self.session)
         self._rules = rules
 
-    async def answered(self, hours: float, contacts: ContactSet[Contact]) -> Settled:
+    async def answered(self, hours: float, contacts: ContactSet[Contact]) -> BatchResult:
         at = NOON + timedelta(hours=hours)
         batch = await merged(self.session, fetched(contacts), at, **self._rules)
-        return batch.settled[contacts.w_id]
+        return batch.commit.results[contacts.w_id]
 
     def accept(self) -> Suspicion | None:
         return accept(self.session, W_ID)

@@ -122,9 +122,9 @@ async def test_an_answer_with_nobody_after_a_thin_one_is_accepted_whole(
         await it.answered(1, THIN)
         await it.answered(2, NONE)
         assert it.accept() == Suspicion(40, 40)
-        settled = await it.answered(3, THINNER)
-        assert settled.delta_counts == DeltaCounts(removed=30)
-        assert settled.suspicion is None
+        result = await it.answered(3, THINNER)
+        assert result.delta_counts == DeltaCounts(removed=30)
+        assert result.suspicion is None
         assert not it.held
 
 
@@ -170,9 +170,9 @@ async def test_no_more_are_removed_than_were_accepted(database_url: str) -> None
         forget_who(it, 25)
         it.accept()
         assert (await it.answered(100, NONE)).delta_counts == DeltaCounts()
-        settled = await it.answered(101, THINNER)
-        assert settled.delta_counts == DeltaCounts()
-        assert settled.suspicion == Suspicion(40, 30)
+        result = await it.answered(101, THINNER)
+        assert result.delta_counts == DeltaCounts()
+        assert result.suspicion == Suspicion(40, 30)
         assert it.held == {str(name) for name in range(100, 130)}
         assert (await it.answered(124, THINNER)).delta_counts == DeltaCounts()
         assert (await it.answered(125, THINNER)).delta_counts == DeltaCounts(removed=30)

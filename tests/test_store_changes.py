@@ -1,5 +1,6 @@
 """The change log goes on from an id without a gap, whoever writes and however long that takes."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from time import sleep
 from typing import Any
@@ -23,8 +24,8 @@ from tests.syncing import (
 from wxcontacts_async import InvalidArgumentError, SessionPool
 from wxcontacts_async.emulator import GatewayEmulator
 from wxcontacts_async.store import ContactChange, ContactStore
-from wxcontacts_async.store.commit import Commit
-from wxcontacts_async.store.merge import Batch, merge
+from wxcontacts_async.store.batch import Batch, BatchResult, Commit
+from wxcontacts_async.store.merge import merge
 from wxcontacts_async.store.session import Session
 
 # The database does the same on any loop, so asyncio's will do.
@@ -87,9 +88,9 @@ async def test_numbers_of_what_was_undone_leave_no_gap_to_wait_for(postgresql_ur
 class _SlowCommit(Commit):
     """A commit before which all locks are held for a while."""
 
-    def begin(self) -> None:
+    def begin(self, results: Mapping[str, BatchResult]) -> None:
         sleep(1.2)
-        super().begin()
+        super().begin(results)
 
 
 @pytest.mark.slow

@@ -183,12 +183,12 @@ async def _follow(it: Timeline, rules: _Rules, steps: list[Given | str]) -> None
             rules.accept()
             continue
         at += timedelta(hours=step.hours)
-        settled = await it.answered((at - NOON) / timedelta(hours=1), step.contacts())
+        result = await it.answered((at - NOON) / timedelta(hours=1), step.contacts())
         before = set(rules.there)
         if rules.is_newer(at):
             rules.answer(at, step)
-            assert settled.suspicion == rules.suspicion
-            assert settled.delta_counts.removed == len(before - rules.there)
+            assert result.suspicion == rules.suspicion
+            assert result.delta_counts.removed == len(before - rules.there)
             assert step.there <= it.names
         else:
             rules.answer_late(at, step)

@@ -198,10 +198,10 @@ async def test_what_an_older_version_merges_meanwhile_ends_the_time_of_who_is_he
         await it.answered(1, half)
         at = written_time(NOON + timedelta(hours=20))
         it.session.execute(f"UPDATE instances SET tried_at = '{{at}}', {older}".format(at=at))
-        settled = await it.answered(30, half)
-        assert settled.suspicion is not None
-        assert settled.suspicion.since == NOON + timedelta(hours=30)
-        assert not settled.delta_counts
+        result = await it.answered(30, half)
+        assert result.suspicion is not None
+        assert result.suspicion.since == NOON + timedelta(hours=30)
+        assert not result.delta_counts
         assert (await it.answered(54, half)).delta_counts == DeltaCounts(removed=25)
 
 

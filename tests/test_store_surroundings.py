@@ -80,12 +80,12 @@ async def test_a_suspicious_set_that_is_merged_twice_is_no_next_sync(database_ur
     # The clock has gone back, and nobody knows whether the first of these was committed.
     for _ in range(2):
         batch = await merged(session, half, NOON - timedelta(hours=1))
-        assert not any(settled.delta_counts for settled in batch.settled.values())
+        assert not any(result.delta_counts for result in batch.commit.results.values())
     assert session.rows("SELECT count(*) FROM contacts") == [(40,)]
     batch = await merged(session, half, NOON + timedelta(hours=23))
-    assert not any(settled.delta_counts for settled in batch.settled.values())
+    assert not any(result.delta_counts for result in batch.commit.results.values())
     batch = await merged(session, half, NOON + timedelta(hours=24))
-    assert batch.settled[W_ID].delta_counts == DeltaCounts(removed=30)
+    assert batch.commit.results[W_ID].delta_counts == DeltaCounts(removed=30)
     session.close()
 
 
@@ -97,7 +97,7 @@ async def test_who_is_held_stays_so_when_a_batch_is_merged_again(database_url: s
         batch = await batch_of(half, NOON + timedelta(hours=1), it.session)
         for _ in range(2):
             merge(it.session, batch, 0.5, confirm_after=0)
-            assert batch.settled[W_ID].suspicion == it.suspicion == Suspicion(40, 30)
+            assert batch.commit.results[W_ID].suspicion == it.suspicion == Suspicion(40, 30)
             assert len(it.held) == 30
 
 
@@ -123,7 +123,7 @@ async def test_a_set_is_merged_again_after_another_store_has_merged_the_same(
     monkeypatch.undo()
     await merged(session, fetched(contacts), NOON - timedelta(seconds=1))
     merge(session, batch, 0.5)
-    assert batch.settled[W_ID].delta_counts == DeltaCounts()
+    assert batch.commit.results[W_ID].delta_counts == DeltaCounts()
     assert session.rows("SELECT contacts FROM instances") == [(5,)]
     session.close()
 

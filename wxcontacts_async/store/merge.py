@@ -6,19 +6,18 @@ was is not loaded: a set like the one merged last, and a contact with the finger
 that is there. Where nothing is there, of any instance of the batch, there is nothing to join.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import itemgetter
 
 import pyarrow as pa
 
-from wxcontacts_async.contacts import Contact
 from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.store import statements as sql
-from wxcontacts_async.store.commit import Commit
+from wxcontacts_async.store.batch import Batch, BatchResult
 from wxcontacts_async.store.comparison import Comparison
 from wxcontacts_async.store.fingerprints import (
     Fingerprinted,
@@ -45,37 +44,9 @@ SYNCED, SUSPICIOUS = "synced", "suspicious"
 # What an instance lacked the last time, in the words of `statements.KNOWN`.
 _NONE, _ALL, _SOME, _UNKNOWN = "none", "all", "some", "unknown"
 _CLOCKS_DIFFER = timedelta(minutes=5)
-_NOTHING = DeltaCounts()
-
-
-@dataclass(frozen=True)
-class Settled:
-    """What became of one instance of a batch."""
-
-    delta_counts: DeltaCounts = _NOTHING
-    suspicion: Suspicion | None = None
-    held_back: int = 0
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Outcomes that share a transaction, of each wId one, and what became of them.
-
-    Attributes:
-        outcomes: What was fetched, by wId.
-        arrived: Its contact sets, by wId.
-        ended_at: When, for those that failed.
-        settled: What became of each, by wId. It outlives a connection that was lost when nobody
-            can tell whether the transaction was committed.
-        commit: Whether it is in the database.
-
-    """
-
-    outcomes: Mapping[str, Fetched[Contact] | Failed]
-    arrived: Mapping[str, Fingerprinted]
-    ended_at: datetime
-    settled: dict[str, Settled] = field(default_factory=dict)
-    commit: Commit = field(default_factory=Commit)
+# A revision of contacts that are not those of one set alone. Revisions are in columns that are
+# called `digest`, and tell whether fingerprints are of the merge that made the contacts.
+_REVISION_IN_PART = "in part {}"
 
 
 def merge(
@@ -83,10 +54,10 @@ def merge(
     batch: Batch,
     max_shrink: float,
     confirm_after: float = 86_400.0,
-) -> None:
-    """Bring the tables in step with a batch, and say in `batch.settled` what that changed.
+) -> Mapping[str, BatchResult]:
+    """Bring the tables in step with a batch; return what that changed, by wId.
 
-    Merged again, as after a lost connection, it changes nothing and says the same.
+    Merged again, as after a lost connection, it changes nothing and returns the same.
 
     Arguments:
         session: The connection.
@@ -100,12 +71,14 @@ def merge(
     """
     try:
         with session.transaction():
-            _Merge(session, batch, Guard(max_shrink, timedelta(seconds=confirm_after))).run()
-            batch.commit.begin()
+            guard = Guard(max_shrink, timedelta(seconds=confirm_after))
+            results = _Merge(session, batch, guard).results()
+            batch.commit.begin(results)
     except Exception:
         batch.commit.fail(is_lost=not session.is_alive)
         raise
     batch.commit.end()
+    return results
 
 
 @dataclass(frozen=True)
@@ -116,7 +89,7 @@ class _Known:
     synced_at: datetime | None = None  # when the last one was that was not suspicious
     lacked: str = _NONE
     contacts: int | None = None
-    digest: str | None = None  # of the set that made these
+    revision: str | None = None  # of these
 
 
 class _Merge:
@@ -127,50 +100,52 @@ class _Merge:
         self._guard = guard
         self._batch = batch
         self._asked = {storable(w_id, session.dialect): w_id for w_id in batch.outcomes}
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _Known] = defaultdict(_Known)
         self._stored: Counter[str] = Counter()
         self._suspected: dict[str, Suspicion] = {}
         self._held: Mapping[str, Mapping[str, Held]] = {}
 
-    def run(self) -> None:
+    def results(self) -> dict[str, BatchResult]:
+        """Bring the tables in step; return what that changed, by wId as it was asked for."""
         session = self._session
         self._ask_for(self._asked)
-        self._known = {
-            w_id: _Known(
+        for w_id, merged_at, synced_at, *others in session.rows(sql.KNOWN):
+            self._known[w_id] = _Known(
                 merged_at and read_time(merged_at), synced_at and read_time(synced_at), *others
             )
-            for w_id, merged_at, synced_at, *others in session.rows(sql.KNOWN)
-        }
         newer, late = self._newer_and_late_sets()
         if newer or late:
             self._stored = Counter(dict(session.rows(sql.COUNT_STORED)))
-        sets = {w_id: it for w_id, it in newer.items() if not self._is_there(w_id, it.digest)}
+        sets = {w_id: it for w_id, it in newer.items() if not self._is_stored(w_id, it.digest)}
         self._start_anew(late)
         suspicions = self._suspicions(w_id for w_id in self._asked if w_id not in newer)
-        for w_id, asked in self._asked.items():
-            if not self._was_merged(w_id):  # else it is what a lost transaction said
-                self._batch.settled[asked] = Settled(suspicion=suspicions.get(w_id))
+        results = {
+            asked: self._earlier_result(w_id) or BatchResult(suspicion=suspicions.get(w_id))
+            for w_id, asked in self._asked.items()
+        }
         if sets:
             (before,) = session.rows("SELECT coalesce(max(id), 0) FROM contact_changes")[0]
             compared = self._compared(sets)
             logged = self._merge_sets(sets, compared, before)
             for w_id, it in compared.items():
-                self._batch.settled[self._asked[w_id]] = Settled(
+                results[self._asked[w_id]] = BatchResult(
                     DeltaCounts(*(logged[w_id, change.value] for change in ChangeKind)),
                     self._suspected.get(w_id),
                     len(it.unclear - self._held.get(w_id, {}).keys()),
                 )
-        self._settle(newer)
+        self._record_outcomes(newer, results)
+        return results
 
-    def _was_merged(self, w_id: str) -> bool:
-        """Tell whether a transaction has taken over this very set, though that was never heard."""
+    def _earlier_result(self, w_id: str) -> BatchResult | None:
+        """Return the result of an earlier attempt that took over this very set, unanswered."""
         asked = self._asked[w_id]
-        outcome, merged_at = self._batch.outcomes[asked], self._known.get(w_id, _Known()).merged_at
-        return (
-            asked in self._batch.settled
-            and isinstance(outcome, Fetched)
-            and outcome.contacts.fetched_at == merged_at
-        )
+        outcome = self._batch.outcomes[asked]
+        if (
+            isinstance(outcome, Failed)
+            or outcome.contacts.fetched_at != self._known[w_id].merged_at
+        ):
+            return None
+        return self._batch.commit.results.get(asked)
 
     def _suspicions(self, w_ids: Iterable[str]) -> dict[str, Suspicion | None]:
         """Return what another sync, which was quicker, has found suspicious."""
@@ -181,12 +156,12 @@ class _Merge:
         return {w_id: read_suspicion(*its) for w_id, *its in self._session.rows(OF_ASKED)}
 
     def _lacked(self, w_id: str) -> str:
-        return self._known.get(w_id, _Known()).lacked
+        return self._known[w_id].lacked
 
-    def _is_there(self, w_id: str, digest: str | None) -> bool:
-        """Tell whether a set was received like the one merged last, of which no contact is lost."""
-        known = self._known.get(w_id, _Known())
-        if digest is None or digest != known.digest:
+    def _is_stored(self, w_id: str, digest: str | None) -> bool:
+        """Tell whether a set is like the one merged last, of which no contact is lost."""
+        known = self._known[w_id]
+        if digest is None or digest != known.revision:
             return False
         return self._stored[w_id] == known.contacts
 
@@ -201,7 +176,7 @@ class _Merge:
             outcome = self._batch.outcomes[asked]
             if isinstance(outcome, Fetched):
                 fetched_at = outcome.contacts.fetched_at
-                merged_at = self._known.get(w_id, _Known()).merged_at
+                merged_at = self._known[w_id].merged_at
                 if merged_at is None or not fetched_at <= merged_at < fetched_at + _CLOCKS_DIFFER:
                     newer[w_id] = self._batch.arrived[asked]
                 else:
@@ -273,7 +248,7 @@ class _Merge:
             session.execute(sql.log_departures(session.dialect))
         logged = self._logged(before) if known else _all_added(arriving)
         if len(arriving) and known:
-            session.execute(sql.upsert(session.dialect))
+            session.execute(sql.upsert_contacts(session.dialect))
         if departing:
             session.execute(sql.DELETE_DEPARTED)
         self._keep({w_id: it.after(gone[w_id]) for w_id, it in compared.items()}, sets)
@@ -324,7 +299,7 @@ class _Merge:
         return {w_id: self._memory(w_id, those) for w_id, those in held.items()}
 
     def _memory(self, w_id: str, held: Mapping[str, Held]) -> Memory:
-        known = self._known.get(w_id, _Known())
+        known = self._known[w_id]
         return Memory(
             held,
             lacked_all=known.lacked in {_ALL, _UNKNOWN},
@@ -368,7 +343,7 @@ class _Merge:
         rows = [
             {
                 "w_id": w_id,
-                "digest": self._digest(w_id, sets[w_id]),
+                "digest": self._revision(w_id, sets[w_id]),
                 "contacts": write_fingerprints(those),
             }
             for w_id, those in fingerprints.items()
@@ -376,16 +351,20 @@ class _Merge:
         self._session.stage("fingerprinted", rows)
         self._session.execute(sql.KEEP_FINGERPRINTS)
 
-    def _digest(self, w_id: str, arrived: Fingerprinted) -> str:
-        """Return what tells whether fingerprints are of the merge that made the contacts.
+    def _revision(self, w_id: str, arrived: Fingerprinted) -> str:
+        """Return the revision of an instance's contacts that a merge makes.
 
         It is the set's digest, if the contacts are those of the set alone.
         """
         if arrived.digest is None or w_id in self._suspected:
-            return f"in part {written_time(arrived.contacts.fetched_at)}"
+            return _REVISION_IN_PART.format(written_time(arrived.contacts.fetched_at))
         return arrived.digest
 
-    def _settle(self, sets: Mapping[str, Fingerprinted]) -> None:
+    def _record_outcomes(
+        self,
+        sets: Mapping[str, Fingerprinted],
+        results: Mapping[str, BatchResult],
+    ) -> None:
         """Write down how each instance ended, except where a newer outcome is there."""
         rows: list[dict[str, object]] = []
         for w_id, asked in self._asked.items():
@@ -399,20 +378,24 @@ class _Merge:
                 row["outcome"] = type(outcome.error).__name__
                 row["tried_at"] = written_time(self._batch.ended_at)
             elif w_id in sets:
-                row |= self._settled_set(w_id, sets[w_id])
+                row |= self._merged_row(w_id, sets[w_id], results[asked].delta_counts)
             else:
                 continue
             rows.append(row)
         if rows:
             self._session.stage("outcomes", rows)
-            self._session.execute(sql.settle(self._session.dialect))
+            self._session.execute(sql.upsert_instances(self._session.dialect))
 
-    def _settled_set(self, w_id: str, arrived: Fingerprinted) -> dict[str, object]:
-        delta = self._batch.settled[self._asked[w_id]].delta_counts
+    def _merged_row(
+        self,
+        w_id: str,
+        arrived: Fingerprinted,
+        delta: DeltaCounts,
+    ) -> dict[str, object]:
         at = written_time(arrived.contacts.fetched_at)
         row: dict[str, object] = {
             "tried_at": at,
-            "digest": self._digest(w_id, arrived),
+            "digest": self._revision(w_id, arrived),
             "contacts": self._stored[w_id] + delta.added - delta.removed,
         }
         suspected = self._suspected.get(w_id)

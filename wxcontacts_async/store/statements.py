@@ -16,8 +16,8 @@ _LACKED = """
         WHEN suspected_since IS NULL THEN 'all' ELSE 'some' END"""
 
 # What is known of the instances of a batch: when its last set was fetched (what is suspected is of
-# the last one, as the next one clears it), what it lacked, and how many contacts there have been
-# since a set of that digest was merged.
+# the last one, as the next one clears it), what it lacked, and how many contacts there are, of
+# which revision.
 KNOWN = f"""
     SELECT w_id, CAST(coalesce(suspected_at, synced_at) AS TEXT), CAST(synced_at AS TEXT),
         {_LACKED}, contacts, digest
@@ -115,7 +115,7 @@ def log_departures(dialect: Dialect) -> str:
         WHERE c.w_id = departing.w_id AND c.user_name = departing.user_name"""
 
 
-def upsert(dialect: Dialect) -> str:
+def upsert_contacts(dialect: Dialect) -> str:
     """Take over the contacts that arrived, new ones and those that differ."""
     values = ", ".join(f"{name} = excluded.{name}" for name in VERSION_FIELDS)
     return f"""
@@ -127,7 +127,7 @@ def upsert(dialect: Dialect) -> str:
         WHERE {_differ("excluded", "contacts")}"""
 
 
-def settle(dialect: Dialect) -> str:
+def upsert_instances(dialect: Dialect) -> str:
     """Write down how instances ended; a failure leaves what is known of their contacts."""
     names = ", ".join(_OUTCOME_COLUMNS)
     arrived = ", ".join(
