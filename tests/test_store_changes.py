@@ -25,8 +25,8 @@ from wxcontacts_async import InvalidArgumentError, SessionPool
 from wxcontacts_async.emulator import GatewayEmulator
 from wxcontacts_async.store import ContactChange, ContactStore
 from wxcontacts_async.store.batch import Batch, BatchResult, Commit
+from wxcontacts_async.store.connection import Connection
 from wxcontacts_async.store.merge import merge
-from wxcontacts_async.store.session import Session
 
 # The database does the same on any loop, so asyncio's will do.
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -120,8 +120,8 @@ async def test_a_poller_beside_three_writers_sees_each_change_once_in_order(
         async with timeline(database_url) as it:
             for number in range(3):
                 contacts = friends(*range(number + 1), w_id="slow")
-                batch = await batch_of(fetched(contacts), datetime.now(UTC), it.session)
-                await run_sync(_merge_slowly, it.session, batch)
+                batch = await batch_of(fetched(contacts), datetime.now(UTC), it.connection)
+                await run_sync(_merge_slowly, it.connection, batch)
 
     async with (
         ContactStore(database_url) as store,
@@ -144,6 +144,6 @@ async def test_a_poller_beside_three_writers_sees_each_change_once_in_order(
     assert seen == changes
 
 
-def _merge_slowly(session: Session, batch: Batch) -> None:
+def _merge_slowly(connection: Connection, batch: Batch) -> None:
     slow = Batch(batch.outcomes, batch.arrived, batch.ended_at, commit=_SlowCommit())
-    merge(session, slow, 0.5)
+    merge(connection, slow, 0.5)

@@ -226,11 +226,11 @@ async def test_what_was_read_while_the_file_changed_is_read_again(folder: Path) 
     try:
         runs: list[object] = []
 
-        def work(session: object) -> int:
-            found = instances_after(session, "")  # type: ignore[arg-type]
+        def work(connection: object) -> int:
+            found = instances_after(connection, "")  # type: ignore[arg-type]
             if not runs:
                 execute(folder, "UPDATE instances SET calls = 77")
-            runs.append(session)
+            runs.append(connection)
             return found[0].calls
 
         assert await database.run(work) == 77

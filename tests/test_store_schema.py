@@ -29,9 +29,9 @@ from wxcontacts_async.store import (
     StoreVersionError,
     Suspicion,
 )
+from wxcontacts_async.store.connection import Connection
 from wxcontacts_async.store.dialects import read_address
 from wxcontacts_async.store.migrations import MIGRATIONS, VERSION
-from wxcontacts_async.store.session import Session
 from wxcontacts_async.store.staging import written_time
 
 # The database does the same on any loop, so asyncio's will do.
@@ -67,16 +67,16 @@ OLD_ROWS = (
 
 
 def execute(url: str, *statements: str) -> None:
-    session = Session(read_address(url), 10)
+    connection = Connection(read_address(url), 10)
     for statement in statements:
-        session.execute(statement)
-    session.close()
+        connection.execute(statement)
+    connection.close()
 
 
 def rows(url: str, query: str) -> list[tuple[Any, ...]]:
-    session = Session(read_address(url), 10)
-    found = session.rows(query)
-    session.close()
+    connection = Connection(read_address(url), 10)
+    found = connection.rows(query)
+    connection.close()
     return found
 
 
@@ -197,7 +197,7 @@ async def test_what_an_older_version_merges_meanwhile_ends_the_time_of_who_is_he
         await it.answered(0, FULL)
         await it.answered(1, half)
         at = written_time(NOON + timedelta(hours=20))
-        it.session.execute(f"UPDATE instances SET tried_at = '{{at}}', {older}".format(at=at))
+        it.connection.execute(f"UPDATE instances SET tried_at = '{{at}}', {older}".format(at=at))
         result = await it.answered(30, half)
         assert result.suspicion is not None
         assert result.suspicion.since == NOON + timedelta(hours=30)

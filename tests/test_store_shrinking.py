@@ -149,8 +149,8 @@ async def test_a_whole_list_starts_the_time_anew(database_url: str) -> None:
         assert (await instances(it.store))[W_ID].suspicion is None
         assert (await it.synced(HALF)).suspicion is not None
     async with timeline(f"{database_url}") as it2:
-        it2.session.execute("DELETE FROM instances")
-        it2.session.execute("DELETE FROM contacts")
+        it2.connection.execute("DELETE FROM instances")
+        it2.connection.execute("DELETE FROM contacts")
         for hours, answer in ((0, ALL), (1, FEWER), (20, ALL), (30, FEWER), (53, FEWER)):
             await it2.answered(hours, answer)
         assert len(it2.names) == 41

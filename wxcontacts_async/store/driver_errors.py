@@ -47,7 +47,7 @@ class MissingRightError(StoreAccessError):
     """A right is missing; which one, the server does not say."""
 
 
-def told(
+def translated(
     error: Exception,
     kind: type[StoreError],
     address: Address,
@@ -66,49 +66,49 @@ def told(
     words = _words(error, state)
     for secret in address.secrets:
         words = words.replace(secret, "***")
-    said = f"{address.dialect.name} says: {words}"
+    message = f"{address.dialect.name} says: {words}"
     if address.path is not None:
-        is_full = _is_full(error, said, address.path)
-        return StoreFullError(_FILLED + said) if is_full else _of_file(kind, said, busy)
+        is_full = _is_full(error, message, address.path)
+        return StoreFullError(_FILLED + message) if is_full else _of_file(kind, message, busy)
     if state == _LOCK_NOT_AVAILABLE:
         return StoreBusyError(busy)
     if state == _DISK_FULL:
-        return StoreFullError(_FILLED + said)
+        return StoreFullError(_FILLED + message)
     if state == _READ_ONLY:
-        return StoreAccessError(ONLY_READ + said, advice=OTHER_SERVER)
+        return StoreAccessError(ONLY_READ + message, advice=OTHER_SERVER)
     if state == _NO_RIGHT:
-        return MissingRightError(said)
-    return kind(said)
+        return MissingRightError(message)
+    return kind(message)
 
 
 def _words(error: Exception, state: str | None) -> str:
     if state:
         details = dict(getattr(error, "details", None) or ())
-        said = details.get(b"PG_DIAG_MESSAGE_PRIMARY", b"").decode(errors="replace")
+        message = details.get(b"PG_DIAG_MESSAGE_PRIMARY", b"").decode(errors="replace")
         if state.startswith(_DATA_EXCEPTION):
-            said = "it cannot take a value"  # which is quoted there
-        return f"{said or 'an error'} (SQLSTATE {state})"
+            message = "it cannot take a value"  # which is quoted there
+        return f"{message or 'an error'} (SQLSTATE {state})"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error).partition("\n")[0]
 
 
-def _is_full(error: Exception, said: str, path: Path) -> bool:
+def _is_full(error: Exception, message: str, path: Path) -> bool:
     """Tell whether there is no room for a file, which SQLite does not always say."""
     if isinstance(error, OSError):
         return error.errno in _OUT_OF_ROOM
-    return _FULL in said or (_FAILED in said and has_no_room(path))
+    return _FULL in message or (_FAILED in message and has_no_room(path))
 
 
-def _of_file(kind: type[StoreError], said: str, busy: str) -> StoreError:
-    if _LOCKED in said:
+def _of_file(kind: type[StoreError], message: str, busy: str) -> StoreError:
+    if _LOCKED in message:
         return StoreBusyError(busy)
-    if _NO_DATABASE in said:
-        return StoreError(said, advice=_OTHER_FILE)
-    if _FAILED in said:
-        return StoreAccessError(f"the disk of the database fails; {said}", advice=_MAYBE_FULL)
+    if _NO_DATABASE in message:
+        return StoreError(message, advice=_OTHER_FILE)
+    if _FAILED in message:
+        return StoreAccessError(f"the disk of the database fails; {message}", advice=_MAYBE_FULL)
     if issubclass(kind, StoreConnectionError):
-        return kind(said, advice=_FILES)
-    if any(words in said for words in _WRITTEN_TO):
-        return StoreAccessError(ONLY_READ + said, advice=BESIDE)
-    return kind(said)
+        return kind(message, advice=_FILES)
+    if any(words in message for words in _WRITTEN_TO):
+        return StoreAccessError(ONLY_READ + message, advice=BESIDE)
+    return kind(message)

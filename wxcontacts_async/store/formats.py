@@ -71,10 +71,10 @@ def fetched_in_utc(contacts: ContactSet[Contact]) -> datetime:
             return fetched_at.astimezone(UTC)
         except OverflowError:
             pass
-    raise misfit(contacts.w_id, "fetched_at", "an aware datetime from year 1 to 9999 in UTC")
+    raise unfit_value(contacts.w_id, "fetched_at", "an aware datetime from year 1 to 9999 in UTC")
 
 
-def misfit(w_id: object, field: str, expected: str) -> InvalidArgumentError:
+def unfit_value(w_id: object, field: str, expected: str) -> InvalidArgumentError:
     """Return the error for a value of a contact set that a column has no room for, less the value.
 
     Arguments:
@@ -113,7 +113,7 @@ def _unsound(contacts: ContactSet[Contact]) -> InvalidArgumentError:
         for field in FIELDS
         if isinstance(text := getattr(contact, field), str) and not _is_sound(text)
     )
-    return misfit(contacts.w_id, next(unsound, "w_id"), "valid Unicode text")
+    return unfit_value(contacts.w_id, next(unsound, "w_id"), "valid Unicode text")
 
 
 def _is_sound(text: str) -> bool:

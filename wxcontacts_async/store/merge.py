@@ -19,6 +19,7 @@ from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.store import statements as sql
 from wxcontacts_async.store.batch import Batch, BatchResult
 from wxcontacts_async.store.comparison import Comparison
+from wxcontacts_async.store.connection import Connection
 from wxcontacts_async.store.fingerprints import (
     Fingerprinted,
     Fingerprints,
@@ -28,7 +29,6 @@ from wxcontacts_async.store.fingerprints import (
 )
 from wxcontacts_async.store.guard import Guard, Held, Memory, Verdict
 from wxcontacts_async.store.records import ChangeKind, DeltaCounts, Suspicion
-from wxcontacts_async.store.session import Session
 from wxcontacts_async.store.staging import (
     as_contacts,
     in_key_order,
@@ -50,7 +50,7 @@ _REVISION_IN_PART = "in part {}"
 
 
 def merge(
-    session: Session,
+    connection: Connection,
     batch: Batch,
     max_shrink: float,
     confirm_after: float = 86_400.0,
@@ -60,7 +60,7 @@ def merge(
     Merged again, as after a lost connection, it changes nothing and returns the same.
 
     Arguments:
-        session: The connection.
+        connection: The connection.
         batch: What was fetched.
         max_shrink: The share of an instance's contacts that may leave at once, 0 to 1.
         confirm_after: For how many seconds the others must have been missing to be gone.
@@ -70,12 +70,12 @@ def merge(
 
     """
     try:
-        with session.transaction():
+        with connection.transaction():
             guard = Guard(max_shrink, timedelta(seconds=confirm_after))
-            results = _Merge(session, batch, guard).results()
+            results = _Merge(connection, batch, guard).results()
             batch.commit.begin(results)
     except Exception:
-        batch.commit.fail(is_lost=not session.is_alive)
+        batch.commit.fail(is_lost=not connection.is_alive)
         raise
     batch.commit.end()
     return results
@@ -95,11 +95,11 @@ class _Known:
 class _Merge:
     """One batch, within its transaction; wIds are as the database has them."""
 
-    def __init__(self, session: Session, batch: Batch, guard: Guard) -> None:
-        self._session = session
+    def __init__(self, connection: Connection, batch: Batch, guard: Guard) -> None:
+        self._connection = connection
         self._guard = guard
         self._batch = batch
-        self._asked = {storable(w_id, session.dialect): w_id for w_id in batch.outcomes}
+        self._asked = {storable(w_id, connection.dialect): w_id for w_id in batch.outcomes}
         self._known: dict[str, _Known] = defaultdict(_Known)
         self._stored: Counter[str] = Counter()
         self._suspected: dict[str, Suspicion] = {}
@@ -107,15 +107,15 @@ class _Merge:
 
     def results(self) -> dict[str, BatchResult]:
         """Bring the tables in step; return what that changed, by wId as it was asked for."""
-        session = self._session
+        connection = self._connection
         self._ask_for(self._asked)
-        for w_id, merged_at, synced_at, *others in session.rows(sql.KNOWN):
+        for w_id, merged_at, synced_at, *others in connection.rows(sql.KNOWN):
             self._known[w_id] = _Known(
                 merged_at and read_time(merged_at), synced_at and read_time(synced_at), *others
             )
         newer, late = self._newer_and_late_sets()
         if newer or late:
-            self._stored = Counter(dict(session.rows(sql.COUNT_STORED)))
+            self._stored = Counter(dict(connection.rows(sql.COUNT_STORED)))
         sets = {w_id: it for w_id, it in newer.items() if not self._is_stored(w_id, it.digest)}
         self._start_anew(late)
         suspicions = self._suspicions(w_id for w_id in self._asked if w_id not in newer)
@@ -124,7 +124,7 @@ class _Merge:
             for w_id, asked in self._asked.items()
         }
         if sets:
-            (before,) = session.rows("SELECT coalesce(max(id), 0) FROM contact_changes")[0]
+            (before,) = connection.rows("SELECT coalesce(max(id), 0) FROM contact_changes")[0]
             compared = self._compared(sets)
             logged = self._merge_sets(sets, compared, before)
             for w_id, it in compared.items():
@@ -153,7 +153,7 @@ class _Merge:
         if not suspicious:
             return {}
         self._ask_for(suspicious)
-        return {w_id: read_suspicion(*its) for w_id, *its in self._session.rows(OF_ASKED)}
+        return {w_id: read_suspicion(*its) for w_id, *its in self._connection.rows(OF_ASKED)}
 
     def _lacked(self, w_id: str) -> str:
         return self._known[w_id].lacked
@@ -196,7 +196,7 @@ class _Merge:
         there = self._fingerprints(holding)
         for w_id, arrived in holding.items():
             held, merged_at = memories[w_id].held, self._known[w_id].merged_at
-            gone = Comparison(arrived, there.get(w_id, {}), self._session.dialect).gone
+            gone = Comparison(arrived, there.get(w_id, {}), self._connection.dialect).gone
             seen = [
                 name
                 for name, each in held.items()
@@ -207,14 +207,14 @@ class _Merge:
                 self._hold({w_id: held})
                 if self._lacked(w_id) == _SOME:
                     since = written_time(min(each.since for each in held.values()))
-                    self._session.execute(sql.held_since(self._session.dialect), since, w_id)
+                    self._connection.execute(sql.held_since(self._connection.dialect), since, w_id)
 
     def _compared(self, sets: Mapping[str, Fingerprinted]) -> dict[str, Comparison]:
         """Put what arrived beside what is there."""
         known = [w_id for w_id in sets if self._stored[w_id]]
         there = self._fingerprints(known) if known else {}
         return {
-            w_id: Comparison(arrived, there.get(w_id, {}), self._session.dialect)
+            w_id: Comparison(arrived, there.get(w_id, {}), self._connection.dialect)
             for w_id, arrived in sets.items()
         }
 
@@ -225,11 +225,11 @@ class _Merge:
         before: int,
     ) -> Counter[tuple[str, str]]:
         """Bring the contacts in step; return how many changes of each kind there were."""
-        session = self._session
+        connection = self._connection
         known = any(self._stored[w_id] for w_id in sets)
         gone = self._gone(compared)
         arriving = in_key_order(
-            stageable([it.differing() for it in compared.values()], session.dialect),
+            stageable([it.differing() for it in compared.values()], connection.dialect),
         )
         departing = [
             {"w_id": w_id, "user_name": name, "at": written_time(sets[w_id].contacts.fetched_at)}
@@ -237,33 +237,33 @@ class _Merge:
             for name in gone[w_id]
         ]
         if len(arriving) and not known:
-            session.load("contacts", as_contacts(arriving, session.dialect))
+            connection.load("contacts", as_contacts(arriving, connection.dialect))
             self._ask_for(sets)
-            session.execute(sql.log_new(session.dialect))
+            connection.execute(sql.log_new(connection.dialect))
         elif len(arriving):
-            session.stage("arriving", arriving)
-            session.execute(sql.log_arrivals(session.dialect))
+            connection.stage("arriving", arriving)
+            connection.execute(sql.log_arrivals(connection.dialect))
         if departing:
-            session.stage("departing", sorted(departing, key=itemgetter("w_id", "user_name")))
-            session.execute(sql.log_departures(session.dialect))
+            connection.stage("departing", sorted(departing, key=itemgetter("w_id", "user_name")))
+            connection.execute(sql.log_departures(connection.dialect))
         logged = self._logged(before) if known else _all_added(arriving)
         if len(arriving) and known:
-            session.execute(sql.upsert_contacts(session.dialect))
+            connection.execute(sql.upsert_contacts(connection.dialect))
         if departing:
-            session.execute(sql.DELETE_DEPARTED)
+            connection.execute(sql.DELETE_DEPARTED)
         self._keep({w_id: it.after(gone[w_id]) for w_id, it in compared.items()}, sets)
         return logged
 
     def _fingerprints(self, w_ids: Iterable[str]) -> dict[str, Fingerprints]:
         """Return those of the contacts that are there."""
-        session = self._session
+        connection = self._connection
         self._ask_for(w_ids)
-        there = {w_id: read_fingerprints(kept) for w_id, kept in session.rows(sql.FINGERPRINTS)}
+        there = {w_id: read_fingerprints(kept) for w_id, kept in connection.rows(sql.FINGERPRINTS)}
         unknown = [w_id for w_id in w_ids if len(there.get(w_id, ())) != self._stored[w_id]]
         if unknown:  # made by an older version, perhaps just now, or changed by hand
             self._ask_for(unknown)
             there |= {w_id: {} for w_id in unknown}
-            for w_id, name, kind in session.rows(sql.NAMES):
+            for w_id, name, kind in connection.rows(sql.NAMES):
                 there[w_id][name] = initial_of(kind)
         return there
 
@@ -294,7 +294,7 @@ class _Merge:
         held: dict[str, dict[str, Held]] = {w_id: {} for w_id in w_ids}
         if known := [w_id for w_id in w_ids if self._lacked(w_id) in {_ALL, _SOME}]:
             self._ask_for(known)
-            for w_id, name, since, accepted in self._session.rows(sql.HELD):
+            for w_id, name, since, accepted in self._connection.rows(sql.HELD):
                 held[w_id][name] = Held(read_time(since), accepted > 0, max(0, -accepted))
         return {w_id: self._memory(w_id, those) for w_id, those in held.items()}
 
@@ -319,20 +319,20 @@ class _Merge:
         if not held:
             return
         self._ask_for(held)
-        self._session.execute(sql.FORGET_HELD)
+        self._connection.execute(sql.FORGET_HELD)
         rows = [
             {
                 "w_id": w_id,
                 "user_name": name,
                 "since": written_time(each.since),
-                "accepted": -each.told or int(each.is_accepted),
+                "accepted": -each.accepted_count or int(each.is_accepted),
             }
             for w_id, those in held.items()
             for name, each in those.items()
         ]
         if rows:
-            self._session.stage("held", rows)
-            self._session.execute(sql.hold(self._session.dialect))
+            self._connection.stage("held", rows)
+            self._connection.execute(sql.hold(self._connection.dialect))
 
     def _keep(
         self,
@@ -348,8 +348,8 @@ class _Merge:
             }
             for w_id, those in fingerprints.items()
         ]
-        self._session.stage("fingerprinted", rows)
-        self._session.execute(sql.KEEP_FINGERPRINTS)
+        self._connection.stage("fingerprinted", rows)
+        self._connection.execute(sql.KEEP_FINGERPRINTS)
 
     def _revision(self, w_id: str, arrived: Fingerprinted) -> str:
         """Return the revision of an instance's contacts that a merge makes.
@@ -371,7 +371,7 @@ class _Merge:
             outcome = self._batch.outcomes[asked]
             row: dict[str, object] = {
                 "w_id": w_id,
-                "gateway": storable(outcome.gateway, self._session.dialect),
+                "gateway": storable(outcome.gateway, self._connection.dialect),
                 "calls": outcome.calls,
             }
             if isinstance(outcome, Failed):
@@ -383,8 +383,8 @@ class _Merge:
                 continue
             rows.append(row)
         if rows:
-            self._session.stage("outcomes", rows)
-            self._session.execute(sql.upsert_instances(self._session.dialect))
+            self._connection.stage("outcomes", rows)
+            self._connection.execute(sql.upsert_instances(self._connection.dialect))
 
     def _merged_row(
         self,
@@ -412,11 +412,11 @@ class _Merge:
 
     def _ask_for(self, w_ids: Iterable[str]) -> None:
         """Say of which instances the next queries are."""
-        self._session.stage("asked", [{"w_id": w_id} for w_id in w_ids])
+        self._connection.stage("asked", [{"w_id": w_id} for w_id in w_ids])
 
     def _logged(self, before: int) -> Counter[tuple[str, str]]:
         """Count the changes since a line of the log, by wId and kind of change."""
-        rows = self._session.rows(sql.COUNT_LOGGED, before)
+        rows = self._connection.rows(sql.COUNT_LOGGED, before)
         return Counter({(w_id, change): count for w_id, change, count in rows})
 
 

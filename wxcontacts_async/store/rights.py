@@ -34,7 +34,7 @@ _TO_MAKE_TABLES = """
         )"""
 
 
-def said_rights(ask: Callable[[str], list[tuple[Any, ...]]], *, writes: bool) -> str:
+def missing_rights(ask: Callable[[str], list[tuple[Any, ...]]], *, writes: bool) -> str:
     """Say which rights the role lacks; "" if it lacks none of those that the store needs.
 
     Arguments:

@@ -1,6 +1,6 @@
 """The SQL of a merge, the same on SQLite and PostgreSQL but for the names of a few functions.
 
-What stands in braces is a small temporary table, see `Session.stage`.
+What stands in braces is a small temporary table, see `Connection.stage`.
 """
 
 from wxcontacts_async.store.dialects import Dialect

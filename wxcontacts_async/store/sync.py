@@ -20,12 +20,12 @@ from anyio.abc import TaskGroup
 from wxcontacts_async.errors import WxContactsError, own_error
 from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.store.batch import Batch, BatchResult
+from wxcontacts_async.store.connection import Connection
 from wxcontacts_async.store.database import Database
 from wxcontacts_async.store.errors import OF_THE_DATABASE, StoreError
 from wxcontacts_async.store.fingerprints import Fingerprinted, fingerprinted
 from wxcontacts_async.store.merge import merge
 from wxcontacts_async.store.records import Synced
-from wxcontacts_async.store.session import Session
 from wxcontacts_async.store.staging import is_key, storable
 from wxcontacts_async.stream import OutcomeStream
 
@@ -102,7 +102,7 @@ class SyncStream:
         if self._tasks is not None:
             msg = "a sync is entered once; call store.sync again"
             raise StoreError(msg)
-        await self._database.run(Session.check_may_write)
+        await self._database.run(Connection.check_may_write)
         self._tasks = create_task_group()
         await self._tasks.__aenter__()
         self._is_open = True
@@ -275,7 +275,9 @@ class SyncStream:
         try:
             if fitting:
                 results = await self._database.run(
-                    lambda session: merge(session, batch, self._max_shrink, self._confirm_after),
+                    lambda connection: merge(
+                        connection, batch, self._max_shrink, self._confirm_after
+                    ),
                 )
         except get_cancelled_exc_class():  # once that has ended, or has not in time
             batch.commit.give_up()

@@ -15,7 +15,7 @@ from wxcontacts_async.store.driver_errors import (
     ONLY_READ,
     OTHER_SERVER,
     MissingRightError,
-    told,
+    translated,
 )
 from wxcontacts_async.store.errors import (
     OF_THE_DATABASE,
@@ -26,7 +26,7 @@ from wxcontacts_async.store.errors import (
     StoreFullError,
 )
 from wxcontacts_async.store.opening import Opening
-from wxcontacts_async.store.rights import said_rights
+from wxcontacts_async.store.rights import missing_rights
 from wxcontacts_async.store.temporary_tables import (
     SMALL,
     TEMPORARY_TABLES,
@@ -60,7 +60,7 @@ _CAN_ONLY_READ = """
 _GRANT = "Grant it, or give the store a role that has it."
 
 
-class Session:
+class Connection:
     """One connection, to be used by one thread at a time.
 
     Nothing that it sets in PostgreSQL outlives a transaction, and every statement is in one, as a
@@ -106,7 +106,7 @@ class Session:
         self._open()
 
     def _open(self) -> None:
-        with self._told_errors(StoreConnectionError, FOR_CONNECTION):
+        with self._translated_errors(StoreConnectionError, FOR_CONNECTION):
             self._opened = self._address.connect(self.opening, self._busy_timeout)
         self._cursor = self._opened.connection.cursor()
         if self._is_sqlite:
@@ -123,7 +123,7 @@ class Session:
     def execute(self, statement: str, *parameters: object) -> None:
         """Run a statement that answers nothing; without parameters it may be several."""
         statement, parameters = self._filled_in(statement, parameters)
-        with self._told_errors():
+        with self._translated_errors():
             if parameters:
                 self._cursor.execute(statement, parameters)
             else:  # in one round trip
@@ -132,14 +132,14 @@ class Session:
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Return the rows of an answer."""
         query, parameters = self._filled_in(query, parameters)
-        with self._in_some_transaction(), self._told_errors():
+        with self._in_some_transaction(), self._translated_errors():
             self._cursor.execute(query, parameters or None)
             rows: list[tuple[Any, ...]] = self._cursor.fetchall()
             return rows
 
     def table(self, query: str, *parameters: object) -> pa.Table:
         """Return an answer as a table."""
-        with self._in_some_transaction(), self._told_errors():
+        with self._in_some_transaction(), self._translated_errors():
             self._cursor.execute(query, parameters or None)
             return self._cursor.fetch_arrow_table()
 
@@ -158,7 +158,7 @@ class Session:
             self._staging.add(name)
         if isinstance(rows, list):
             rows = pa.Table.from_pylist(rows, TEMPORARY_TABLES[name])
-        with self._told_errors():
+        with self._translated_errors():
             self._cursor.adbc_ingest(name, rows, mode="append", temporary=True)
 
     def _filled_in(
@@ -181,7 +181,7 @@ class Session:
         schema = None
         if self.dialect.find_schema:  # or it would be looked for in the first schema alone
             ((schema,),) = self.rows(self.dialect.find_schema.format(name))
-        with self._told_errors():
+        with self._translated_errors():
             self._cursor.adbc_ingest(name, rows, mode="append", db_schema_name=schema)
 
     @contextmanager
@@ -246,7 +246,7 @@ class Session:
                 yield
 
     def _run_script(self, statements: tuple[str, ...], wait: Wait) -> None:
-        with self._told_errors(wait=wait):
+        with self._translated_errors(wait=wait):
             self._cursor.executescript("; ".join(statements))
 
     def check_may_write(self) -> None:
@@ -259,7 +259,7 @@ class Session:
             if is_standby or is_read_only:
                 what = "the server is a standby" if is_standby else "its transactions are read-only"
                 raise StoreAccessError(ONLY_READ + what, advice=OTHER_SERVER)
-            if lacking := said_rights(self.rows, writes=True):
+            if lacking := missing_rights(self.rows, writes=True):
                 raise StoreAccessError(ONLY_READ + lacking, advice=_GRANT)
 
     def _check_may_write(self) -> None:
@@ -288,7 +288,7 @@ class Session:
         SQLite says which kind of journal it has then: on some file systems it cannot be that one.
         """
         try:
-            with self._told_errors(wait=FOR_WRITER):
+            with self._translated_errors(wait=FOR_WRITER):
                 self._cursor.execute("PRAGMA journal_mode = WAL")
                 return bool(self._cursor.fetchall() == [("wal",)])
         except OF_THE_DATABASE:
@@ -306,7 +306,7 @@ class Session:
                     return StoreBusyError(f"a table is locked, for {self._busy_timeout:g} s by now")
                 return StoreBusyError(f"{error.what}: {self._holder()}")
             if isinstance(error, MissingRightError):
-                lacking = said_rights(self.rows, writes=writes)
+                lacking = missing_rights(self.rows, writes=writes)
                 what = f"{error.what}; {lacking}" if lacking else error.what
                 return StoreAccessError(what, advice=_GRANT)
         return error
@@ -322,7 +322,7 @@ class Session:
             return StoreAccessError(f"{ONLY_READ}it was opened so")
         if self._opened.unwritable is None:
             return None
-        error = told(self._opened.unwritable, StoreError, self._address, "")
+        error = translated(self._opened.unwritable, StoreError, self._address, "")
         if isinstance(error, (StoreFullError, StoreAccessError)):
             return error
         return StoreAccessError(ONLY_READ + error.what, advice=BESIDE)
@@ -338,7 +338,7 @@ class Session:
 
     @property
     def is_current(self) -> bool:
-        """Whether what it reads is what is there; if not, only another session will do."""
+        """Whether what it reads is what is there; if not, only another connection will do."""
         return self._opened.is_current()
 
     def close(self) -> None:
@@ -348,7 +348,7 @@ class Session:
                 resource.close()
 
     @contextmanager
-    def _told_errors(
+    def _translated_errors(
         self,
         kind: type[StoreError] = StoreError,
         wait: Wait = FOR_ANSWER,
@@ -359,4 +359,4 @@ class Session:
         except DRIVER_ERRORS as error:
             busy = f"another one has been writing for {self._busy_timeout:g} s"
             # Without its cause, which may quote a contact.
-            raise told(error, kind, self._address, busy) from None
+            raise translated(error, kind, self._address, busy) from None
