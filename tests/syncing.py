@@ -23,13 +23,13 @@ from wxcontacts_async.store import (
     Synced,
     SyncResult,
 )
-from wxcontacts_async.store.acceptance import accept
-from wxcontacts_async.store.batch import Batch, BatchResult
-from wxcontacts_async.store.connection import Connection
-from wxcontacts_async.store.dialects import read_address
-from wxcontacts_async.store.fingerprints import fingerprinted
-from wxcontacts_async.store.merge import merge
-from wxcontacts_async.store.preparation import prepare
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.dialects import read_address
+from wxcontacts_async.store._database.schema import prepare
+from wxcontacts_async.store._merging.acceptance import accept
+from wxcontacts_async.store._merging.batch import Batch, BatchResult
+from wxcontacts_async.store._merging.fingerprints import fingerprinted
+from wxcontacts_async.store._merging.merge import merge
 from wxcontacts_async.store.reading import instances_after
 
 W_ID = "w"

@@ -7,7 +7,7 @@ import anyio
 import pytest
 from anyio import CapacityLimiter, to_thread
 
-from wxcontacts_async.store.blocking_call import BlockingCall
+from wxcontacts_async.store._database.blocking_call import BlockingCall
 
 _LONG = 30.0  # never waited for
 

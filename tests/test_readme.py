@@ -19,9 +19,9 @@ from anyio.from_thread import start_blocking_portal
 from tests.syncing import fetched, merged
 from wxcontacts_async import Contact, ContactSet
 from wxcontacts_async.emulator import EmulatedInstance, GatewayEmulator
-from wxcontacts_async.store.connection import Connection
-from wxcontacts_async.store.dialects import read_address
-from wxcontacts_async.store.preparation import prepare
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.dialects import read_address
+from wxcontacts_async.store._database.schema import prepare
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)

@@ -24,9 +24,9 @@ from tests.syncing import (
 from wxcontacts_async import InvalidArgumentError, SessionPool
 from wxcontacts_async.emulator import GatewayEmulator
 from wxcontacts_async.store import ContactChange, ContactStore
-from wxcontacts_async.store.batch import Batch, BatchResult, Commit
-from wxcontacts_async.store.connection import Connection
-from wxcontacts_async.store.merge import merge
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._merging.batch import Batch, BatchResult, Commit
+from wxcontacts_async.store._merging.merge import merge
 
 # The database does the same on any loop, so asyncio's will do.
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -31,16 +31,16 @@ from wxcontacts_async import (
     Sex,
 )
 from wxcontacts_async.store import ContactStore, DeltaCounts, Synced
-from wxcontacts_async.store.comparison import Comparison
-from wxcontacts_async.store.connection import Connection
-from wxcontacts_async.store.dialects import POSTGRESQL, SQLITE, Dialect, read_address
-from wxcontacts_async.store.fingerprints import (
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.dialects import POSTGRESQL, SQLITE, Dialect, read_address
+from wxcontacts_async.store._merging.comparison import Comparison
+from wxcontacts_async.store._merging.fingerprints import (
     Fingerprinted,
     fingerprinted,
     read_fingerprints,
     write_fingerprints,
 )
-from wxcontacts_async.store.formats import FIELDS
+from wxcontacts_async.store._tabular.csv import FIELDS
 
 CONTACTS = st.lists(
     st.builds(

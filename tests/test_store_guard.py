@@ -14,8 +14,8 @@ from tests.syncing import NOON, W_ID, Timeline, timeline
 from tests.test_store_histories import any_history
 from wxcontacts_async import Contact, ContactKind, ContactSet, RejectedContact
 from wxcontacts_async.store import Suspicion
-from wxcontacts_async.store.fingerprints import initial_of
-from wxcontacts_async.store.guard import Answer, Guard, Held, Memory, Verdict
+from wxcontacts_async.store._merging.fingerprints import initial_of
+from wxcontacts_async.store._merging.guard import Answer, Guard, Held, Memory, Verdict
 
 # The database does the same on any loop, so asyncio's will do.
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])

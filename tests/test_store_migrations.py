@@ -4,8 +4,8 @@ from hashlib import sha256
 
 import pytest
 
-from wxcontacts_async.store.dialects import POSTGRESQL, SQLITE, Dialect
-from wxcontacts_async.store.migrations import MIGRATIONS
+from wxcontacts_async.store._database.dialects import POSTGRESQL, SQLITE, Dialect
+from wxcontacts_async.store._database.migrations import MIGRATIONS
 
 # A new migration adds a line to each; a line that is here stays as it is.
 HASHES = {

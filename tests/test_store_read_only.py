@@ -20,9 +20,9 @@ from wxcontacts_async.store import (
     StoreError,
     StoreVersionError,
 )
-from wxcontacts_async.store.database import Database
-from wxcontacts_async.store.dialects import read_address
-from wxcontacts_async.store.opening import Opening
+from wxcontacts_async.store._database.database import Database
+from wxcontacts_async.store._database.dialects import read_address
+from wxcontacts_async.store._database.opening import Opening
 from wxcontacts_async.store.reading import instances_after
 
 # The database does the same on any loop, so asyncio's will do.

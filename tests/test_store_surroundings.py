@@ -33,10 +33,10 @@ from wxcontacts_async.store import (
     StoreConnectionError,
     Suspicion,
 )
-from wxcontacts_async.store.connection import Connection
-from wxcontacts_async.store.dialects import read_address
-from wxcontacts_async.store.merge import merge
-from wxcontacts_async.store.preparation import prepare
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.dialects import read_address
+from wxcontacts_async.store._database.schema import prepare
+from wxcontacts_async.store._merging.merge import merge
 
 # The database does the same on any loop, so asyncio's will do.
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -17,7 +17,7 @@ from wxcontacts_async.cli.output_path import STANDARD, OutputPath
 from wxcontacts_async.cli.running import End, run_to_end
 from wxcontacts_async.cli.usage import wrong
 from wxcontacts_async.store import ContactStore, write_parquet
-from wxcontacts_async.store.formats import csv_header, csv_lines
+from wxcontacts_async.store._tabular.csv import csv_header, csv_lines
 
 _OPTION = "--output"
 
@@ -159,7 +159,7 @@ async def _write_parquet(export: Export, path: Path, counts: ExportCounts) -> No
 
 
 async def _write_xlsx(export: Export, path: Path, counts: ExportCounts) -> None:
-    from wxcontacts_async.store.xlsx import XlsxFile  # noqa: PLC0415  # it is of another extra
+    from wxcontacts_async.store._tabular.xlsx import XlsxFile  # noqa: PLC0415  # it is of another extra
 
     async with (
         export.database.opened() as store,

@@ -13,13 +13,14 @@ from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.event_loop import running_loop
 from wxcontacts_async.pool import SessionPool
-from wxcontacts_async.store import acceptance, reading
-from wxcontacts_async.store.blocking_call import ResultT
-from wxcontacts_async.store.connection import Connection
-from wxcontacts_async.store.database import Database
-from wxcontacts_async.store.dialects import read_address
+from wxcontacts_async.store import reading
+from wxcontacts_async.store._database.blocking_call import ResultT
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.database import Database
+from wxcontacts_async.store._database.dialects import read_address
+from wxcontacts_async.store._database.opening import Opening
+from wxcontacts_async.store._merging import acceptance
 from wxcontacts_async.store.errors import NotSyncedError, StoreError
-from wxcontacts_async.store.opening import Opening
 from wxcontacts_async.store.records import ContactChange, StoredInstance, Suspicion
 from wxcontacts_async.store.sync import SyncStream
 from wxcontacts_async.stream import Instances

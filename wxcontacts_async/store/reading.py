@@ -8,17 +8,17 @@ import msgspec
 import pyarrow as pa
 
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
-from wxcontacts_async.store.arrow import CONTACT_SCHEMA, contact_sets
-from wxcontacts_async.store.connection import ROWS_A_PAGE, Connection
-from wxcontacts_async.store.formats import VERSION_FIELDS
+from wxcontacts_async.store._database.connection import ROWS_A_PAGE, Connection
+from wxcontacts_async.store._merging.staging import read_time, storable, written_time
+from wxcontacts_async.store._merging.suspicion import SUSPICION_COLUMNS, read_suspicion
+from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA, contact_sets
+from wxcontacts_async.store._tabular.csv import VERSION_FIELDS
 from wxcontacts_async.store.records import (
     ChangeKind,
     ContactChange,
     ContactVersion,
     StoredInstance,
 )
-from wxcontacts_async.store.staging import read_time, storable, written_time
-from wxcontacts_async.store.suspected import SUSPICION_COLUMNS, read_suspicion
 
 _CHANGES_A_PAGE = 1_000
 _INSTANCES_A_PAGE = 1_000

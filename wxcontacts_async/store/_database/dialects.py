@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from wxcontacts_async.errors import InvalidArgumentError
-from wxcontacts_async.store.opening import Opened, Opening
-from wxcontacts_async.store.sqlite_files import open_file
+from wxcontacts_async.store._database.opening import Opened, Opening
+from wxcontacts_async.store._database.sqlite_files import open_file
 
 _CACHE_KIB = 96 * 1024  # what a batch writes to, the leaves of large indexes included
 _WAL_PAGES = 64 * 1024  # of 4 KiB

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from wxcontacts_async.contacts import ContactKind
-from wxcontacts_async.store.fingerprints import initial_of
+from wxcontacts_async.store._merging.fingerprints import initial_of
 from wxcontacts_async.store.records import Suspicion
 
 _SMALLEST_GUARDED = 20  # contacts; of fewer, half may well leave in a day

@@ -8,14 +8,29 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from wxcontacts_async.store.dialects import SQLITE, Address
-from wxcontacts_async.store.driver_errors import (
+from wxcontacts_async.store._database.dialects import SQLITE, Address
+from wxcontacts_async.store._database.driver_errors import (
     BESIDE,
     DRIVER_ERRORS,
     ONLY_READ,
     OTHER_SERVER,
     MissingRightError,
     translated,
+)
+from wxcontacts_async.store._database.opening import Opening
+from wxcontacts_async.store._database.rights import missing_rights
+from wxcontacts_async.store._database.temporary_tables import (
+    SMALL,
+    TEMPORARY_TABLES,
+    as_parameter,
+    creation,
+)
+from wxcontacts_async.store._database.waits import (
+    FOR_ANSWER,
+    FOR_CONNECTION,
+    FOR_WRITER,
+    Wait,
+    Waiting,
 )
 from wxcontacts_async.store.errors import (
     OF_THE_DATABASE,
@@ -25,15 +40,6 @@ from wxcontacts_async.store.errors import (
     StoreError,
     StoreFullError,
 )
-from wxcontacts_async.store.opening import Opening
-from wxcontacts_async.store.rights import missing_rights
-from wxcontacts_async.store.temporary_tables import (
-    SMALL,
-    TEMPORARY_TABLES,
-    as_parameter,
-    creation,
-)
-from wxcontacts_async.store.waits import FOR_ANSWER, FOR_CONNECTION, FOR_WRITER, Wait, Waiting
 
 ROWS_A_PAGE = 10_000
 

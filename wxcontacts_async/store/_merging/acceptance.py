@@ -1,10 +1,10 @@
 """Takes over that contacts are gone which answers lack, as a person said so. It blocks."""
 
-from wxcontacts_async.store.connection import Connection
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._merging.staging import storable
+from wxcontacts_async.store._merging.suspicion import SUSPICION_COLUMNS, read_suspicion
 from wxcontacts_async.store.errors import NotSyncedError
 from wxcontacts_async.store.records import Suspicion
-from wxcontacts_async.store.staging import storable
-from wxcontacts_async.store.suspected import SUSPICION_COLUMNS, read_suspicion
 
 _SUSPECTED = f"SELECT synced_at IS NULL, {SUSPICION_COLUMNS} FROM instances WHERE w_id = $1"
 _FORGET = "DELETE FROM missing_contacts WHERE w_id = $1"

@@ -16,20 +16,19 @@ from operator import itemgetter
 import pyarrow as pa
 
 from wxcontacts_async.outcomes import Failed, Fetched
-from wxcontacts_async.store import statements as sql
-from wxcontacts_async.store.batch import Batch, BatchResult
-from wxcontacts_async.store.comparison import Comparison
-from wxcontacts_async.store.connection import Connection
-from wxcontacts_async.store.fingerprints import (
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._merging import statements as sql
+from wxcontacts_async.store._merging.batch import Batch, BatchResult
+from wxcontacts_async.store._merging.comparison import Comparison
+from wxcontacts_async.store._merging.fingerprints import (
     Fingerprinted,
     Fingerprints,
     initial_of,
     read_fingerprints,
     write_fingerprints,
 )
-from wxcontacts_async.store.guard import Guard, Held, Memory, Verdict
-from wxcontacts_async.store.records import ChangeKind, DeltaCounts, Suspicion
-from wxcontacts_async.store.staging import (
+from wxcontacts_async.store._merging.guard import Guard, Held, Memory, Verdict
+from wxcontacts_async.store._merging.staging import (
     as_contacts,
     in_key_order,
     read_time,
@@ -37,7 +36,8 @@ from wxcontacts_async.store.staging import (
     storable,
     written_time,
 )
-from wxcontacts_async.store.suspected import OF_ASKED, read_suspicion
+from wxcontacts_async.store._merging.suspicion import OF_ASKED, read_suspicion
+from wxcontacts_async.store.records import ChangeKind, DeltaCounts, Suspicion
 
 SYNCED, SUSPICIOUS = "synced", "suspicious"
 

@@ -8,13 +8,13 @@ from typing import Generic
 from anyio import CapacityLimiter, Lock, current_time, sleep
 
 from wxcontacts_async.backoff import RetryPolicy
-from wxcontacts_async.store.blocking_call import BlockingCall, ResultT
-from wxcontacts_async.store.connection import Connection
-from wxcontacts_async.store.dialects import Address
+from wxcontacts_async.store._database.blocking_call import BlockingCall, ResultT
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.dialects import Address
+from wxcontacts_async.store._database.opening import Opening
+from wxcontacts_async.store._database.schema import prepare
+from wxcontacts_async.store._database.waits import Waiting, WaitMonitor
 from wxcontacts_async.store.errors import StoreConnectionError, StoreError
-from wxcontacts_async.store.opening import Opening
-from wxcontacts_async.store.preparation import prepare
-from wxcontacts_async.store.waits import Waiting, WaitMonitor
 
 _BACKOFF = RetryPolicy(initial_delay=0.2, max_delay=5.0)
 _PATIENCE = 3.0  # seconds that a cancelled caller waits; a merge takes a tenth of one

@@ -20,7 +20,13 @@ from xlsxwriter.exceptions import FileCreateError, FileSizeError
 
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
 from wxcontacts_async.hidden_file import HiddenFile, sync_folder
-from wxcontacts_async.store.formats import COLUMNS, FIELDS, fetched_in_utc, unfit_value, without_nul
+from wxcontacts_async.store._tabular.csv import (
+    COLUMNS,
+    FIELDS,
+    fetched_in_utc,
+    unfit_value,
+    without_nul,
+)
 
 XLSX_COLUMNS = (*COLUMNS[:-1], "fetched_at_utc")
 

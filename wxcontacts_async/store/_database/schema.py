@@ -1,9 +1,9 @@
 """Sees to it that a database has the tables of today, or says why it has not."""
 
-from wxcontacts_async.store.connection import Connection
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.migrations import MIGRATIONS, VERSION
+from wxcontacts_async.store._database.opening import Opening
 from wxcontacts_async.store.errors import StoreError, StoreVersionError
-from wxcontacts_async.store.migrations import MIGRATIONS, VERSION
-from wxcontacts_async.store.opening import Opening
 
 _OWN_DATABASE = "Give the store a database, or a schema, without other tables of its names."
 # It can hold every name; any other cannot, or does not know what a letter is.

@@ -19,7 +19,12 @@ from wxcontacts_async.arguments import check_number
 from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.hidden_file import HiddenFile, sync_folder
-from wxcontacts_async.store.arrow import CONTACT_SCHEMA, check_contact_set, each_set, to_arrow
+from wxcontacts_async.store._tabular.arrow import (
+    CONTACT_SCHEMA,
+    check_contact_set,
+    each_set,
+    to_arrow,
+)
 
 _T = TypeVar("_T")
 

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from wxcontacts_async.contacts import Contact, ContactSet
-from wxcontacts_async.store.arrow import to_arrow
-from wxcontacts_async.store.dialects import Dialect
+from wxcontacts_async.store._database.dialects import Dialect
+from wxcontacts_async.store._tabular.arrow import to_arrow
 from wxcontacts_async.store.errors import StoreError
 
 LONGEST_KEY = 1_000  # bytes; a B-tree of PostgreSQL takes 2,704 for both parts of a key

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from wxcontacts_async.store.arrow import CONTACT_SCHEMA
-from wxcontacts_async.store.dialects import Dialect
+from wxcontacts_async.store._database.dialects import Dialect
+from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA
 
 _AT = pa.field("at", pa.string(), nullable=False)
 

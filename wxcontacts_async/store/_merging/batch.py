@@ -7,8 +7,8 @@ from threading import Lock
 
 from wxcontacts_async.contacts import Contact
 from wxcontacts_async.outcomes import Failed, Fetched
+from wxcontacts_async.store._merging.fingerprints import Fingerprinted
 from wxcontacts_async.store.errors import StoreError
-from wxcontacts_async.store.fingerprints import Fingerprinted
 from wxcontacts_async.store.records import DeltaCounts, Suspicion
 
 _NOTHING = DeltaCounts()

@@ -6,7 +6,8 @@ from pathlib import Path
 import adbc_driver_manager.dbapi as adbc
 import pyarrow as pa
 
-from wxcontacts_async.store.dialects import Address
+from wxcontacts_async.store._database.dialects import Address
+from wxcontacts_async.store._database.sqlite_files import has_no_room
 from wxcontacts_async.store.errors import (
     StoreAccessError,
     StoreBusyError,
@@ -14,7 +15,6 @@ from wxcontacts_async.store.errors import (
     StoreError,
     StoreFullError,
 )
-from wxcontacts_async.store.sqlite_files import has_no_room
 
 # What reading an answer raises, besides ADBC's own errors, for want of memory or a connection.
 DRIVER_ERRORS = (adbc.Error, pa.ArrowException, OSError)
