@@ -40,7 +40,7 @@ from wxcontacts_async.store._merging.fingerprints import (
     read_fingerprints,
     write_fingerprints,
 )
-from wxcontacts_async.store._tabular.csv import FIELDS
+from wxcontacts_async.store._tabular.columns import FIELDS
 
 CONTACTS = st.lists(
     st.builds(

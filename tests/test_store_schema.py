@@ -32,7 +32,7 @@ from wxcontacts_async.store import (
 from wxcontacts_async.store._database.connection import Connection
 from wxcontacts_async.store._database.dialects import read_address
 from wxcontacts_async.store._database.migrations import MIGRATIONS, VERSION
-from wxcontacts_async.store._merging.staging import written_time
+from wxcontacts_async.store._database.values import written_time
 
 # The database does the same on any loop, so asyncio's will do.
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -8,7 +8,7 @@ import msgspec
 from wxcontacts_async.store._database.connection import Connection
 from wxcontacts_async.store._database.dialects import read_address
 from wxcontacts_async.store._database.schema import prepare
-from wxcontacts_async.store._tabular.csv import VERSION_FIELDS
+from wxcontacts_async.store._tabular.columns import VERSION_FIELDS
 
 _BUSY_TIMEOUT = 10.0
 

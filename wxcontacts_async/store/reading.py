@@ -9,10 +9,10 @@ import pyarrow as pa
 
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
 from wxcontacts_async.store._database.connection import ROWS_A_PAGE, Connection
-from wxcontacts_async.store._merging.staging import read_time, storable, written_time
+from wxcontacts_async.store._database.values import read_time, storable, written_time
 from wxcontacts_async.store._merging.suspicion import SUSPICION_COLUMNS, read_suspicion
 from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA, contact_sets
-from wxcontacts_async.store._tabular.csv import VERSION_FIELDS
+from wxcontacts_async.store._tabular.columns import VERSION_FIELDS
 from wxcontacts_async.store.records import (
     ChangeKind,
     ContactChange,

@@ -21,10 +21,10 @@ from wxcontacts_async.errors import WxContactsError, own_error
 from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.store._database.connection import Connection
 from wxcontacts_async.store._database.database import Database
+from wxcontacts_async.store._database.values import is_key, storable
 from wxcontacts_async.store._merging.batch import Batch, BatchResult
 from wxcontacts_async.store._merging.fingerprints import Fingerprinted, fingerprinted
 from wxcontacts_async.store._merging.merge import merge
-from wxcontacts_async.store._merging.staging import is_key, storable
 from wxcontacts_async.store.errors import OF_THE_DATABASE, StoreError
 from wxcontacts_async.store.records import Synced
 from wxcontacts_async.stream import OutcomeStream

@@ -1,7 +1,7 @@
 """Takes over that contacts are gone which answers lack, as a person said so. It blocks."""
 
 from wxcontacts_async.store._database.connection import Connection
-from wxcontacts_async.store._merging.staging import storable
+from wxcontacts_async.store._database.values import storable
 from wxcontacts_async.store._merging.suspicion import SUSPICION_COLUMNS, read_suspicion
 from wxcontacts_async.store.errors import NotSyncedError
 from wxcontacts_async.store.records import Suspicion

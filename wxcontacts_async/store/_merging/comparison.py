@@ -10,9 +10,9 @@ import msgspec
 
 from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.store._database.dialects import Dialect
+from wxcontacts_async.store._database.values import storable
 from wxcontacts_async.store._merging.fingerprints import Fingerprinted, Fingerprints, initial_of
 from wxcontacts_async.store._merging.guard import Answer
-from wxcontacts_async.store._merging.staging import storable
 
 
 class Comparison:

@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint
 
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
 from wxcontacts_async.store._database.dialects import Dialect
-from wxcontacts_async.store._merging.staging import LONGEST_KEY, storable
+from wxcontacts_async.store._database.values import LONGEST_KEY, storable
 from wxcontacts_async.store._merging.unstorable import (
     LEAST_SEX,
     MOST_SEX,

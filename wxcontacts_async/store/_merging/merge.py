@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.values import read_time, storable, written_time
 from wxcontacts_async.store._merging import statements as sql
 from wxcontacts_async.store._merging.batch import Batch, BatchResult
 from wxcontacts_async.store._merging.comparison import Comparison
@@ -28,14 +29,7 @@ from wxcontacts_async.store._merging.fingerprints import (
     write_fingerprints,
 )
 from wxcontacts_async.store._merging.guard import Guard, Held, Memory, Verdict
-from wxcontacts_async.store._merging.staging import (
-    as_contacts,
-    in_key_order,
-    read_time,
-    stageable,
-    storable,
-    written_time,
-)
+from wxcontacts_async.store._merging.staging import as_contacts, in_key_order, stageable
 from wxcontacts_async.store._merging.suspicion import OF_ASKED, read_suspicion
 from wxcontacts_async.store.records import ChangeKind, DeltaCounts, Suspicion
 

@@ -1,7 +1,7 @@
 """Reads what is suspicious of an instance off its row."""
 
 from wxcontacts_async.contacts import ContactKind
-from wxcontacts_async.store._merging.staging import read_time
+from wxcontacts_async.store._database.values import read_time
 from wxcontacts_async.store.records import Suspicion
 
 SUSPICION_COLUMNS = (

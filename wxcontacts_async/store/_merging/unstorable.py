@@ -6,7 +6,7 @@ import msgspec
 from anyio.lowlevel import checkpoint
 
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet, RejectedContact
-from wxcontacts_async.store._merging.staging import LONGEST_KEY
+from wxcontacts_async.store._database.values import LONGEST_KEY
 
 LEAST_SEX, MOST_SEX = -(2**63), 2**63 - 1
 SURELY_SHORT = LONGEST_KEY // 4  # characters; one has at most four bytes in UTF-8

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet, Sex
 from wxcontacts_async.errors import InvalidArgumentError
-from wxcontacts_async.store._tabular.csv import COLUMNS, FIELDS, fetched_in_utc, unfit_value
+from wxcontacts_async.store._tabular.columns import COLUMNS, FIELDS, fetched_in_utc, unfit_value
 
 _HINTS: dict[str, Any] = {
     "w_id": str,

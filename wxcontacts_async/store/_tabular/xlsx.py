@@ -20,7 +20,7 @@ from xlsxwriter.exceptions import FileCreateError, FileSizeError
 
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
 from wxcontacts_async.hidden_file import HiddenFile, sync_folder
-from wxcontacts_async.store._tabular.csv import (
+from wxcontacts_async.store._tabular.columns import (
     COLUMNS,
     FIELDS,
     fetched_in_utc,
