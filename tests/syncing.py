@@ -24,8 +24,8 @@ from wxcontacts_async.store import (
     SyncResult,
 )
 from wxcontacts_async.store._database.connection import Connection
-from wxcontacts_async.store._database.dialects import read_address
 from wxcontacts_async.store._database.schema import prepare
+from wxcontacts_async.store._database.url import read_address
 from wxcontacts_async.store._merging.acceptance import accept
 from wxcontacts_async.store._merging.batch import Batch, BatchResult
 from wxcontacts_async.store._merging.fingerprints import fingerprinted

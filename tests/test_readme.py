@@ -20,8 +20,8 @@ from tests.syncing import fetched, merged
 from wxcontacts_async import Contact, ContactSet
 from wxcontacts_async.emulator import EmulatedInstance, GatewayEmulator
 from wxcontacts_async.store._database.connection import Connection
-from wxcontacts_async.store._database.dialects import read_address
 from wxcontacts_async.store._database.schema import prepare
+from wxcontacts_async.store._database.url import read_address
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)

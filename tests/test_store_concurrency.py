@@ -26,7 +26,7 @@ from tests.syncing import (
 from wxcontacts_async import SessionPool
 from wxcontacts_async.store import ContactStore, DeltaCounts, StoreBusyError
 from wxcontacts_async.store._database.connection import Connection
-from wxcontacts_async.store._database.dialects import read_address
+from wxcontacts_async.store._database.url import read_address
 
 # The database does the same on any loop, so asyncio's will do.
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -32,7 +32,10 @@ from wxcontacts_async import (
 )
 from wxcontacts_async.store import ContactStore, DeltaCounts, Synced
 from wxcontacts_async.store._database.connection import Connection
-from wxcontacts_async.store._database.dialects import POSTGRESQL, SQLITE, Dialect, read_address
+from wxcontacts_async.store._database.dialect import Dialect
+from wxcontacts_async.store._database.postgresql import POSTGRESQL
+from wxcontacts_async.store._database.sqlite import SQLITE
+from wxcontacts_async.store._database.url import read_address
 from wxcontacts_async.store._merging.comparison import Comparison
 from wxcontacts_async.store._merging.fingerprints import (
     Fingerprinted,

@@ -4,8 +4,10 @@ from hashlib import sha256
 
 import pytest
 
-from wxcontacts_async.store._database.dialects import POSTGRESQL, SQLITE, Dialect
+from wxcontacts_async.store._database.dialect import Dialect
 from wxcontacts_async.store._database.migrations import MIGRATIONS
+from wxcontacts_async.store._database.postgresql import POSTGRESQL
+from wxcontacts_async.store._database.sqlite import SQLITE
 
 # A new migration adds a line to each; a line that is here stays as it is.
 HASHES = {

@@ -21,8 +21,8 @@ from wxcontacts_async.store import (
     StoreVersionError,
 )
 from wxcontacts_async.store._database.database import Database
-from wxcontacts_async.store._database.dialects import read_address
 from wxcontacts_async.store._database.opening import Opening
+from wxcontacts_async.store._database.url import read_address
 from wxcontacts_async.store.reading import instances_after
 
 # The database does the same on any loop, so asyncio's will do.

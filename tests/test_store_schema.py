@@ -30,8 +30,8 @@ from wxcontacts_async.store import (
     Suspicion,
 )
 from wxcontacts_async.store._database.connection import Connection
-from wxcontacts_async.store._database.dialects import read_address
 from wxcontacts_async.store._database.migrations import MIGRATIONS, VERSION
+from wxcontacts_async.store._database.url import read_address
 from wxcontacts_async.store._database.values import written_time
 
 # The database does the same on any loop, so asyncio's will do.

@@ -34,8 +34,8 @@ from wxcontacts_async.store import (
     Suspicion,
 )
 from wxcontacts_async.store._database.connection import Connection
-from wxcontacts_async.store._database.dialects import read_address
 from wxcontacts_async.store._database.schema import prepare
+from wxcontacts_async.store._database.url import read_address
 from wxcontacts_async.store._merging.merge import merge
 
 # The database does the same on any loop, so asyncio's will do.

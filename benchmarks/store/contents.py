@@ -6,8 +6,8 @@ from hashlib import sha256
 import msgspec
 
 from wxcontacts_async.store._database.connection import Connection
-from wxcontacts_async.store._database.dialects import read_address
 from wxcontacts_async.store._database.schema import prepare
+from wxcontacts_async.store._database.url import read_address
 from wxcontacts_async.store._tabular.columns import VERSION_FIELDS
 
 _BUSY_TIMEOUT = 10.0

@@ -18,8 +18,8 @@ from wxcontacts_async.store import (
     StoreConnectionError,
     StoreError,
 )
-from wxcontacts_async.store._database.dialects import read_address
 from wxcontacts_async.store._database.opening import Opening
+from wxcontacts_async.store._database.url import read_address
 
 _SCHEMES = ("sqlite:///", "postgresql://", "postgres://")
 

@@ -17,8 +17,8 @@ from wxcontacts_async.store import reading
 from wxcontacts_async.store._database.blocking_call import ResultT
 from wxcontacts_async.store._database.connection import Connection
 from wxcontacts_async.store._database.database import Database
-from wxcontacts_async.store._database.dialects import read_address
 from wxcontacts_async.store._database.opening import Opening
+from wxcontacts_async.store._database.url import read_address
 from wxcontacts_async.store._merging import acceptance
 from wxcontacts_async.store.errors import NotSyncedError, StoreError
 from wxcontacts_async.store.records import ContactChange, StoredInstance, Suspicion

@@ -10,9 +10,9 @@ from anyio import CapacityLimiter, Lock, current_time, sleep
 from wxcontacts_async.backoff import RetryPolicy
 from wxcontacts_async.store._database.blocking_call import BlockingCall, ResultT
 from wxcontacts_async.store._database.connection import Connection
-from wxcontacts_async.store._database.dialects import Address
 from wxcontacts_async.store._database.opening import Opening
 from wxcontacts_async.store._database.schema import prepare
+from wxcontacts_async.store._database.url import Address
 from wxcontacts_async.store._database.waits import Waiting, WaitMonitor
 from wxcontacts_async.store.errors import StoreConnectionError, StoreError
 

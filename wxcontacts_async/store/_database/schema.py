@@ -6,8 +6,6 @@ from wxcontacts_async.store._database.opening import Opening
 from wxcontacts_async.store.errors import StoreError, StoreVersionError
 
 _OWN_DATABASE = "Give the store a database, or a schema, without other tables of its names."
-# It can hold every name; any other cannot, or does not know what a letter is.
-_ENCODING = "UTF8"
 
 
 def prepare(connection: Connection) -> None:
@@ -21,7 +19,7 @@ def prepare(connection: Connection) -> None:
 
     """
     with connection.snapshot():
-        _check_encoding(connection)
+        connection.dialect.check_encoding(connection)
         version = _version(connection)
     if version == VERSION:
         return
@@ -39,17 +37,8 @@ def prepare(connection: Connection) -> None:
         _migrate(connection, _version(connection))
 
 
-def _check_encoding(connection: Connection) -> None:
-    if connection.dialect.find_encoding:
-        ((encoding,),) = connection.rows(connection.dialect.find_encoding)
-        if encoding != _ENCODING:
-            what = f"the database has the encoding {encoding}, which cannot hold every name"
-            advice = f"Give the store one made with ENCODING '{_ENCODING}' TEMPLATE template0."
-            raise StoreError(what, advice=advice)
-
-
 def _version(connection: Connection) -> int:
-    if not connection.rows(connection.dialect.find_table.format("wxcontacts_schema"))[0][0]:
+    if not connection.rows(connection.dialect.count_tables.format("wxcontacts_schema"))[0][0]:
         return 0
     try:
         found = connection.rows("SELECT wxcontacts_schema.version FROM wxcontacts_schema LIMIT 2")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from wxcontacts_async.store._database.dialects import Dialect
+from wxcontacts_async.store._database.dialect import Dialect
 from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA
 
 _AT = pa.field("at", pa.string(), nullable=False)
@@ -49,9 +49,7 @@ TEMPORARY_TABLES: Mapping[str, pa.Schema] = {
         }
     ),
 }
-# Those with few rows. In PostgreSQL they are a parameter instead, as making a table takes longer
-# there than all else that is done with it.
-SMALL = frozenset({"asked", "fingerprinted", "held", "outcomes"})
+SMALL = frozenset({"asked", "fingerprinted", "held", "outcomes"})  # those with few rows
 _KEYS = {"departing": ("w_id", "user_name")}
 
 
@@ -67,18 +65,3 @@ def creation(name: str, dialect: Dialect) -> str:
         parts.append(f"PRIMARY KEY ({', '.join(_KEYS[name])})")
         clustered = dialect.clustered
     return f"CREATE TEMPORARY TABLE {name} ({', '.join(parts)}){clustered}{dialect.temporary}"
-
-
-def as_parameter(name: str, number: int) -> str:
-    """Return what stands in PostgreSQL for a small table that is the parameter of that number."""
-    types, values = [], []
-    for column in TEMPORARY_TABLES[name]:
-        is_binary = column.type == pa.binary()
-        types.append(f"{column.name} {'BIGINT' if column.type == pa.int64() else 'TEXT'}")
-        values.append(
-            f"decode({column.name}, 'base64') AS {column.name}" if is_binary else column.name
-        )
-    return (
-        f"(SELECT {', '.join(values)} FROM "
-        f"json_to_recordset(CAST(${number} AS JSON)) AS it({', '.join(types)})) {name}"
-    )

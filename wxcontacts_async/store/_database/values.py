@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from wxcontacts_async.store._database.dialects import Dialect
+from wxcontacts_async.store._database.dialect import Dialect
 
 LONGEST_KEY = 1_000  # bytes; a B-tree of PostgreSQL takes 2,704 for both parts of a key
 NUL, REPLACEMENT = "\0", "\N{REPLACEMENT CHARACTER}"

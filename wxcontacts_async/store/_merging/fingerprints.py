@@ -12,7 +12,7 @@ import msgspec
 from anyio.lowlevel import checkpoint
 
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
-from wxcontacts_async.store._database.dialects import Dialect
+from wxcontacts_async.store._database.dialect import Dialect
 from wxcontacts_async.store._database.values import LONGEST_KEY, storable
 from wxcontacts_async.store._merging.unstorable import (
     LEAST_SEX,

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from wxcontacts_async.contacts import Contact, ContactSet
-from wxcontacts_async.store._database.dialects import Dialect
+from wxcontacts_async.store._database.dialect import Dialect
 from wxcontacts_async.store._database.values import LONGEST_KEY, NUL, REPLACEMENT, written_time
 from wxcontacts_async.store._tabular.arrow import to_arrow
 from wxcontacts_async.store.errors import StoreError

@@ -3,7 +3,7 @@
 What stands in braces is a small temporary table, see `Connection.stage`.
 """
 
-from wxcontacts_async.store._database.dialects import Dialect
+from wxcontacts_async.store._database.dialect import Dialect
 from wxcontacts_async.store._database.temporary_tables import TEMPORARY_TABLES
 from wxcontacts_async.store._tabular.columns import VERSION_FIELDS
 
