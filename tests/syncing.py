@@ -23,13 +23,14 @@ from wxcontacts_async.store import (
     Synced,
     SyncResult,
 )
-from wxcontacts_async.store.acceptance import accept
-from wxcontacts_async.store.dialects import read_address
-from wxcontacts_async.store.fingerprints import fingerprinted
-from wxcontacts_async.store.merge import Batch, Settled, merge
-from wxcontacts_async.store.preparation import prepare
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.schema import prepare
+from wxcontacts_async.store._database.url import read_address
+from wxcontacts_async.store._merging.acceptance import accept
+from wxcontacts_async.store._merging.batch import Batch, BatchResult
+from wxcontacts_async.store._merging.fingerprints import fingerprinted
+from wxcontacts_async.store._merging.merge import merge
 from wxcontacts_async.store.reading import instances_after
-from wxcontacts_async.store.session import Session
 
 W_ID = "w"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -129,25 +130,27 @@ def fetched(contacts: ContactSet[Contact]) -> Fetched[Contact]:
     return Fetched(contacts.w_id, "", contacts, 1, 0.0, 0.0, 0)
 
 
-async def batch_of(outcome: Fetched[Contact] | Failed, at: datetime, session: Session) -> Batch:
+async def batch_of(
+    outcome: Fetched[Contact] | Failed, at: datetime, connection: Connection
+) -> Batch:
     """Return what came at that time by the clock of whoever fetched it, to be merged."""
     arrived = {}
     if isinstance(outcome, Fetched):
         contacts = msgspec.structs.replace(outcome.contacts, fetched_at=at)
         outcome = msgspec.structs.replace(outcome, contacts=contacts)
-        arrived[outcome.w_id] = await fingerprinted(contacts, session.dialect)
+        arrived[outcome.w_id] = await fingerprinted(contacts, connection.dialect)
     return Batch({outcome.w_id: outcome}, arrived, at)
 
 
 async def merged(
-    session: Session,
+    connection: Connection,
     outcome: Fetched[Contact] | Failed,
     at: datetime,
     **rules: float,
 ) -> Batch:
     """Merge that."""
-    batch = await batch_of(outcome, at, session)
-    merge(session, batch, **{"max_shrink": 0.5, **rules})
+    batch = await batch_of(outcome, at, connection)
+    merge(connection, batch, **{"max_shrink": 0.5, **rules})
     return batch
 
 
@@ -155,29 +158,29 @@ class Timeline:
     """A database into which answers come at given hours, by the clock of whoever fetched them."""
 
     def __init__(self, url: str, **rules: float) -> None:
-        self.session = Session(read_address(url), 10)
-        prepare(self.session)
+        self.connection = Connection(read_address(url), 10)
+        prepare(self.connection)
         self._rules = rules
 
-    async def answered(self, hours: float, contacts: ContactSet[Contact]) -> Settled:
+    async def answered(self, hours: float, contacts: ContactSet[Contact]) -> BatchResult:
         at = NOON + timedelta(hours=hours)
-        batch = await merged(self.session, fetched(contacts), at, **self._rules)
-        return batch.settled[contacts.w_id]
+        batch = await merged(self.connection, fetched(contacts), at, **self._rules)
+        return batch.commit.results[contacts.w_id]
 
     def accept(self) -> Suspicion | None:
-        return accept(self.session, W_ID)
+        return accept(self.connection, W_ID)
 
     @property
     def names(self) -> set[str]:
-        return {name for (name,) in self.session.rows("SELECT user_name FROM contacts")}
+        return {name for (name,) in self.connection.rows("SELECT user_name FROM contacts")}
 
     @property
     def held(self) -> set[str]:
-        return {name for (name,) in self.session.rows("SELECT user_name FROM missing_contacts")}
+        return {name for (name,) in self.connection.rows("SELECT user_name FROM missing_contacts")}
 
     @property
     def suspicion(self) -> Suspicion | None:
-        (instance,) = instances_after(self.session, "")
+        (instance,) = instances_after(self.connection, "")
         return instance.suspicion
 
 
@@ -188,7 +191,7 @@ async def timeline(url: str, **rules: float) -> AsyncIterator[Timeline]:
     try:
         yield it
     finally:
-        it.session.close()
+        it.connection.close()
 
 
 def friends(*names: str | int, w_id: str = W_ID) -> ContactSet[Contact]:

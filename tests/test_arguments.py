@@ -15,9 +15,9 @@ from wxcontacts_async import (
     RetryPolicy,
     SessionPool,
 )
-from wxcontacts_async.validation import check_w_id
 from wxcontacts_async.emulator import GatewayEmulator
 from wxcontacts_async.store import ContactStore
+from wxcontacts_async.validation import check_w_id
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from tests.recording_server import recording
 from tests.test_cli_process import SECONDS, end, run, start
 from wxcontacts_async import Contact, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
-from wxcontacts_async.store.xlsx import XlsxFile
+from wxcontacts_async.store._tabular.xlsx import XlsxFile
 
 README = Path(__file__).parent.parent / "README.md"
 BOM = b"\xef\xbb\xbf"

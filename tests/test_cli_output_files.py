@@ -23,10 +23,10 @@ import typer
 from tests.mounts import mounted, mounted_at
 from tests.recording_server import recording, reply_with
 from tests.test_cli_process import run, run_limited, start
+from wxcontacts_async._hidden_file import HiddenFile
 from wxcontacts_async.cli.options.line_file import LineFile
 from wxcontacts_async.cli.options.output_path import OutputPath, database_files
 from wxcontacts_async.cli.runtime.errors import OutputError
-from wxcontacts_async._hidden_file import HiddenFile
 
 BEFORE = b"what was there before\n"
 SIDE_FILES = ["-wal", "-shm", "-journal"]

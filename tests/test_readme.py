@@ -19,9 +19,9 @@ from anyio.from_thread import start_blocking_portal
 from tests.syncing import fetched, merged
 from wxcontacts_async import Contact, ContactSet
 from wxcontacts_async.emulator import EmulatedInstance, GatewayEmulator
-from wxcontacts_async.store.dialects import read_address
-from wxcontacts_async.store.preparation import prepare
-from wxcontacts_async.store.session import Session
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.schema import prepare
+from wxcontacts_async.store._database.url import read_address
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
@@ -126,17 +126,17 @@ def test_the_questions_of_the_readme_have_answers(emulator_url: str, folder: Pat
 
 def test_the_questions_of_the_readme_have_answers_in_postgresql(postgresql_url: str) -> None:
     (instead,) = re.findall(r"\(`(now\(\) [^`]*)` in PostgreSQL\)", README)
-    session = Session(read_address(postgresql_url), 10)
-    prepare(session)
+    connection = Connection(read_address(postgresql_url), 10)
+    prepare(connection)
     contacts = ContactSet("w1", friends=(Contact("wxid_1"), Contact("wxid_2", nick_name="gone")))
     for w_id, kept in (("w1", contacts), ("w2", contacts), ("w1", ContactSet("w1"))):
         given = msgspec.structs.replace(kept, w_id=w_id)
-        anyio.run(partial(merged, session, fetched(given), datetime.now(UTC), max_shrink=1))
+        anyio.run(partial(merged, connection, fetched(given), datetime.now(UTC), max_shrink=1))
     by_instance, on_several, left = (
-        session.rows(question.replace("datetime('now', '-7 days')", instead).rstrip(";\n"))
+        connection.rows(question.replace("datetime('now', '-7 days')", instead).rstrip(";\n"))
         for question in QUESTIONS
     )
-    session.close()
+    connection.close()
     assert by_instance == [("w2", 2)]
     assert on_several == []
     assert {nick_name for *_, nick_name in left} == {None, "gone"}

@@ -99,9 +99,7 @@ async def test_it_shows_how_long_a_gateway_has_been_down() -> None:
 
 async def test_it_shows_for_how_long_a_gateway_is_paused() -> None:
     async def answer(stream: SocketStream, _: bytes) -> None:
-        await stream.send(
-            http_reply(status="429 Too Many Requests", headers="Retry-After: 500\n")
-        )
+        await stream.send(http_reply(status="429 Too Many Requests", headers="Retry-After: 500\n"))
 
     paused = Seen(GatewayPaused)
     async with (

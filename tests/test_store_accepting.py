@@ -122,9 +122,9 @@ async def test_an_answer_with_nobody_after_a_thin_one_is_accepted_whole(
         await it.answered(1, THIN)
         await it.answered(2, NONE)
         assert it.accept() == Suspicion(40, 40)
-        settled = await it.answered(3, THINNER)
-        assert settled.delta_counts == DeltaCounts(removed=30)
-        assert settled.suspicion is None
+        result = await it.answered(3, THINNER)
+        assert result.delta_counts == DeltaCounts(removed=30)
+        assert result.suspicion is None
         assert not it.held
 
 
@@ -134,7 +134,7 @@ async def test_what_is_stored_under_an_odd_wid_is_found(database_url: str, w_id:
         await it.answered(0, ALL)
         await it.answered(1, THIN)
         for table in ("instances", "contacts", "contact_changes", "missing_contacts"):
-            it.session.execute(f"UPDATE {table} SET w_id = $1", w_id)
+            it.connection.execute(f"UPDATE {table} SET w_id = $1", w_id)
     async with ContactStore(database_url) as store:
         assert len(await store.load(w_id)) == 40
         assert len(await log(store, w_id=w_id)) == 40
@@ -143,11 +143,11 @@ async def test_what_is_stored_under_an_odd_wid_is_found(database_url: str, w_id:
 
 def forget_who(it: Timeline, missing: int) -> None:
     """Let a suspicion be as an older version wrote it down, which did not say who is missing."""
-    it.session.execute(
+    it.connection.execute(
         "UPDATE instances SET suspected_digest = 'of names', suspected_since = NULL, "
         f"suspected_kinds = NULL, suspected_missing = {missing}",
     )
-    it.session.execute("DELETE FROM missing_contacts")
+    it.connection.execute("DELETE FROM missing_contacts")
 
 
 async def test_who_is_accepted_by_number_is_removed_if_no_more_are_missing(
@@ -170,9 +170,9 @@ async def test_no_more_are_removed_than_were_accepted(database_url: str) -> None
         forget_who(it, 25)
         it.accept()
         assert (await it.answered(100, NONE)).delta_counts == DeltaCounts()
-        settled = await it.answered(101, THINNER)
-        assert settled.delta_counts == DeltaCounts()
-        assert settled.suspicion == Suspicion(40, 30)
+        result = await it.answered(101, THINNER)
+        assert result.delta_counts == DeltaCounts()
+        assert result.suspicion == Suspicion(40, 30)
         assert it.held == {str(name) for name in range(100, 130)}
         assert (await it.answered(124, THINNER)).delta_counts == DeltaCounts()
         assert (await it.answered(125, THINNER)).delta_counts == DeltaCounts(removed=30)

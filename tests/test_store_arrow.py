@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from wxcontacts_async import Contact, ContactKind, ContactSet, InvalidArgumentError, Sex
 from wxcontacts_async.emulator.population import Population
-from wxcontacts_async.store import arrow
-from wxcontacts_async.store.arrow import CONTACT_SCHEMA, contact_sets, to_arrow
-from wxcontacts_async.store.formats import COLUMNS, csv_header, csv_lines
+from wxcontacts_async.store._tabular import arrow
+from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA, contact_sets, to_arrow
+from wxcontacts_async.store._tabular.columns import COLUMNS
+from wxcontacts_async.store._tabular.csv import csv_header, csv_lines
 
 FETCHED_AT = datetime(2026, 3, 1, 8, 30, 0, 123456, tzinfo=UTC)
 

@@ -1,5 +1,6 @@
 """The change log goes on from an id without a gap, whoever writes and however long that takes."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from time import sleep
 from typing import Any
@@ -23,9 +24,9 @@ from tests.syncing import (
 from wxcontacts_async import InvalidArgumentError, SessionPool
 from wxcontacts_async.emulator import GatewayEmulator
 from wxcontacts_async.store import ContactChange, ContactStore
-from wxcontacts_async.store.commit import Commit
-from wxcontacts_async.store.merge import Batch, merge
-from wxcontacts_async.store.session import Session
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._merging.batch import Batch, BatchResult, Commit
+from wxcontacts_async.store._merging.merge import merge
 
 # The database does the same on any loop, so asyncio's will do.
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -87,9 +88,9 @@ async def test_numbers_of_what_was_undone_leave_no_gap_to_wait_for(postgresql_ur
 class _SlowCommit(Commit):
     """A commit before which all locks are held for a while."""
 
-    def begin(self) -> None:
+    def begin(self, results: Mapping[str, BatchResult]) -> None:
         sleep(1.2)
-        super().begin()
+        super().begin(results)
 
 
 @pytest.mark.slow
@@ -119,8 +120,8 @@ async def test_a_poller_beside_three_writers_sees_each_change_once_in_order(
         async with timeline(database_url) as it:
             for number in range(3):
                 contacts = friends(*range(number + 1), w_id="slow")
-                batch = await batch_of(fetched(contacts), datetime.now(UTC), it.session)
-                await run_sync(_merge_slowly, it.session, batch)
+                batch = await batch_of(fetched(contacts), datetime.now(UTC), it.connection)
+                await run_sync(_merge_slowly, it.connection, batch)
 
     async with (
         ContactStore(database_url) as store,
@@ -143,6 +144,6 @@ async def test_a_poller_beside_three_writers_sees_each_change_once_in_order(
     assert seen == changes
 
 
-def _merge_slowly(session: Session, batch: Batch) -> None:
+def _merge_slowly(connection: Connection, batch: Batch) -> None:
     slow = Batch(batch.outcomes, batch.arrived, batch.ended_at, commit=_SlowCommit())
-    merge(session, slow, 0.5)
+    merge(connection, slow, 0.5)

@@ -25,8 +25,8 @@ from tests.syncing import (
 )
 from wxcontacts_async import SessionPool
 from wxcontacts_async.store import ContactStore, DeltaCounts, StoreBusyError
-from wxcontacts_async.store.dialects import read_address
-from wxcontacts_async.store.session import Session
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.url import read_address
 
 # The database does the same on any loop, so asyncio's will do.
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -41,11 +41,11 @@ def writing(url: str) -> Iterator[None]:
     begun, end = threading.Event(), threading.Event()
 
     def write() -> None:
-        session = Session(read_address(url), 10)
-        with session.transaction():
+        connection = Connection(read_address(url), 10)
+        with connection.transaction():
             begun.set()
             end.wait()
-        session.close()
+        connection.close()
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -174,11 +174,11 @@ async def test_who_finds_the_same_tables_another_way_is_waited_for(postgresql_ur
 
 async def test_who_began_before_there_were_tables_is_waited_for(postgresql_url: str) -> None:
     with writing(postgresql_url):
-        session = Session(read_address(postgresql_url), 0.1)
-        session.execute("CREATE TABLE wxcontacts_schema (version BIGINT NOT NULL)")
-        with pytest.raises(StoreBusyError), session.transaction():
+        connection = Connection(read_address(postgresql_url), 0.1)
+        connection.execute("CREATE TABLE wxcontacts_schema (version BIGINT NOT NULL)")
+        with pytest.raises(StoreBusyError), connection.transaction():
             pass
-        session.close()
+        connection.close()
 
 
 async def test_tables_are_filled_in_whichever_schema_they_are_found(postgresql_url: str) -> None:

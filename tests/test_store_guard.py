@@ -14,8 +14,8 @@ from tests.syncing import NOON, W_ID, Timeline, timeline
 from tests.test_store_histories import any_history
 from wxcontacts_async import Contact, ContactKind, ContactSet, RejectedContact
 from wxcontacts_async.store import Suspicion
-from wxcontacts_async.store.fingerprints import initial_of
-from wxcontacts_async.store.guard import Answer, Guard, Held, Memory, Verdict
+from wxcontacts_async.store._merging.fingerprints import initial_of
+from wxcontacts_async.store._merging.guard import Answer, Guard, Held, Memory, Verdict
 
 # The database does the same on any loop, so asyncio's will do.
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -183,12 +183,12 @@ async def _follow(it: Timeline, rules: _Rules, steps: list[Given | str]) -> None
             rules.accept()
             continue
         at += timedelta(hours=step.hours)
-        settled = await it.answered((at - NOON) / timedelta(hours=1), step.contacts())
+        result = await it.answered((at - NOON) / timedelta(hours=1), step.contacts())
         before = set(rules.there)
         if rules.is_newer(at):
             rules.answer(at, step)
-            assert settled.suspicion == rules.suspicion
-            assert settled.delta_counts.removed == len(before - rules.there)
+            assert result.suspicion == rules.suspicion
+            assert result.delta_counts.removed == len(before - rules.there)
             assert step.there <= it.names
         else:
             rules.answer_late(at, step)

@@ -16,9 +16,9 @@ from pyarrow import parquet as pq
 
 from wxcontacts_async import Contact, ContactSet, InvalidArgumentError
 from wxcontacts_async.emulator.population import Population
-from wxcontacts_async.store import parquet
-from wxcontacts_async.store.arrow import CONTACT_SCHEMA, contact_sets
-from wxcontacts_async.store.parquet import ParquetWritten, write_parquet
+from wxcontacts_async.store._tabular import parquet
+from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA, contact_sets
+from wxcontacts_async.store._tabular.parquet import ParquetWritten, write_parquet
 
 OLD = b"an earlier export"
 

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 _CONNECTIONS = 2
 SETS = [friends(*range(10), w_id=f"w{number:03}") for number in range(60)]
 W_IDS = [contacts.w_id for contacts in SETS]
-# What a session of ours could leave to the next client of its connection.
+# What a connection of ours could leave to the next client of its connection.
 _LEFT_BEHIND = """
     SELECT 'table ' || relname FROM pg_class
     WHERE relpersistence = 't' AND relkind = 'r'

@@ -20,9 +20,9 @@ from wxcontacts_async.store import (
     StoreError,
     StoreVersionError,
 )
-from wxcontacts_async.store.database import Database
-from wxcontacts_async.store.dialects import read_address
-from wxcontacts_async.store.opening import Opening
+from wxcontacts_async.store._database.database import Database
+from wxcontacts_async.store._database.opening import Opening
+from wxcontacts_async.store._database.url import read_address
 from wxcontacts_async.store.reading import instances_after
 
 # The database does the same on any loop, so asyncio's will do.
@@ -226,11 +226,11 @@ async def test_what_was_read_while_the_file_changed_is_read_again(folder: Path) 
     try:
         runs: list[object] = []
 
-        def work(session: object) -> int:
-            found = instances_after(session, "")  # type: ignore[arg-type]
+        def work(connection: object) -> int:
+            found = instances_after(connection, "")  # type: ignore[arg-type]
             if not runs:
                 execute(folder, "UPDATE instances SET calls = 77")
-            runs.append(session)
+            runs.append(connection)
             return found[0].calls
 
         assert await database.run(work) == 77

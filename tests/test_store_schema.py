@@ -29,10 +29,10 @@ from wxcontacts_async.store import (
     StoreVersionError,
     Suspicion,
 )
-from wxcontacts_async.store.dialects import read_address
-from wxcontacts_async.store.schema import MIGRATIONS, VERSION, in_dialect
-from wxcontacts_async.store.session import Session
-from wxcontacts_async.store.staging import written_time
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.migrations import MIGRATIONS, VERSION
+from wxcontacts_async.store._database.url import read_address
+from wxcontacts_async.store._database.values import written_time
 
 # The database does the same on any loop, so asyncio's will do.
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -67,16 +67,16 @@ OLD_ROWS = (
 
 
 def execute(url: str, *statements: str) -> None:
-    session = Session(read_address(url), 10)
+    connection = Connection(read_address(url), 10)
     for statement in statements:
-        session.execute(statement)
-    session.close()
+        connection.execute(statement)
+    connection.close()
 
 
 def rows(url: str, query: str) -> list[tuple[Any, ...]]:
-    session = Session(read_address(url), 10)
-    found = session.rows(query)
-    session.close()
+    connection = Connection(read_address(url), 10)
+    found = connection.rows(query)
+    connection.close()
     return found
 
 
@@ -91,7 +91,7 @@ def tables(url: str) -> list[str]:
 
 async def make_older(url: str) -> None:
     dialect = read_address(url).dialect
-    made = tuple(in_dialect(statement, dialect) for statement in MIGRATIONS[0])
+    made = tuple(dialect.fill_in(statement) for statement in MIGRATIONS[0])
     await run_sync(lambda: execute(url, *made, *OLD_ROWS))
 
 
@@ -197,11 +197,11 @@ async def test_what_an_older_version_merges_meanwhile_ends_the_time_of_who_is_he
         await it.answered(0, FULL)
         await it.answered(1, half)
         at = written_time(NOON + timedelta(hours=20))
-        it.session.execute(f"UPDATE instances SET tried_at = '{{at}}', {older}".format(at=at))
-        settled = await it.answered(30, half)
-        assert settled.suspicion is not None
-        assert settled.suspicion.since == NOON + timedelta(hours=30)
-        assert not settled.delta_counts
+        it.connection.execute(f"UPDATE instances SET tried_at = '{{at}}', {older}".format(at=at))
+        result = await it.answered(30, half)
+        assert result.suspicion is not None
+        assert result.suspicion.since == NOON + timedelta(hours=30)
+        assert not result.delta_counts
         assert (await it.answered(54, half)).delta_counts == DeltaCounts(removed=25)
 
 

@@ -116,9 +116,9 @@ async def test_the_time_is_counted_from_answer_to_answer(database_url: str) -> N
         await it.answered(0, ALL)
         assert (await it.answered(1, FEWER)).delta_counts == DeltaCounts(added=1, changed=1)
         for hours in (2, 23, 24.9):
-            settled = await it.answered(hours, FEWER)
-            assert settled.delta_counts == DeltaCounts()
-            assert settled.suspicion == Suspicion(41, 21)
+            result = await it.answered(hours, FEWER)
+            assert result.delta_counts == DeltaCounts()
+            assert result.suspicion == Suspicion(41, 21)
         assert (await it.answered(25, FEWER)).delta_counts == DeltaCounts(removed=21)
         assert it.suspicion is None
         assert not it.held
@@ -128,16 +128,16 @@ async def test_each_contact_has_a_time_of_its_own(database_url: str) -> None:
     async with timeline(database_url) as it:
         await it.answered(0, ALL)
         await it.answered(1, without(ALL, range(100, 130)))
-        settled = await it.answered(13, without(ALL, range(100, 135)))
-        assert settled.suspicion == Suspicion(40, 35)
-        assert settled.suspicion.since == NOON.replace(hour=13)
-        settled = await it.answered(25, without(ALL, range(100, 135)))
+        result = await it.answered(13, without(ALL, range(100, 135)))
+        assert result.suspicion == Suspicion(40, 35)
+        assert result.suspicion.since == NOON.replace(hour=13)
+        result = await it.answered(25, without(ALL, range(100, 135)))
         # Of the ten that are left, five are missing: few enough, but they were held before.
-        assert settled.delta_counts == DeltaCounts(removed=30)
-        assert settled.suspicion == Suspicion(40, 5)
+        assert result.delta_counts == DeltaCounts(removed=30)
+        assert result.suspicion == Suspicion(40, 5)
         assert (await it.answered(36.9, without(ALL, range(100, 135)))).suspicion is not None
-        settled = await it.answered(37, without(ALL, range(100, 135)))
-        assert settled.delta_counts == DeltaCounts(removed=5)
+        result = await it.answered(37, without(ALL, range(100, 135)))
+        assert result.delta_counts == DeltaCounts(removed=5)
 
 
 async def test_a_whole_list_starts_the_time_anew(database_url: str) -> None:
@@ -149,8 +149,8 @@ async def test_a_whole_list_starts_the_time_anew(database_url: str) -> None:
         assert (await instances(it.store))[W_ID].suspicion is None
         assert (await it.synced(HALF)).suspicion is not None
     async with timeline(f"{database_url}") as it2:
-        it2.session.execute("DELETE FROM instances")
-        it2.session.execute("DELETE FROM contacts")
+        it2.connection.execute("DELETE FROM instances")
+        it2.connection.execute("DELETE FROM contacts")
         for hours, answer in ((0, ALL), (1, FEWER), (20, ALL), (30, FEWER), (53, FEWER)):
             await it2.answered(hours, answer)
         assert len(it2.names) == 41
@@ -165,14 +165,14 @@ async def test_a_set_that_comes_late_starts_the_time_anew(database_url: str) -> 
         late = await it.answered(24.89, without(ALL, range(100, 110)))
         assert late.delta_counts == DeltaCounts()
         assert late.suspicion == it.suspicion == Suspicion(40, 30)
-        settled = await it.answered(25, without(ALL, range(100, 130)))
-        assert settled.delta_counts == DeltaCounts(removed=10)
-        assert settled.suspicion is not None
-        assert settled.suspicion.since == NOON + timedelta(hours=24.9)
+        result = await it.answered(25, without(ALL, range(100, 130)))
+        assert result.delta_counts == DeltaCounts(removed=10)
+        assert result.suspicion is not None
+        assert result.suspicion.since == NOON + timedelta(hours=24.9)
         await it.answered(48.8, without(ALL, range(100, 130)))
         assert len(it.names) == 30
-        settled = await it.answered(48.9, without(ALL, range(100, 130)))
-        assert settled.delta_counts == DeltaCounts(removed=20)
+        result = await it.answered(48.9, without(ALL, range(100, 130)))
+        assert result.delta_counts == DeltaCounts(removed=20)
 
 
 async def test_a_set_that_comes_late_ends_what_was_accepted(database_url: str) -> None:
@@ -184,8 +184,8 @@ async def test_a_set_that_comes_late_ends_what_was_accepted(database_url: str) -
         late = await it.answered(1.99, ALL)
         assert late.suspicion is not None
         assert late.suspicion.since == NOON + timedelta(hours=2)
-        settled = await it.answered(3, without(ALL, range(100, 130)))
-        assert settled.delta_counts == DeltaCounts()
+        result = await it.answered(3, without(ALL, range(100, 130)))
+        assert result.delta_counts == DeltaCounts()
 
 
 async def test_one_who_is_there_again_starts_anew_alone(database_url: str) -> None:
@@ -193,9 +193,9 @@ async def test_one_who_is_there_again_starts_anew_alone(database_url: str) -> No
         await it.answered(0, ALL)
         await it.answered(1, without(ALL, range(100, 130)))
         await it.answered(20, without(ALL, range(101, 130)))
-        settled = await it.answered(25, without(ALL, range(100, 130)))
-        assert settled.delta_counts == DeltaCounts(removed=29)
-        assert settled.suspicion == Suspicion(40, 1)
+        result = await it.answered(25, without(ALL, range(100, 130)))
+        assert result.delta_counts == DeltaCounts(removed=29)
+        assert result.suspicion == Suspicion(40, 1)
         assert it.held == {"100"}
 
 
@@ -204,35 +204,35 @@ async def test_halves_in_turn_remove_nobody(database_url: str) -> None:
         await it.answered(0, ALL)
         for hours in range(1, 20):
             half = range(100, 120) if hours % 2 else range(120, 140)
-            settled = await it.answered(hours, without(ALL, half))
-            assert settled.suspicion == Suspicion(40, 20)
-            assert settled.delta_counts == DeltaCounts()
+            result = await it.answered(hours, without(ALL, half))
+            assert result.suspicion == Suspicion(40, 20)
+            assert result.delta_counts == DeltaCounts()
 
 
 async def test_who_is_held_stays_so_though_later_answers_lack_few(database_url: str) -> None:
     async with timeline(database_url) as it:
         await it.answered(0, ALL)
         await it.answered(1, without(ALL, range(100, 130)))
-        settled = await it.answered(2, without(ALL, [100, 101, 139]))
+        result = await it.answered(2, without(ALL, [100, 101, 139]))
         # Three of forty are not too many, but an answer is believed less while some are held.
-        assert settled.delta_counts == DeltaCounts()
-        assert settled.suspicion == Suspicion(40, 3)
+        assert result.delta_counts == DeltaCounts()
+        assert result.suspicion == Suspicion(40, 3)
         assert it.held == {"100", "101", "139"}
-        settled = await it.answered(25, without(ALL, [100, 101, 139]))
-        assert settled.delta_counts == DeltaCounts(removed=2)
-        assert settled.suspicion == Suspicion(40, 1)
-        settled = await it.answered(26, without(ALL, [100, 101, 139]))
-        assert settled.delta_counts == DeltaCounts(removed=1)
-        assert settled.suspicion is None
+        result = await it.answered(25, without(ALL, [100, 101, 139]))
+        assert result.delta_counts == DeltaCounts(removed=2)
+        assert result.suspicion == Suspicion(40, 1)
+        result = await it.answered(26, without(ALL, [100, 101, 139]))
+        assert result.delta_counts == DeltaCounts(removed=1)
+        assert result.suspicion is None
 
 
 async def test_the_other_half_of_a_thin_answer_removes_nobody(database_url: str) -> None:
     async with timeline(database_url) as it:
         await it.answered(0, ALL)
         await it.answered(1, without(ALL, range(100, 121)))
-        settled = await it.answered(1.1, without(ALL, range(121, 140)))
-        assert settled.delta_counts == DeltaCounts()
-        assert settled.suspicion == Suspicion(40, 19)
+        result = await it.answered(1.1, without(ALL, range(121, 140)))
+        assert result.delta_counts == DeltaCounts()
+        assert result.suspicion == Suspicion(40, 19)
         assert it.held == {str(name) for name in range(121, 140)}
         assert (await it.answered(2, ALL)).suspicion is None
 
@@ -241,9 +241,9 @@ async def test_a_time_that_lies_ahead_starts_anew(database_url: str) -> None:
     async with timeline(database_url) as it:
         await it.answered(0, ALL)
         await it.answered(100, FEWER)  # the clock was wrong
-        settled = await it.answered(1, FEWER)
-        assert settled.suspicion is not None
-        assert settled.suspicion.since == NOON.replace(hour=13)
+        result = await it.answered(1, FEWER)
+        assert result.suspicion is not None
+        assert result.suspicion.since == NOON.replace(hour=13)
         assert (await it.answered(24.9, FEWER)).delta_counts == DeltaCounts()
         assert (await it.answered(25, FEWER)).delta_counts == DeltaCounts(removed=21)
 
@@ -257,10 +257,10 @@ async def test_a_clock_that_stood_in_the_past_makes_no_time_longer(
         await it.answered(0, ALL)
         for hours in range(times):
             await it.answered(hours - 50 * 365 * 24, FEWER)
-        settled = await it.answered(1, FEWER)
-        assert settled.delta_counts == DeltaCounts()
-        assert settled.suspicion is not None
-        assert settled.suspicion.since == NOON
+        result = await it.answered(1, FEWER)
+        assert result.delta_counts == DeltaCounts()
+        assert result.suspicion is not None
+        assert result.suspicion.since == NOON
         assert (await it.answered(24, FEWER)).delta_counts == DeltaCounts(removed=21)
 
 
@@ -344,9 +344,9 @@ async def test_an_answer_with_nobody_is_never_believed(database_url: str) -> Non
     async with timeline(database_url, confirm_after=0) as it:
         await it.answered(0, friends(1, 2, 3))
         for hours in (1, 2, 24 * 365):
-            settled = await it.answered(hours, NONE)
-            assert settled.delta_counts == DeltaCounts()
-            assert settled.suspicion == it.suspicion == Suspicion(3, 3)
+            result = await it.answered(hours, NONE)
+            assert result.delta_counts == DeltaCounts()
+            assert result.suspicion == it.suspicion == Suspicion(3, 3)
             assert it.suspicion is not None
             assert it.suspicion.since is None
             assert it.suspicion.kinds == (FRIEND,)
@@ -358,9 +358,9 @@ async def test_after_an_answer_with_nobody_time_starts_with_the_next(database_ur
         await it.answered(0, ALL)
         await it.answered(1, NONE)
         # Far less than half, but the gateway has just shown that it is not to be believed.
-        settled = await it.answered(25, without(ALL, [100, 101]))
-        assert settled.delta_counts == DeltaCounts()
-        assert settled.suspicion == Suspicion(40, 2)
+        result = await it.answered(25, without(ALL, [100, 101]))
+        assert result.delta_counts == DeltaCounts()
+        assert result.suspicion == Suspicion(40, 2)
         assert (await it.answered(48, without(ALL, [100, 101]))).delta_counts == DeltaCounts()
         assert (await it.answered(49, without(ALL, [100, 101]))).delta_counts.removed == 2
 
@@ -369,9 +369,9 @@ async def test_an_answer_with_nobody_neither_starts_nor_ends_a_time(database_url
     async with timeline(database_url) as it:
         await it.answered(0, ALL)
         await it.answered(1, FEWER)
-        settled = await it.answered(25, NONE)  # they are due, but that says nothing
-        assert settled.delta_counts == DeltaCounts()
-        assert settled.suspicion == Suspicion(41, 41)
+        result = await it.answered(25, NONE)  # they are due, but that says nothing
+        assert result.delta_counts == DeltaCounts()
+        assert result.suspicion == Suspicion(41, 41)
         assert (await it.answered(26, FEWER)).delta_counts == DeltaCounts(removed=21)
         assert it.suspicion is None
 
@@ -458,12 +458,12 @@ async def test_where_a_name_could_not_be_read_the_time_of_its_kind_starts_anew(
     async with timeline(database_url) as it:
         await it.answered(0, ALL)
         await it.answered(1, FEWER)
-        settled = await it.answered(
+        result = await it.answered(
             25, ContactSet(W_ID, friends=FEWER.friends, rejected=(nameless,))
         )
-        assert settled.delta_counts == DeltaCounts()
-        assert settled.held_back == 0  # they are counted once, as they are held
-        assert settled.suspicion == Suspicion(41, 21)
+        assert result.delta_counts == DeltaCounts()
+        assert result.held_back == 0  # they are counted once, as they are held
+        assert result.suspicion == Suspicion(41, 21)
         assert (await it.answered(48, FEWER)).delta_counts == DeltaCounts()
         assert (await it.answered(49, FEWER)).delta_counts == DeltaCounts(removed=21)
 
@@ -472,6 +472,6 @@ async def test_a_blank_name_is_none(database_url: str) -> None:
     blank = RejectedContact(FRIEND, b'{"userName":" "}', "")
     async with timeline(database_url) as it:
         await it.answered(0, friends(1, 2, 3))
-        settled = await it.answered(1, ContactSet(W_ID, rejected=(blank,)))
-        assert settled.held_back == 3
-        assert settled.delta_counts == DeltaCounts()
+        result = await it.answered(1, ContactSet(W_ID, rejected=(blank,)))
+        assert result.held_back == 3
+        assert result.delta_counts == DeltaCounts()

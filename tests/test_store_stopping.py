@@ -80,7 +80,7 @@ async def test_what_is_given_up_is_not_written_later(
     database_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("wxcontacts_async.store.database._PATIENCE", 0.2)
+    monkeypatch.setattr("wxcontacts_async.store._database.database._PATIENCE", 0.2)
     async with scene(database_url) as it:
         await it.synced(friends("a"))
         it.gateway.give(friends("a", "b"))

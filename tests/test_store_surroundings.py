@@ -33,10 +33,10 @@ from wxcontacts_async.store import (
     StoreConnectionError,
     Suspicion,
 )
-from wxcontacts_async.store.dialects import read_address
-from wxcontacts_async.store.merge import merge
-from wxcontacts_async.store.preparation import prepare
-from wxcontacts_async.store.session import Session
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.schema import prepare
+from wxcontacts_async.store._database.url import read_address
+from wxcontacts_async.store._merging.merge import merge
 
 # The database does the same on any loop, so asyncio's will do.
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -73,20 +73,20 @@ async def test_a_rejected_contact_with_nul_in_its_name_is_still_there(database_u
 
 
 async def test_a_suspicious_set_that_is_merged_twice_is_no_next_sync(database_url: str) -> None:
-    session = Session(read_address(database_url), 10)
-    prepare(session)
-    await merged(session, fetched(friends(*range(40))), NOON)
+    connection = Connection(read_address(database_url), 10)
+    prepare(connection)
+    await merged(connection, fetched(friends(*range(40))), NOON)
     half = fetched(friends(*range(10)))
     # The clock has gone back, and nobody knows whether the first of these was committed.
     for _ in range(2):
-        batch = await merged(session, half, NOON - timedelta(hours=1))
-        assert not any(settled.delta_counts for settled in batch.settled.values())
-    assert session.rows("SELECT count(*) FROM contacts") == [(40,)]
-    batch = await merged(session, half, NOON + timedelta(hours=23))
-    assert not any(settled.delta_counts for settled in batch.settled.values())
-    batch = await merged(session, half, NOON + timedelta(hours=24))
-    assert batch.settled[W_ID].delta_counts == DeltaCounts(removed=30)
-    session.close()
+        batch = await merged(connection, half, NOON - timedelta(hours=1))
+        assert not any(result.delta_counts for result in batch.commit.results.values())
+    assert connection.rows("SELECT count(*) FROM contacts") == [(40,)]
+    batch = await merged(connection, half, NOON + timedelta(hours=23))
+    assert not any(result.delta_counts for result in batch.commit.results.values())
+    batch = await merged(connection, half, NOON + timedelta(hours=24))
+    assert batch.commit.results[W_ID].delta_counts == DeltaCounts(removed=30)
+    connection.close()
 
 
 async def test_who_is_held_stays_so_when_a_batch_is_merged_again(database_url: str) -> None:
@@ -94,10 +94,10 @@ async def test_who_is_held_stays_so_when_a_batch_is_merged_again(database_url: s
     async with timeline(database_url, confirm_after=0) as it:
         await it.answered(0, friends(*range(40)))
         half = fetched(friends(*range(10)))
-        batch = await batch_of(half, NOON + timedelta(hours=1), it.session)
+        batch = await batch_of(half, NOON + timedelta(hours=1), it.connection)
         for _ in range(2):
-            merge(it.session, batch, 0.5, confirm_after=0)
-            assert batch.settled[W_ID].suspicion == it.suspicion == Suspicion(40, 30)
+            merge(it.connection, batch, 0.5, confirm_after=0)
+            assert batch.commit.results[W_ID].suspicion == it.suspicion == Suspicion(40, 30)
             assert len(it.held) == 30
 
 
@@ -105,10 +105,10 @@ async def test_a_set_is_merged_again_after_another_store_has_merged_the_same(
     database_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    session = Session(read_address(database_url), 10)
-    prepare(session)
+    connection = Connection(read_address(database_url), 10)
+    prepare(connection)
     contacts = msgspec.structs.replace(friends(*range(5)), fetched_at=NOON)
-    batch = await batch_of(fetched(contacts), NOON, session)
+    batch = await batch_of(fetched(contacts), NOON, connection)
 
     def lose(statement: str, *parameters: object) -> None:
         if statement == "COMMIT":
@@ -116,28 +116,28 @@ async def test_a_set_is_merged_again_after_another_store_has_merged_the_same(
             raise StoreConnectionError(msg)
         execute(statement, *parameters)
 
-    execute = session.execute
-    monkeypatch.setattr(session, "execute", lose)
+    execute = connection.execute
+    monkeypatch.setattr(connection, "execute", lose)
     with pytest.raises(StoreConnectionError):
-        merge(session, batch, 0.5)
+        merge(connection, batch, 0.5)
     monkeypatch.undo()
-    await merged(session, fetched(contacts), NOON - timedelta(seconds=1))
-    merge(session, batch, 0.5)
-    assert batch.settled[W_ID].delta_counts == DeltaCounts()
-    assert session.rows("SELECT contacts FROM instances") == [(5,)]
-    session.close()
+    await merged(connection, fetched(contacts), NOON - timedelta(seconds=1))
+    merge(connection, batch, 0.5)
+    assert batch.commit.results[W_ID].delta_counts == DeltaCounts()
+    assert connection.rows("SELECT contacts FROM instances") == [(5,)]
+    connection.close()
 
 
 async def test_an_older_failure_does_not_hide_a_newer_outcome(database_url: str) -> None:
-    session = Session(read_address(database_url), 10)
-    prepare(session)
-    await merged(session, fetched(friends("a")), NOON)
+    connection = Connection(read_address(database_url), 10)
+    prepare(connection)
+    await merged(connection, fetched(friends("a")), NOON)
     failed = Failed(W_ID, "", GatewayTimeoutError("silence"))
-    await merged(session, failed, NOON - timedelta(seconds=1))
-    assert session.rows("SELECT outcome FROM instances") == [("synced",)]
-    await merged(session, failed, NOON + timedelta(seconds=1))
-    assert session.rows("SELECT outcome FROM instances") == [("GatewayTimeoutError",)]
-    session.close()
+    await merged(connection, failed, NOON - timedelta(seconds=1))
+    assert connection.rows("SELECT outcome FROM instances") == [("synced",)]
+    await merged(connection, failed, NOON + timedelta(seconds=1))
+    assert connection.rows("SELECT outcome FROM instances") == [("GatewayTimeoutError",)]
+    connection.close()
 
 
 async def test_what_was_changed_by_hand_is_put_right_when_a_contact_is_missing(
@@ -145,9 +145,9 @@ async def test_what_was_changed_by_hand_is_put_right_when_a_contact_is_missing(
 ) -> None:
     async with scene(database_url) as it:
         await it.synced(friends("a", "b", "c"))
-        session = Session(read_address(database_url), 10)
-        session.execute("DELETE FROM contacts WHERE user_name = 'b'")
-        session.close()
+        connection = Connection(read_address(database_url), 10)
+        connection.execute("DELETE FROM contacts WHERE user_name = 'b'")
+        connection.close()
         synced = await it.synced(friends("a", "b", "c"))
         assert synced.delta_counts == DeltaCounts(added=1)
         assert await loaded(it.store) == {W_ID: versions(friends("a", "b", "c"))}
@@ -158,7 +158,7 @@ async def test_nothing_more_is_fetched_when_nothing_can_be_written(database_url:
         everybody = [friends("a", w_id=f"w{number:03}") for number in range(300)]
         for contacts in everybody:
             it.gateway.give(contacts)
-        holder = Session(read_address(database_url), 10)
+        holder = Connection(read_address(database_url), 10)
         w_ids = [contacts.w_id for contacts in everybody]
         with holder.transaction():
             async with it.store.sync(it.pool, (w_id for w_id in w_ids)) as results:

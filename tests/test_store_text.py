@@ -21,8 +21,8 @@ from tests.syncing import (
 from wxcontacts_async import Contact, ContactSet, Failed, Sex
 from wxcontacts_async.contacts import ContactKind, RejectedContact
 from wxcontacts_async.store import DeltaCounts, Synced
-from wxcontacts_async.store.dialects import SQLITE
-from wxcontacts_async.store.fingerprints import fingerprinted
+from wxcontacts_async.store._database.sqlite import SQLITE
+from wxcontacts_async.store._merging.fingerprints import fingerprinted
 
 TEXTS = (
     "王伟🌸👨\N{ZERO WIDTH JOINER}👩\N{ZERO WIDTH JOINER}👧",

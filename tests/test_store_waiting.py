@@ -11,7 +11,8 @@ from tests.recording_server import recording, reply_with
 from tests.syncing import friends, scene
 from tests.test_cli_process import run, start
 from tests.test_store_concurrency import writing
-from wxcontacts_async.store import DeltaCounts, sqlite_files
+from wxcontacts_async.store import DeltaCounts
+from wxcontacts_async.store._database import sqlite_files
 
 # The database does the same on any loop, so asyncio's will do.
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -5,10 +5,10 @@ from hashlib import sha256
 
 import msgspec
 
-from wxcontacts_async.store.dialects import read_address
-from wxcontacts_async.store.preparation import prepare
-from wxcontacts_async.store.schema import VALUES
-from wxcontacts_async.store.session import Session
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.schema import prepare
+from wxcontacts_async.store._database.url import read_address
+from wxcontacts_async.store._tabular.columns import VERSION_FIELDS
 
 _BUSY_TIMEOUT = 10.0
 
@@ -32,11 +32,11 @@ class Contents(msgspec.Struct, frozen=True):
 
 def make_tables(url: str) -> None:
     """Make the tables and indexes of ContactStore in an empty database."""
-    session = Session(read_address(url), _BUSY_TIMEOUT)
+    connection = Connection(read_address(url), _BUSY_TIMEOUT)
     try:
-        prepare(session)
+        prepare(connection)
     finally:
-        session.close()
+        connection.close()
 
 
 def contents_of(url: str, some: list[str]) -> Contents:
@@ -47,22 +47,22 @@ def contents_of(url: str, some: list[str]) -> Contents:
         some: The wIds of the instances that are looked at closely.
 
     """
-    session = Session(read_address(url), _BUSY_TIMEOUT)
+    connection = Connection(read_address(url), _BUSY_TIMEOUT)
     digest = sha256()
     try:
-        ((contacts,),) = session.rows("SELECT count(*) FROM contacts")
-        logged = session.rows("SELECT change, count(*) FROM contact_changes GROUP BY change")
-        (instances,) = session.rows(
+        ((contacts,),) = connection.rows("SELECT count(*) FROM contacts")
+        logged = connection.rows("SELECT change, count(*) FROM contact_changes GROUP BY change")
+        (instances,) = connection.rows(
             "SELECT count(*), CAST(sum(contacts) AS BIGINT) FROM instances "
             "WHERE outcome = 'synced' AND synced_at IS NOT NULL",
         )
         for w_id in some:
-            stored = session.rows(
-                f"SELECT user_name, {', '.join(VALUES)} FROM contacts WHERE w_id = $1",
+            stored = connection.rows(
+                f"SELECT user_name, {', '.join(VERSION_FIELDS)} FROM contacts WHERE w_id = $1",
                 w_id,
             )
             digest.update(repr(sorted(stored, key=lambda row: row[0])).encode())
-            log = session.rows(
+            log = connection.rows(
                 "SELECT user_name, change, fields, CAST(before AS TEXT), CAST(after AS TEXT) "
                 "FROM contact_changes WHERE w_id = $1",
                 w_id,
@@ -73,5 +73,5 @@ def contents_of(url: str, some: list[str]) -> Contents:
             ]
             digest.update(repr(sorted(lines, key=lambda line: line[:3])).encode())
     finally:
-        session.close()
+        connection.close()
     return Contents(contacts, dict(logged), (instances[0], instances[1]), digest.hexdigest())

@@ -1,9 +1,10 @@
 """A database that is kept in step with what gateways answer; needs the extra `store`."""
 
-from wxcontacts_async.store import extra  # noqa: F401  # must come first
+from wxcontacts_async.store import _extra  # noqa: F401  # must come first
 
 # isort: split
-from wxcontacts_async.store.arrow import CONTACT_SCHEMA, contact_sets, to_arrow
+from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA, contact_sets, to_arrow
+from wxcontacts_async.store._tabular.parquet import ParquetWritten, write_parquet
 from wxcontacts_async.store.contact_store import ContactStore
 from wxcontacts_async.store.errors import (
     NotSyncedError,
@@ -14,7 +15,6 @@ from wxcontacts_async.store.errors import (
     StoreFullError,
     StoreVersionError,
 )
-from wxcontacts_async.store.parquet import ParquetWritten, write_parquet
 from wxcontacts_async.store.records import (
     ChangeKind,
     ContactChange,

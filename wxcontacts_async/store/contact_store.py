@@ -12,14 +12,15 @@ from wxcontacts_async._event_loop import running_loop
 from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.pool import SessionPool
-from wxcontacts_async.store import acceptance, reading
-from wxcontacts_async.store.database import Database
-from wxcontacts_async.store.dialects import read_address
-from wxcontacts_async.store.errand import ResultT
+from wxcontacts_async.store import reading
+from wxcontacts_async.store._database.blocking_call import ResultT
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.database import Database
+from wxcontacts_async.store._database.opening import Opening
+from wxcontacts_async.store._database.url import read_address
+from wxcontacts_async.store._merging import acceptance
 from wxcontacts_async.store.errors import NotSyncedError, StoreError
-from wxcontacts_async.store.opening import Opening
 from wxcontacts_async.store.records import ContactChange, StoredInstance, Suspicion
-from wxcontacts_async.store.session import Session
 from wxcontacts_async.store.sync import SyncStream
 from wxcontacts_async.stream import Instances
 from wxcontacts_async.validation import check_number, check_stored_w_id
@@ -185,7 +186,7 @@ class ContactStore:
 
         """
         check_stored_w_id(w_id)
-        contacts = await self._run(lambda session: reading.load(session, w_id))
+        contacts = await self._run(lambda connection: reading.load(connection, w_id))
         if contacts is None:
             raise NotSyncedError.of(w_id)
         return contacts
@@ -306,7 +307,7 @@ class ContactStore:
         check_stored_w_id(w_id)
         return await self._run(partial(acceptance.accept, w_id=w_id))
 
-    async def _run(self, work: Callable[[Session], ResultT]) -> ResultT:
+    async def _run(self, work: Callable[[Connection], ResultT]) -> ResultT:
         self._check_open()
         return await self._database.run(work)
 

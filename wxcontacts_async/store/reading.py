@@ -7,66 +7,56 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from wxcontacts_async.contacts import Contact, ContactKind, ContactSet, Sex
-from wxcontacts_async.store.arrow import CONTACT_SCHEMA, contact_sets
+from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
+from wxcontacts_async.store._database.connection import ROWS_A_PAGE, Connection
+from wxcontacts_async.store._database.values import read_time, storable, written_time
+from wxcontacts_async.store._merging.suspicion import SUSPICION_COLUMNS, read_suspicion
+from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA, contact_sets
+from wxcontacts_async.store._tabular.columns import VERSION_FIELDS
 from wxcontacts_async.store.records import (
     ChangeKind,
     ContactChange,
     ContactVersion,
     StoredInstance,
 )
-from wxcontacts_async.store.schema import FIELDS, VALUES
-from wxcontacts_async.store.session import ROWS_A_PAGE, Session
-from wxcontacts_async.store.staging import read_time, storable, written_time
-from wxcontacts_async.store.suspected import SUSPICION_COLUMNS, read_suspicion
 
 _CHANGES_A_PAGE = 1_000
 _INSTANCES_A_PAGE = 1_000
 
-_COLUMNS = ", ".join(("w_id", "user_name", *VALUES))
+_COLUMNS = ", ".join(("w_id", "user_name", *VERSION_FIELDS))
 _CHANGES = """
     SELECT id, w_id, user_name, change, fields, CAST(before AS TEXT), CAST(after AS TEXT),
         CAST(at AS TEXT)
     FROM contact_changes"""
 
 
-class _Version(msgspec.Struct, frozen=True):
-    """A contact as the change log has it."""
-
-    kind: ContactKind
-    alias_name: str | None
-    nick_name: str | None
-    big_head: str | None
-    small_head: str | None
-    sex: Sex
-    signature: str | None
-    country: str | None
-    province: str | None
-    city: str | None
-
-
+# A contact as the change log has it.
+_TYPES = {field.name: field.type for field in msgspec.structs.fields(Contact)}
+_Version = msgspec.defstruct(
+    "_Version", [(name, _TYPES.get(name, ContactKind)) for name in VERSION_FIELDS]
+)
 _decode_version = msgspec.json.Decoder(_Version).decode
 
 
-def load(session: Session, w_id: str) -> ContactSet[Contact] | None:
+def load(connection: Connection, w_id: str) -> ContactSet[Contact] | None:
     """Return the contacts of one instance, or None if it has never been synced."""
-    stored = storable(w_id, session.dialect)
-    with session.snapshot():
-        rows = session.rows(
+    stored = storable(w_id, connection.dialect)
+    with connection.snapshot():
+        rows = connection.rows(
             "SELECT CAST(synced_at AS TEXT) FROM instances "
             "WHERE w_id = $1 AND synced_at IS NOT NULL",
             stored,
         )
         if not rows:
             return None
-        (contacts,) = _contact_sets(session, {stored: read_time(rows[0][0])})
+        (contacts,) = _contact_sets(connection, {stored: read_time(rows[0][0])})
     return msgspec.structs.replace(contacts, w_id=w_id)
 
 
-def load_after(session: Session, w_id: str) -> list[ContactSet[Contact]]:
+def load_after(connection: Connection, w_id: str) -> list[ContactSet[Contact]]:
     """Return the contacts of the next instances by wId, of one at least; none at the end."""
-    with session.snapshot():
-        rows = session.rows(
+    with connection.snapshot():
+        rows = connection.rows(
             "SELECT w_id, CAST(synced_at AS TEXT), contacts FROM instances "
             f"WHERE w_id > $1 AND synced_at IS NOT NULL ORDER BY w_id LIMIT {_INSTANCES_A_PAGE}",
             w_id,
@@ -78,11 +68,11 @@ def load_after(session: Session, w_id: str) -> list[ContactSet[Contact]]:
             if synced_at and size > ROWS_A_PAGE:
                 break
             synced_at[next_w_id] = read_time(at)
-        return _contact_sets(session, synced_at) if synced_at else []
+        return _contact_sets(connection, synced_at) if synced_at else []
 
 
 def _contact_sets(
-    session: Session,
+    connection: Connection,
     synced_at: Mapping[str, datetime],
 ) -> list[ContactSet[Contact]]:
     """Read the contacts of neighbouring instances, given by wId and when each was synced."""
@@ -90,7 +80,7 @@ def _contact_sets(
     pages: list[pa.Table] = []
     after: tuple[str, ...] = ()
     while not pages or len(pages[-1]) == ROWS_A_PAGE:
-        page = session.table(
+        page = connection.table(
             f"""
             SELECT {_COLUMNS} FROM contacts WHERE w_id <= $1
             AND {"(w_id, user_name) > ($2, $3)" if after else "w_id >= $2"}
@@ -113,7 +103,7 @@ def _as_contacts(page: pa.Table, synced_at: Mapping[str, datetime]) -> pa.Table:
 
 
 def changes(
-    session: Session,
+    connection: Connection,
     after: int,
     since: datetime | None,
     w_id: str | None,
@@ -123,20 +113,20 @@ def changes(
     parameters: list[object] = [after]
     if since is not None:
         parameters.append(written_time(since))
-        conditions.append(f"at >= CAST(${len(parameters)} AS {session.dialect.timestamp})")
+        conditions.append(f"at >= CAST(${len(parameters)} AS {connection.dialect.timestamp})")
     if w_id is not None:
-        parameters.append(storable(w_id, session.dialect))
+        parameters.append(storable(w_id, connection.dialect))
         conditions.append(f"w_id = ${len(parameters)}")
-    rows = session.rows(
+    rows = connection.rows(
         f"{_CHANGES} WHERE {' AND '.join(conditions)} ORDER BY id LIMIT {_CHANGES_A_PAGE}",
         *parameters,
     )
     return [_change(*row) for row in rows]
 
 
-def last_change(session: Session) -> ContactChange | None:
+def last_change(connection: Connection) -> ContactChange | None:
     """Return the last line of the change log; None if there is none."""
-    rows = session.rows(f"{_CHANGES} ORDER BY id DESC LIMIT 1")
+    rows = connection.rows(f"{_CHANGES} ORDER BY id DESC LIMIT 1")
     return _change(*rows[0]) if rows else None
 
 
@@ -165,22 +155,21 @@ def _change(  # noqa: PLR0917  # a row's columns
 def _version(user_name: str, written: str | None) -> ContactVersion | None:
     if written is None:
         return None
-    version = _decode_version(written)
-    fields = (getattr(version, name) for name in FIELDS)
-    return ContactVersion(version.kind, Contact(user_name, *fields))
+    kind, *fields = msgspec.structs.astuple(_decode_version(written))
+    return ContactVersion(kind, Contact(user_name, *fields))
 
 
-def first_change_since(session: Session, since: datetime) -> int:
+def first_change_since(connection: Connection, since: datetime) -> int:
     """Return the number of the first line of the change log from a time on, or 0."""
-    at = f"CAST($1 AS {session.dialect.timestamp})"
+    at = f"CAST($1 AS {connection.dialect.timestamp})"
     # The sum keeps databases from looking for it line by line, from the beginning of the log.
     query = f"SELECT min(id + 0) FROM contact_changes WHERE at >= {at}"
-    return session.rows(query, written_time(since))[0][0] or 0
+    return connection.rows(query, written_time(since))[0][0] or 0
 
 
-def instances_after(session: Session, w_id: str) -> list[StoredInstance]:
+def instances_after(connection: Connection, w_id: str) -> list[StoredInstance]:
     """Return the next instances by wId; none at the end."""
-    rows = session.rows(
+    rows = connection.rows(
         "SELECT w_id, gateway, outcome, CAST(tried_at AS TEXT), CAST(synced_at AS TEXT), "
         f"contacts, calls, {SUSPICION_COLUMNS} FROM instances "
         f"WHERE w_id > $1 ORDER BY w_id LIMIT {_INSTANCES_A_PAGE}",

@@ -1,6 +1,7 @@
 """Many instances in; each is brought in step in the database as it is fetched."""
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -18,13 +19,14 @@ from anyio.abc import TaskGroup
 
 from wxcontacts_async.errors import WxContactsError, own_error
 from wxcontacts_async.outcomes import Failed, Fetched
-from wxcontacts_async.store.database import Database
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.database import Database
+from wxcontacts_async.store._database.values import is_key, storable
+from wxcontacts_async.store._merging.batch import Batch, BatchResult
+from wxcontacts_async.store._merging.fingerprints import Fingerprinted, fingerprinted
+from wxcontacts_async.store._merging.merge import merge
 from wxcontacts_async.store.errors import OF_THE_DATABASE, StoreError
-from wxcontacts_async.store.fingerprints import Fingerprinted, fingerprinted
-from wxcontacts_async.store.merge import Batch, merge
 from wxcontacts_async.store.records import Synced
-from wxcontacts_async.store.session import Session
-from wxcontacts_async.store.staging import is_key, storable
 from wxcontacts_async.stream import OutcomeStream
 
 SyncResult: TypeAlias = Synced | Failed  # `type` needs Python 3.12
@@ -38,8 +40,6 @@ class _Arrival:
     contacts: Fingerprinted | None
     came_at: float
 
-
-_Gathered: TypeAlias = dict[str, _Arrival]
 
 # What shares a transaction, at most. An instance with more contacts has one of its own.
 _CONTACTS_A_BATCH = 20_000
@@ -81,7 +81,7 @@ class SyncStream:
         self._gathering, self._writing = CancelScope(), CancelScope()
         self._is_open = False
         # What is to be written next, by wId as the database has it.
-        self._gathered: _Gathered = {}
+        self._gathered: dict[str, _Arrival] = {}
         self._contacts = 0
         self._all_fetched = False
         # What is written and to be read; what is raised when it is read and no more will come.
@@ -102,7 +102,7 @@ class SyncStream:
         if self._tasks is not None:
             msg = "a sync is entered once; call store.sync again"
             raise StoreError(msg)
-        await self._database.run(Session.check_may_write)
+        await self._database.run(Connection.check_may_write)
         self._tasks = create_task_group()
         await self._tasks.__aenter__()
         self._is_open = True
@@ -235,61 +235,71 @@ class SyncStream:
                 await self._fetched.wait()
             if not self._gathered:
                 break
-            gathered, self._gathered, self._contacts = self._gathered, {}, 0
+            arrivals = list(self._gathered.values())
+            self._gathered, self._contacts = {}, 0
             self._room.set()
-            results: list[SyncResult] = []
-            try:
-                await self._merge(gathered, results)
-            finally:  # what is in the database is given, even if the rest is not
-                try:
-                    while self._inbox:  # the batch before this one
-                        self._read = Event()
-                        await self._read.wait()
-                finally:
-                    if self._is_open:
-                        self._inbox.extend(results)
-                    self._written.set()
-            del gathered, results
+            await self._write_batch(arrivals)
+            del arrivals  # or they would stay for as long as the next ones take
 
-    async def _merge(self, gathered: _Gathered, results: list[SyncResult]) -> None:
-        """Write a batch, and add to the results how each instance of it ended.
+    async def _write_batch(self, arrivals: Sequence[_Arrival]) -> None:
+        """Write a batch and give its results to the readers.
 
         If the database does not take it, each of its instances is tried by itself, so that one
         of them is never another's failure.
         """
-        arrivals = [it for it in gathered.values() if is_key(it.outcome.w_id)]
+        try:
+            results = await self._merged(arrivals)
+        except OF_THE_DATABASE:
+            raise
+        except Exception as error:
+            if len(arrivals) > 1:
+                for arrival in arrivals:
+                    await self._write_batch([arrival])
+                return
+            (arrival,) = arrivals
+            if isinstance(arrival.outcome, Failed):
+                raise  # not even that can be written down
+            failed = _failed(arrival.outcome, own_error(error))
+            results = await self._merged([_Arrival(failed, None, arrival.came_at)])
+        await self._give(results)
+
+    async def _merged(self, arrivals: Sequence[_Arrival]) -> list[SyncResult]:
+        """Write a batch in one transaction; return how each instance of it ended."""
+        fitting = [it for it in arrivals if is_key(it.outcome.w_id)]
         batch = Batch(
-            {it.outcome.w_id: it.outcome for it in arrivals},
-            {it.outcome.w_id: it.contacts for it in arrivals if it.contacts is not None},
+            {it.outcome.w_id: it.outcome for it in fitting},
+            {it.outcome.w_id: it.contacts for it in fitting if it.contacts is not None},
             datetime.now(UTC),
         )
+        results: Mapping[str, BatchResult] = {}
         try:
-            if batch.outcomes:
-                await self._database.run(
-                    lambda session: merge(session, batch, self._max_shrink, self._confirm_after),
+            if fitting:
+                results = await self._database.run(
+                    lambda connection: merge(
+                        connection, batch, self._max_shrink, self._confirm_after
+                    ),
                 )
         except get_cancelled_exc_class():  # once that has ended, or has not in time
             batch.commit.give_up()
-            if batch.commit.is_done:
-                results += _results(batch, gathered)
             self._note_unclear(batch)
+            if batch.commit.is_done:  # what is in the database is given all the same
+                await self._give([_result(it, batch.commit.results) for it in arrivals])
             raise
         except OF_THE_DATABASE:
             self._note_unclear(batch)
             raise
-        except Exception as error:
-            if len(gathered) == 1:
-                arrival = gathered.popitem()[1]
-                if isinstance(arrival.outcome, Failed):
-                    raise  # not even that can be written down
-                failed = _failed(arrival.outcome, own_error(error))
-                arrival = _Arrival(failed, None, arrival.came_at)
-                await self._merge({self._key(failed): arrival}, results)
-                return
-            for key in list(gathered):
-                await self._merge({key: gathered.pop(key)}, results)
-            return
-        results += _results(batch, gathered)
+        return [_result(it, results) for it in arrivals]
+
+    async def _give(self, results: Sequence[SyncResult]) -> None:
+        """Give results to the readers, once those before have been read, or when cancelled."""
+        try:
+            while self._inbox:
+                self._read = Event()
+                await self._read.wait()
+        finally:
+            if self._is_open:
+                self._inbox.extend(results)
+            self._written.set()
 
     def _note_unclear(self, batch: Batch) -> None:
         if batch.commit.is_unclear:
@@ -303,26 +313,23 @@ def _size(outcome: Fetched[Any] | Failed) -> int:
     return sum(len(contacts) for _, contacts in outcome.contacts.lists())
 
 
-def _results(batch: Batch, gathered: _Gathered) -> list[SyncResult]:
-    return [_result(batch, it.outcome, it.came_at) for it in gathered.values()]
-
-
-def _result(batch: Batch, outcome: Fetched[Any] | Failed, came_at: float) -> SyncResult:
+def _result(arrival: _Arrival, results: Mapping[str, BatchResult]) -> SyncResult:
+    outcome = arrival.outcome
     if isinstance(outcome, Failed):
         return outcome
-    if outcome.w_id not in batch.outcomes:
+    if outcome.w_id not in results:
         return _failed(outcome, StoreError("the wId is too long for a key of the database"))
-    settled = batch.settled[outcome.w_id]
+    result = results[outcome.w_id]
     return Synced(
         outcome.w_id,
-        settled.delta_counts,
+        result.delta_counts,
         outcome.contacts,
-        outcome.elapsed + current_time() - came_at,
+        outcome.elapsed + current_time() - arrival.came_at,
         outcome.gateway,
         outcome.calls,
         outcome.waited,
-        settled.suspicion,
-        settled.held_back,
+        result.suspicion,
+        result.held_back,
     )
 
 

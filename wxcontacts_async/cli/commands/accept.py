@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from wxcontacts_async.validation import check_stored_w_id
 from wxcontacts_async.cli.options import gateway_options as options
 from wxcontacts_async.cli.options.store_options import (
     DEFAULT_BUSY,
@@ -20,6 +19,7 @@ from wxcontacts_async.cli.options.w_ids import read_w_ids
 from wxcontacts_async.cli.runtime.signals import exiting_when_interrupted
 from wxcontacts_async.cli.terminal.console import HumanConsole
 from wxcontacts_async.cli.terminal.summary import say_early_end
+from wxcontacts_async.validation import check_stored_w_id
 
 
 def accept(

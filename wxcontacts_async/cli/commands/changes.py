@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from wxcontacts_async.validation import check_number, check_stored_w_id
 from wxcontacts_async.cli.options.store_options import (
     DEFAULT_STORE,
     STORE,
@@ -17,6 +16,7 @@ from wxcontacts_async.cli.runtime.signals import exiting_when_interrupted
 from wxcontacts_async.cli.terminal.console import HumanConsole
 from wxcontacts_async.cli.terminal.summary import say_early_end
 from wxcontacts_async.errors import shown_id
+from wxcontacts_async.validation import check_number, check_stored_w_id
 
 
 def changes(

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from wxcontacts_async.validation import check_number
 from wxcontacts_async.cli.jobs.emulator import serve
 from wxcontacts_async.cli.options.faults import SYNTAX, read_faults
 from wxcontacts_async.cli.options.usage import naming_options, wrong
 from wxcontacts_async.cli.options.values import number
 from wxcontacts_async.cli.terminal.console import HumanConsole
 from wxcontacts_async.emulator import FaultKind, GatewayEmulator
+from wxcontacts_async.validation import check_number
 
 _MOST_INSTANCES = 100_000
 

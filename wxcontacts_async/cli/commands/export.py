@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from wxcontacts_async.validation import check_w_id
 from wxcontacts_async.cli.options.output_path import STANDARD
 from wxcontacts_async.cli.options.store_options import (
     DEFAULT_STORE,
@@ -17,6 +16,7 @@ from wxcontacts_async.cli.options.usage import naming_options
 from wxcontacts_async.cli.runtime.signals import exiting_when_interrupted
 from wxcontacts_async.cli.terminal.console import HumanConsole
 from wxcontacts_async.cli.terminal.summary import say_early_end
+from wxcontacts_async.validation import check_w_id
 
 
 class ExportFormat(StrEnum):

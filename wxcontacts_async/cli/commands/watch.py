@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from wxcontacts_async.validation import check_number
 from wxcontacts_async.cli.options import gateway_options as options
 from wxcontacts_async.cli.options.option_groups import with_option_groups
 from wxcontacts_async.cli.options.store_options import (
@@ -28,6 +27,7 @@ from wxcontacts_async.cli.options.w_ids import WIdSources
 from wxcontacts_async.cli.runtime.signals import exiting_when_interrupted
 from wxcontacts_async.cli.terminal.console import HumanConsole
 from wxcontacts_async.cli.terminal.summary import say_early_end, say_repeated
+from wxcontacts_async.validation import check_number
 
 _SHORTEST_INTERVAL = 0.1
 

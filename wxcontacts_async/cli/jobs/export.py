@@ -18,7 +18,7 @@ from wxcontacts_async.cli.options.usage import wrong
 from wxcontacts_async.cli.runtime.errors import CommandError, OutputError
 from wxcontacts_async.cli.runtime.running import RunResult, run_to_end
 from wxcontacts_async.store import ContactStore, write_parquet
-from wxcontacts_async.store.formats import csv_header, csv_lines
+from wxcontacts_async.store._tabular.csv import csv_header, csv_lines
 
 _OPTION = "--output"
 
@@ -162,7 +162,7 @@ async def _write_parquet(export: Export, path: Path, stats: ExportStatistics) ->
 
 
 async def _write_xlsx(export: Export, path: Path, stats: ExportStatistics) -> None:
-    from wxcontacts_async.store.xlsx import XlsxFile  # noqa: PLC0415  # of another extra
+    from wxcontacts_async.store._tabular.xlsx import XlsxFile  # noqa: PLC0415  # another extra's
 
     async with _opened(export, stats) as loaded:
         with _translating_errors(path):

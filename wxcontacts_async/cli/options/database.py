@@ -25,8 +25,8 @@ from wxcontacts_async.store import (
     StoreConnectionError,
     StoreError,
 )
-from wxcontacts_async.store.dialects import read_address
-from wxcontacts_async.store.opening import Opening
+from wxcontacts_async.store._database.opening import Opening
+from wxcontacts_async.store._database.url import read_address
 
 _SCHEMES = ("sqlite:///", "postgresql://", "postgres://")
 

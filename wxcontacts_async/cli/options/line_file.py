@@ -12,10 +12,10 @@ from pathlib import Path
 from anyio import CancelScope, current_time, to_thread
 from anyio.lowlevel import checkpoint
 
+from wxcontacts_async._hidden_file import HiddenFile, sync_folder
 from wxcontacts_async.cli.options.output_path import STANDARD, OutputPath
 from wxcontacts_async.cli.options.usage import wrong
 from wxcontacts_async.cli.runtime.errors import CommandError, OutputError, reason_of
-from wxcontacts_async._hidden_file import HiddenFile, sync_folder
 
 
 class LineFile:

@@ -7,10 +7,10 @@ from stat import S_ISREG
 import typer
 
 from wxcontacts_async import InvalidArgumentError
-from wxcontacts_async.validation import check_w_id
 from wxcontacts_async.cli.options.output_path import STANDARD
 from wxcontacts_async.cli.options.usage import naming_options, wrong
 from wxcontacts_async.cli.options.w_id_files import OPTION, shown_source, w_ids_in
+from wxcontacts_async.validation import check_w_id
 
 Check = Callable[[object], None]
 

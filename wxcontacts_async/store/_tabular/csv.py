@@ -1,17 +1,19 @@
-"""The rows of a contact set, as every tabular format has them, and those of CSV."""
+"""Contact sets as CSV, in which nothing is a formula."""
 
 import csv
 import io
 import re
-from datetime import UTC, datetime
 from itertools import repeat
 
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
-
-FIELDS = Contact.__struct_fields__
-_USER_NAME, *_OTHERS = FIELDS
-COLUMNS = ("w_id", _USER_NAME, "kind", *_OTHERS, "fetched_at")
+from wxcontacts_async.store._tabular.columns import (
+    COLUMNS,
+    FIELDS,
+    fetched_in_utc,
+    unfit_value,
+    without_nul,
+)
 
 _ROWS_AT_ONCE = 200  # a millisecond's worth, for which the GIL is held
 # What a spreadsheet takes for a formula's beginning, and what it may skip on its way there.
@@ -57,37 +59,6 @@ def csv_lines(contacts: ContactSet[Contact]) -> bytes:
         raise _unsound(contacts) from None
 
 
-def fetched_in_utc(contacts: ContactSet[Contact]) -> datetime:
-    """Return when it was fetched, in UTC.
-
-    Raises:
-        InvalidArgumentError: It has no time zone, or is no time in UTC.
-
-    """
-    fetched_at = contacts.fetched_at
-    if isinstance(fetched_at, datetime) and fetched_at.utcoffset() is not None:
-        try:
-            return fetched_at.astimezone(UTC)
-        except OverflowError:
-            pass
-    raise misfit(contacts.w_id, "fetched_at", "an aware datetime from year 1 to 9999 in UTC")
-
-
-def misfit(w_id: object, field: str, expected: str) -> InvalidArgumentError:
-    """Return the error for a value of a contact set that a column has no room for, less the value.
-
-    Arguments:
-        w_id: The set's.
-        field: The column's.
-        expected: What belongs there.
-
-    """
-    msg = f"{field} must be {expected}, and there is something else"
-    error = InvalidArgumentError(msg, argument=field)
-    error.w_id = str(w_id)
-    return error
-
-
 def _cells(field: str, entries: list[tuple[ContactKind, Contact]]) -> list[str | None]:
     values = [getattr(contact, field) for _, contact in entries]
     if field == "sex":
@@ -100,11 +71,6 @@ def _defused(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text) else text
 
 
-def without_nul(text: str) -> str:
-    """Leave out U+0000, at which what reads a table may end, or refuse it."""
-    return text.replace("\0", "")
-
-
 def _unsound(contacts: ContactSet[Contact]) -> InvalidArgumentError:
     """Return the error for a set of which some text cannot be encoded."""
     unsound = (
@@ -113,7 +79,7 @@ def _unsound(contacts: ContactSet[Contact]) -> InvalidArgumentError:
         for field in FIELDS
         if isinstance(text := getattr(contact, field), str) and not _is_sound(text)
     )
-    return misfit(contacts.w_id, next(unsound, "w_id"), "valid Unicode text")
+    return unfit_value(contacts.w_id, next(unsound, "w_id"), "valid Unicode text")
 
 
 def _is_sound(text: str) -> bool:

@@ -3,7 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from wxcontacts_async.store.schema import READ_RIGHTS, WRITE_RIGHTS
+_READS = ("contact_changes", "contacts", "instances", "missing_contacts", "wxcontacts_schema")
+READ_RIGHTS: Mapping[str, tuple[str, ...]] = dict.fromkeys(_READS, ("SELECT",))
+WRITE_RIGHTS: Mapping[str, tuple[str, ...]] = {
+    "contact_changes": ("SELECT", "INSERT"),
+    "contact_fingerprints": ("SELECT", "INSERT", "UPDATE"),
+    "contacts": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "instances": ("SELECT", "INSERT", "UPDATE"),
+    "missing_contacts": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "wxcontacts_schema": ("SELECT",),
+}
 
 _ROLE = "SELECT quote_ident(current_user)"
 _ON_TABLES = """
@@ -25,7 +34,7 @@ _TO_MAKE_TABLES = """
         )"""
 
 
-def said_rights(ask: Callable[[str], list[tuple[Any, ...]]], *, writes: bool) -> str:
+def missing_rights(ask: Callable[[str], list[tuple[Any, ...]]], *, writes: bool) -> str:
     """Say which rights the role lacks; "" if it lacks none of those that the store needs.
 
     Arguments:

@@ -6,105 +6,55 @@ was is not loaded: a set like the one merged last, and a contact with the finger
 that is there. Where nothing is there, of any instance of the batch, there is nothing to join.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
 
 import pyarrow as pa
 
-from wxcontacts_async.contacts import Contact
 from wxcontacts_async.outcomes import Failed, Fetched
-from wxcontacts_async.store import statements as sql
-from wxcontacts_async.store.commit import Commit
-from wxcontacts_async.store.comparison import Comparison
-from wxcontacts_async.store.fingerprints import (
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.values import read_time, storable, written_time
+from wxcontacts_async.store._merging import statements as sql
+from wxcontacts_async.store._merging.batch import Batch, BatchResult
+from wxcontacts_async.store._merging.comparison import Comparison
+from wxcontacts_async.store._merging.fingerprints import (
     Fingerprinted,
     Fingerprints,
     initial_of,
     read_fingerprints,
     write_fingerprints,
 )
-from wxcontacts_async.store.guard import Guard, Held, Memory, Verdict
+from wxcontacts_async.store._merging.guard import Guard, Held, Memory, Verdict
+from wxcontacts_async.store._merging.staging import as_contacts, in_key_order, stageable
+from wxcontacts_async.store._merging.suspicion import OF_ASKED, read_suspicion
 from wxcontacts_async.store.records import ChangeKind, DeltaCounts, Suspicion
-from wxcontacts_async.store.schema import OUTCOME_COLUMNS, WHOLE_NUMBERS
-from wxcontacts_async.store.session import Session
-from wxcontacts_async.store.staging import (
-    as_contacts,
-    in_key_order,
-    read_time,
-    stageable,
-    storable,
-    written_time,
-)
-from wxcontacts_async.store.suspected import OF_ASKED, read_suspicion
 
 SYNCED, SUSPICIOUS = "synced", "suspicious"
 
 # What an instance lacked the last time, in the words of `statements.KNOWN`.
 _NONE, _ALL, _SOME, _UNKNOWN = "none", "all", "some", "unknown"
 _CLOCKS_DIFFER = timedelta(minutes=5)
-
-# The temporary tables that are not made of contacts, as in `schema`.
-_ASKED = pa.schema({"w_id": pa.string()})
-_DEPARTING = pa.schema({"w_id": pa.string(), "user_name": pa.string(), "at": pa.string()})
-_FINGERPRINTED = pa.schema(
-    {"w_id": pa.string(), "digest": pa.string(), "contacts": pa.binary()},
-)
-_HELD = pa.schema(
-    {"w_id": pa.string(), "user_name": pa.string(), "since": pa.string(), "accepted": pa.int64()},
-)
-_SETTLED = pa.schema(
-    {name: pa.int64() if name in WHOLE_NUMBERS else pa.string() for name in OUTCOME_COLUMNS},
-)
-
-
-_NOTHING = DeltaCounts()
-
-
-@dataclass(frozen=True)
-class Settled:
-    """What became of one instance of a batch."""
-
-    delta_counts: DeltaCounts = _NOTHING
-    suspicion: Suspicion | None = None
-    held_back: int = 0
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Outcomes that share a transaction, of each wId one, and what became of them.
-
-    Attributes:
-        outcomes: What was fetched, by wId.
-        arrived: Its contact sets, by wId.
-        ended_at: When, for those that failed.
-        settled: What became of each, by wId. It outlives a connection that was lost when nobody
-            can tell whether the transaction was committed.
-        commit: Whether it is in the database.
-
-    """
-
-    outcomes: Mapping[str, Fetched[Contact] | Failed]
-    arrived: Mapping[str, Fingerprinted]
-    ended_at: datetime
-    settled: dict[str, Settled] = field(default_factory=dict)
-    commit: Commit = field(default_factory=Commit)
+# A revision of contacts that are not those of one set alone. Revisions are in columns that are
+# called `digest`, and tell whether fingerprints are of the merge that made the contacts.
+_REVISION_IN_PART = "in part {}"
 
 
 def merge(
-    session: Session,
+    connection: Connection,
     batch: Batch,
     max_shrink: float,
     confirm_after: float = 86_400.0,
-) -> None:
-    """Bring the tables in step with a batch, and say in `batch.settled` what that changed.
+) -> Mapping[str, BatchResult]:
+    """Bring the tables in step with a batch; return what that changed, by wId.
 
-    Merged again, as after a lost connection, it changes nothing and says the same.
+    Merged again, as after a lost connection, it changes nothing and returns the same.
 
     Arguments:
-        session: The connection.
+        connection: The connection.
         batch: What was fetched.
         max_shrink: The share of an instance's contacts that may leave at once, 0 to 1.
         confirm_after: For how many seconds the others must have been missing to be gone.
@@ -114,13 +64,15 @@ def merge(
 
     """
     try:
-        with session.transaction():
-            _Merge(session, batch, Guard(max_shrink, timedelta(seconds=confirm_after))).run()
-            batch.commit.begin()
+        with connection.transaction():
+            guard = Guard(max_shrink, timedelta(seconds=confirm_after))
+            results = _Merge(connection, batch, guard).results()
+            batch.commit.begin(results)
     except Exception:
-        batch.commit.fail(is_lost=not session.is_alive)
+        batch.commit.fail(is_lost=not connection.is_alive)
         raise
     batch.commit.end()
+    return results
 
 
 @dataclass(frozen=True)
@@ -131,61 +83,63 @@ class _Known:
     synced_at: datetime | None = None  # when the last one was that was not suspicious
     lacked: str = _NONE
     contacts: int | None = None
-    digest: str | None = None  # of the set that made these
+    revision: str | None = None  # of these
 
 
 class _Merge:
     """One batch, within its transaction; wIds are as the database has them."""
 
-    def __init__(self, session: Session, batch: Batch, guard: Guard) -> None:
-        self._session = session
+    def __init__(self, connection: Connection, batch: Batch, guard: Guard) -> None:
+        self._connection = connection
         self._guard = guard
         self._batch = batch
-        self._asked = {storable(w_id, session.dialect): w_id for w_id in batch.outcomes}
-        self._known: dict[str, _Known] = {}
+        self._asked = {storable(w_id, connection.dialect): w_id for w_id in batch.outcomes}
+        self._known: dict[str, _Known] = defaultdict(_Known)
         self._stored: Counter[str] = Counter()
         self._suspected: dict[str, Suspicion] = {}
         self._held: Mapping[str, Mapping[str, Held]] = {}
 
-    def run(self) -> None:
-        session = self._session
+    def results(self) -> dict[str, BatchResult]:
+        """Bring the tables in step; return what that changed, by wId as it was asked for."""
+        connection = self._connection
         self._ask_for(self._asked)
-        self._known = {
-            w_id: _Known(
+        for w_id, merged_at, synced_at, *others in connection.rows(sql.KNOWN):
+            self._known[w_id] = _Known(
                 merged_at and read_time(merged_at), synced_at and read_time(synced_at), *others
             )
-            for w_id, merged_at, synced_at, *others in session.rows(sql.KNOWN)
-        }
         newer, late = self._newer_and_late_sets()
         if newer or late:
-            self._stored = Counter(dict(session.rows(sql.COUNT_STORED)))
-        sets = {w_id: it for w_id, it in newer.items() if not self._is_there(w_id, it.digest)}
+            self._stored = Counter(dict(connection.rows(sql.COUNT_STORED)))
+        sets = {w_id: it for w_id, it in newer.items() if not self._is_stored(w_id, it.digest)}
         self._start_anew(late)
         suspicions = self._suspicions(w_id for w_id in self._asked if w_id not in newer)
-        for w_id, asked in self._asked.items():
-            if not self._was_merged(w_id):  # else it is what a lost transaction said
-                self._batch.settled[asked] = Settled(suspicion=suspicions.get(w_id))
+        results = {
+            asked: self._earlier_result(w_id) or BatchResult(suspicion=suspicions.get(w_id))
+            for w_id, asked in self._asked.items()
+        }
         if sets:
-            (before,) = session.rows("SELECT coalesce(max(id), 0) FROM contact_changes")[0]
+            (before,) = connection.rows("SELECT coalesce(max(id), 0) FROM contact_changes")[0]
             compared = self._compared(sets)
             logged = self._merge_sets(sets, compared, before)
             for w_id, it in compared.items():
-                self._batch.settled[self._asked[w_id]] = Settled(
+                results[self._asked[w_id]] = BatchResult(
                     DeltaCounts(*(logged[w_id, change.value] for change in ChangeKind)),
                     self._suspected.get(w_id),
                     len(it.unclear - self._held.get(w_id, {}).keys()),
                 )
-        self._settle(newer)
+        self._record_outcomes(newer, results)
+        return results
 
-    def _was_merged(self, w_id: str) -> bool:
-        """Tell whether a transaction has taken over this very set, though that was never heard."""
+    def _earlier_result(self, w_id: str) -> BatchResult | None:
+        """Return the result of an earlier attempt that took over this very set, unanswered."""
         asked = self._asked[w_id]
-        outcome, merged_at = self._batch.outcomes[asked], self._known.get(w_id, _Known()).merged_at
-        return (
-            asked in self._batch.settled
-            and isinstance(outcome, Fetched)
-            and outcome.contacts.fetched_at == merged_at
-        )
+        outcome = self._batch.outcomes[asked]
+        if (
+            isinstance(outcome, Failed)
+            or outcome.contacts.fetched_at != self._known[w_id].merged_at
+        ):
+            return None
+        return self._batch.commit.results.get(asked)
 
     def _suspicions(self, w_ids: Iterable[str]) -> dict[str, Suspicion | None]:
         """Return what another sync, which was quicker, has found suspicious."""
@@ -193,15 +147,15 @@ class _Merge:
         if not suspicious:
             return {}
         self._ask_for(suspicious)
-        return {w_id: read_suspicion(*its) for w_id, *its in self._session.rows(OF_ASKED)}
+        return {w_id: read_suspicion(*its) for w_id, *its in self._connection.rows(OF_ASKED)}
 
     def _lacked(self, w_id: str) -> str:
-        return self._known.get(w_id, _Known()).lacked
+        return self._known[w_id].lacked
 
-    def _is_there(self, w_id: str, digest: str | None) -> bool:
-        """Tell whether a set was received like the one merged last, of which no contact is lost."""
-        known = self._known.get(w_id, _Known())
-        if digest is None or digest != known.digest:
+    def _is_stored(self, w_id: str, digest: str | None) -> bool:
+        """Tell whether a set is like the one merged last, of which no contact is lost."""
+        known = self._known[w_id]
+        if digest is None or digest != known.revision:
             return False
         return self._stored[w_id] == known.contacts
 
@@ -216,7 +170,7 @@ class _Merge:
             outcome = self._batch.outcomes[asked]
             if isinstance(outcome, Fetched):
                 fetched_at = outcome.contacts.fetched_at
-                merged_at = self._known.get(w_id, _Known()).merged_at
+                merged_at = self._known[w_id].merged_at
                 if merged_at is None or not fetched_at <= merged_at < fetched_at + _CLOCKS_DIFFER:
                     newer[w_id] = self._batch.arrived[asked]
                 else:
@@ -236,7 +190,7 @@ class _Merge:
         there = self._fingerprints(holding)
         for w_id, arrived in holding.items():
             held, merged_at = memories[w_id].held, self._known[w_id].merged_at
-            gone = Comparison(arrived, there.get(w_id, {}), self._session.dialect).gone
+            gone = Comparison(arrived, there.get(w_id, {}), self._connection.dialect).gone
             seen = [
                 name
                 for name, each in held.items()
@@ -247,14 +201,14 @@ class _Merge:
                 self._hold({w_id: held})
                 if self._lacked(w_id) == _SOME:
                     since = written_time(min(each.since for each in held.values()))
-                    self._session.execute(sql.held_since(self._session.dialect), since, w_id)
+                    self._connection.execute(sql.held_since(self._connection.dialect), since, w_id)
 
     def _compared(self, sets: Mapping[str, Fingerprinted]) -> dict[str, Comparison]:
         """Put what arrived beside what is there."""
         known = [w_id for w_id in sets if self._stored[w_id]]
         there = self._fingerprints(known) if known else {}
         return {
-            w_id: Comparison(arrived, there.get(w_id, {}), self._session.dialect)
+            w_id: Comparison(arrived, there.get(w_id, {}), self._connection.dialect)
             for w_id, arrived in sets.items()
         }
 
@@ -265,11 +219,11 @@ class _Merge:
         before: int,
     ) -> Counter[tuple[str, str]]:
         """Bring the contacts in step; return how many changes of each kind there were."""
-        session = self._session
+        connection = self._connection
         known = any(self._stored[w_id] for w_id in sets)
         gone = self._gone(compared)
         arriving = in_key_order(
-            stageable([it.differing() for it in compared.values()], session.dialect),
+            stageable([it.differing() for it in compared.values()], connection.dialect),
         )
         departing = [
             {"w_id": w_id, "user_name": name, "at": written_time(sets[w_id].contacts.fetched_at)}
@@ -277,33 +231,33 @@ class _Merge:
             for name in gone[w_id]
         ]
         if len(arriving) and not known:
-            session.load("contacts", as_contacts(arriving, session.dialect))
+            connection.load("contacts", as_contacts(arriving, connection.dialect))
             self._ask_for(sets)
-            session.execute(sql.log_new(session.dialect))
+            connection.execute(sql.log_new(connection.dialect))
         elif len(arriving):
-            session.stage("arriving", arriving)
-            session.execute(sql.log_arrivals(session.dialect))
+            connection.stage("arriving", arriving)
+            connection.execute(sql.log_arrivals(connection.dialect))
         if departing:
-            session.stage("departing", in_key_order(pa.Table.from_pylist(departing, _DEPARTING)))
-            session.execute(sql.log_departures(session.dialect))
+            connection.stage("departing", sorted(departing, key=itemgetter("w_id", "user_name")))
+            connection.execute(sql.log_departures(connection.dialect))
         logged = self._logged(before) if known else _all_added(arriving)
         if len(arriving) and known:
-            session.execute(sql.upsert(session.dialect))
+            connection.execute(sql.upsert_contacts(connection.dialect))
         if departing:
-            session.execute(sql.DELETE_DEPARTED)
+            connection.execute(sql.DELETE_DEPARTED)
         self._keep({w_id: it.after(gone[w_id]) for w_id, it in compared.items()}, sets)
         return logged
 
     def _fingerprints(self, w_ids: Iterable[str]) -> dict[str, Fingerprints]:
         """Return those of the contacts that are there."""
-        session = self._session
+        connection = self._connection
         self._ask_for(w_ids)
-        there = {w_id: read_fingerprints(kept) for w_id, kept in session.rows(sql.FINGERPRINTS)}
+        there = {w_id: read_fingerprints(kept) for w_id, kept in connection.rows(sql.FINGERPRINTS)}
         unknown = [w_id for w_id in w_ids if len(there.get(w_id, ())) != self._stored[w_id]]
         if unknown:  # made by an older version, perhaps just now, or changed by hand
             self._ask_for(unknown)
             there |= {w_id: {} for w_id in unknown}
-            for w_id, name, kind in session.rows(sql.NAMES):
+            for w_id, name, kind in connection.rows(sql.NAMES):
                 there[w_id][name] = initial_of(kind)
         return there
 
@@ -334,12 +288,12 @@ class _Merge:
         held: dict[str, dict[str, Held]] = {w_id: {} for w_id in w_ids}
         if known := [w_id for w_id in w_ids if self._lacked(w_id) in {_ALL, _SOME}]:
             self._ask_for(known)
-            for w_id, name, since, accepted in self._session.rows(sql.HELD):
+            for w_id, name, since, accepted in self._connection.rows(sql.HELD):
                 held[w_id][name] = Held(read_time(since), accepted > 0, max(0, -accepted))
         return {w_id: self._memory(w_id, those) for w_id, those in held.items()}
 
     def _memory(self, w_id: str, held: Mapping[str, Held]) -> Memory:
-        known = self._known.get(w_id, _Known())
+        known = self._known[w_id]
         return Memory(
             held,
             lacked_all=known.lacked in {_ALL, _UNKNOWN},
@@ -359,20 +313,20 @@ class _Merge:
         if not held:
             return
         self._ask_for(held)
-        self._session.execute(sql.FORGET_HELD)
+        self._connection.execute(sql.FORGET_HELD)
         rows = [
             {
                 "w_id": w_id,
                 "user_name": name,
                 "since": written_time(each.since),
-                "accepted": -each.told or int(each.is_accepted),
+                "accepted": -each.accepted_count or int(each.is_accepted),
             }
             for w_id, those in held.items()
             for name, each in those.items()
         ]
         if rows:
-            self._session.stage("held", pa.Table.from_pylist(rows, _HELD))
-            self._session.execute(sql.hold(self._session.dialect))
+            self._connection.stage("held", rows)
+            self._connection.execute(sql.hold(self._connection.dialect))
 
     def _keep(
         self,
@@ -383,51 +337,59 @@ class _Merge:
         rows = [
             {
                 "w_id": w_id,
-                "digest": self._digest(w_id, sets[w_id]),
+                "digest": self._revision(w_id, sets[w_id]),
                 "contacts": write_fingerprints(those),
             }
             for w_id, those in fingerprints.items()
         ]
-        self._session.stage("fingerprinted", pa.Table.from_pylist(rows, _FINGERPRINTED))
-        self._session.execute(sql.KEEP_FINGERPRINTS)
+        self._connection.stage("fingerprinted", rows)
+        self._connection.execute(sql.KEEP_FINGERPRINTS)
 
-    def _digest(self, w_id: str, arrived: Fingerprinted) -> str:
-        """Return what tells whether fingerprints are of the merge that made the contacts.
+    def _revision(self, w_id: str, arrived: Fingerprinted) -> str:
+        """Return the revision of an instance's contacts that a merge makes.
 
         It is the set's digest, if the contacts are those of the set alone.
         """
         if arrived.digest is None or w_id in self._suspected:
-            return f"in part {written_time(arrived.contacts.fetched_at)}"
+            return _REVISION_IN_PART.format(written_time(arrived.contacts.fetched_at))
         return arrived.digest
 
-    def _settle(self, sets: Mapping[str, Fingerprinted]) -> None:
+    def _record_outcomes(
+        self,
+        sets: Mapping[str, Fingerprinted],
+        results: Mapping[str, BatchResult],
+    ) -> None:
         """Write down how each instance ended, except where a newer outcome is there."""
         rows: list[dict[str, object]] = []
         for w_id, asked in self._asked.items():
             outcome = self._batch.outcomes[asked]
             row: dict[str, object] = {
                 "w_id": w_id,
-                "gateway": storable(outcome.gateway, self._session.dialect),
+                "gateway": storable(outcome.gateway, self._connection.dialect),
                 "calls": outcome.calls,
             }
             if isinstance(outcome, Failed):
                 row["outcome"] = type(outcome.error).__name__
                 row["tried_at"] = written_time(self._batch.ended_at)
             elif w_id in sets:
-                row |= self._settled_set(w_id, sets[w_id])
+                row |= self._merged_row(w_id, sets[w_id], results[asked].delta_counts)
             else:
                 continue
             rows.append(row)
         if rows:
-            self._session.stage("settled", pa.Table.from_pylist(rows, _SETTLED))
-            self._session.execute(sql.settle(self._session.dialect))
+            self._connection.stage("outcomes", rows)
+            self._connection.execute(sql.upsert_instances(self._connection.dialect))
 
-    def _settled_set(self, w_id: str, arrived: Fingerprinted) -> dict[str, object]:
-        delta = self._batch.settled[self._asked[w_id]].delta_counts
+    def _merged_row(
+        self,
+        w_id: str,
+        arrived: Fingerprinted,
+        delta: DeltaCounts,
+    ) -> dict[str, object]:
         at = written_time(arrived.contacts.fetched_at)
         row: dict[str, object] = {
             "tried_at": at,
-            "digest": self._digest(w_id, arrived),
+            "digest": self._revision(w_id, arrived),
             "contacts": self._stored[w_id] + delta.added - delta.removed,
         }
         suspected = self._suspected.get(w_id)
@@ -444,12 +406,11 @@ class _Merge:
 
     def _ask_for(self, w_ids: Iterable[str]) -> None:
         """Say of which instances the next queries are."""
-        rows = [{"w_id": w_id} for w_id in w_ids]
-        self._session.stage("asked", pa.Table.from_pylist(rows, _ASKED))
+        self._connection.stage("asked", [{"w_id": w_id} for w_id in w_ids])
 
     def _logged(self, before: int) -> Counter[tuple[str, str]]:
         """Count the changes since a line of the log, by wId and kind of change."""
-        rows = self._session.rows(sql.COUNT_LOGGED, before)
+        rows = self._connection.rows(sql.COUNT_LOGGED, before)
         return Counter({(w_id, change): count for w_id, change, count in rows})
 
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from wxcontacts_async.contacts import ContactKind
-from wxcontacts_async.store.fingerprints import initial_of
+from wxcontacts_async.store._merging.fingerprints import initial_of
 from wxcontacts_async.store.records import Suspicion
 
 _SMALLEST_GUARDED = 20  # contacts; of fewer, half may well leave in a day
@@ -27,14 +27,14 @@ class Held(NamedTuple):
     Attributes:
         since: When the answer was fetched that lacked it first.
         is_accepted: Whether a person said that it is gone, if the next answer lacks it as well.
-        told: Where it may be one of those that a person said are gone, of which it is not known
-            which they are: how many these are; else 0.
+        accepted_count: How many contacts a person accepted as gone, where it is not known which,
+            so that this may be one of them; else 0.
 
     """
 
     since: datetime
     is_accepted: bool = False
-    told: int = 0
+    accepted_count: int = 0
 
 
 @dataclass(frozen=True)
@@ -162,10 +162,10 @@ class Guard:
 def _with_acceptance(answer: Answer, memory: Memory) -> Memory:
     """Say who is accepted where only their number is known: those missing, if they are no more."""
     held = dict(memory.held)
-    any_of = {name for name in held if held[name].told}
+    any_of = {name for name in held if held[name].accepted_count}
     absent = any_of & (answer.missing | answer.unclear)
     for name in any_of:
-        is_accepted = len(absent) <= held[name].told
+        is_accepted = len(absent) <= held[name].accepted_count
         since = held[name].since if is_accepted else _no_sooner(answer, memory.merged_at)
         held[name] = Held(since, is_accepted)
     return replace(memory, held=held) if any_of else memory

@@ -11,7 +11,7 @@ from anyio import CapacityLimiter, Event, get_cancelled_exc_class, move_on_after
 ResultT = TypeVar("ResultT")
 
 
-class Errand(Generic[ResultT]):
+class BlockingCall(Generic[ResultT]):
     """A call that must not be left half done by cancellation, nor hold it up for long.
 
     Arguments:

@@ -1,10 +1,13 @@
 """The SQL of a merge, the same on SQLite and PostgreSQL but for the names of a few functions.
 
-What stands in braces is a small temporary table, see `Session.stage`.
+What stands in braces is a small temporary table, see `Connection.stage`.
 """
 
-from wxcontacts_async.store.dialects import Dialect
-from wxcontacts_async.store.schema import OUTCOME_COLUMNS, VALUES
+from wxcontacts_async.store._database.dialect import Dialect
+from wxcontacts_async.store._database.temporary_tables import TEMPORARY_TABLES
+from wxcontacts_async.store._tabular.columns import VERSION_FIELDS
+
+_OUTCOME_COLUMNS = TEMPORARY_TABLES["outcomes"].names
 
 # What an instance lacked the last time: none, all, some that are held, or it is not known which,
 # as an older version of this library wrote it down.
@@ -13,8 +16,8 @@ _LACKED = """
         WHEN suspected_since IS NULL THEN 'all' ELSE 'some' END"""
 
 # What is known of the instances of a batch: when its last set was fetched (what is suspected is of
-# the last one, as the next one clears it), what it lacked, and how many contacts there have been
-# since a set of that digest was merged.
+# the last one, as the next one clears it), what it lacked, and how many contacts there are, of
+# which revision.
 KNOWN = f"""
     SELECT w_id, CAST(coalesce(suspected_at, synced_at) AS TEXT), CAST(synced_at AS TEXT),
         {_LACKED}, contacts, digest
@@ -49,15 +52,18 @@ COUNT_LOGGED = """
 DELETE_DEPARTED = """
     DELETE FROM contacts WHERE (w_id, user_name) IN (SELECT w_id, user_name FROM departing)"""
 
-_NAMES = ", ".join(("w_id", "user_name", *VALUES))
+_NAMES = ", ".join(("w_id", "user_name", *VERSION_FIELDS))
 
 
 def _differ(arrived: str, stored: str) -> str:
-    return " OR ".join(f"{arrived}.{name} IS DISTINCT FROM {stored}.{name}" for name in VALUES)
+    return " OR ".join(
+        f"{arrived}.{name} IS DISTINCT FROM {stored}.{name}" for name in VERSION_FIELDS
+    )
 
 
 _DIFFERING = " || ".join(
-    f"CASE WHEN a.{name} IS DISTINCT FROM c.{name} THEN '{name},' ELSE '' END" for name in VALUES
+    f"CASE WHEN a.{name} IS DISTINCT FROM c.{name} THEN '{name},' ELSE '' END"
+    for name in VERSION_FIELDS
 )
 
 
@@ -109,9 +115,9 @@ def log_departures(dialect: Dialect) -> str:
         WHERE c.w_id = departing.w_id AND c.user_name = departing.user_name"""
 
 
-def upsert(dialect: Dialect) -> str:
+def upsert_contacts(dialect: Dialect) -> str:
     """Take over the contacts that arrived, new ones and those that differ."""
-    values = ", ".join(f"{name} = excluded.{name}" for name in VALUES)
+    values = ", ".join(f"{name} = excluded.{name}" for name in VERSION_FIELDS)
     return f"""
         INSERT INTO contacts ({_NAMES}, first_seen, last_changed)
         SELECT {_NAMES}, CAST(at AS {dialect.timestamp}), CAST(at AS {dialect.timestamp})
@@ -121,12 +127,12 @@ def upsert(dialect: Dialect) -> str:
         WHERE {_differ("excluded", "contacts")}"""
 
 
-def settle(dialect: Dialect) -> str:
+def upsert_instances(dialect: Dialect) -> str:
     """Write down how instances ended; a failure leaves what is known of their contacts."""
-    names = ", ".join(OUTCOME_COLUMNS)
+    names = ", ".join(_OUTCOME_COLUMNS)
     arrived = ", ".join(
         f"CAST({name} AS {dialect.timestamp})" if name.endswith(("_at", "_since")) else name
-        for name in OUTCOME_COLUMNS
+        for name in _OUTCOME_COLUMNS
     )
     taken = ", ".join(
         f"{name} = excluded.{name}" for name in ("gateway", "outcome", "tried_at", "calls")
@@ -138,16 +144,16 @@ def settle(dialect: Dialect) -> str:
     suspected = ", ".join(
         f"{name} = CASE WHEN excluded.contacts IS NULL THEN instances.{name} "
         f"ELSE excluded.{name} END"
-        for name in OUTCOME_COLUMNS
+        for name in _OUTCOME_COLUMNS
         if name.startswith("suspected_") or name == "digest"
     )
     return f"""
-        INSERT INTO instances ({names}) SELECT {arrived} FROM {{settled}} WHERE true
+        INSERT INTO instances ({names}) SELECT {arrived} FROM {{outcomes}} WHERE true
         ON CONFLICT (w_id) DO UPDATE SET {taken}, {kept}, {suspected}
         WHERE excluded.contacts IS NOT NULL OR excluded.tried_at >= instances.tried_at"""
 
 
 def _object(table: str, dialect: Dialect) -> str:
     """Make a JSON object of a contact's values."""
-    values = ", ".join(f"'{name}', {table}.{name}" for name in VALUES)
+    values = ", ".join(f"'{name}', {table}.{name}" for name in VERSION_FIELDS)
     return f"{dialect.json_object}({values})"

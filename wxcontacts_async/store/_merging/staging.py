@@ -1,18 +1,15 @@
 """Makes of contact sets what can be loaded in bulk."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from wxcontacts_async.contacts import Contact, ContactSet
-from wxcontacts_async.store.arrow import to_arrow
-from wxcontacts_async.store.dialects import Dialect
+from wxcontacts_async.store._database.dialect import Dialect
+from wxcontacts_async.store._database.values import LONGEST_KEY, NUL, REPLACEMENT, written_time
+from wxcontacts_async.store._tabular.arrow import to_arrow
 from wxcontacts_async.store.errors import StoreError
-
-LONGEST_KEY = 1_000  # bytes; a B-tree of PostgreSQL takes 2,704 for both parts of a key
-_NUL, _REPLACEMENT = "\0", "\N{REPLACEMENT CHARACTER}"
 
 
 def stageable(contact_sets: Sequence[ContactSet[Contact]], dialect: Dialect) -> pa.Table:
@@ -55,32 +52,8 @@ def in_key_order(contacts: pa.Table) -> pa.Table:
 
 def _without_nul(table: pa.Table) -> pa.Table:
     for index, column in enumerate(table.columns):
-        if pa.types.is_string(column.type) and pc.any(pc.match_substring(column, _NUL)).as_py():
+        if pa.types.is_string(column.type) and pc.any(pc.match_substring(column, NUL)).as_py():
             name = table.column_names[index]
-            replaced = pc.replace_substring(column, _NUL, _REPLACEMENT)
+            replaced = pc.replace_substring(column, NUL, REPLACEMENT)
             table = table.set_column(index, name, replaced)
     return table
-
-
-def is_key(w_id: str) -> bool:
-    """Tell whether a wId is valid, and short enough, to be a key of the database."""
-    try:
-        return bool(w_id.strip()) and len(w_id.encode()) <= LONGEST_KEY
-    except UnicodeEncodeError:
-        return False
-
-
-def storable(text: str, dialect: Dialect) -> str:
-    """Return a wId or `userName` as the database has it."""
-    return text if dialect.keeps_nul else text.replace(_NUL, _REPLACEMENT)
-
-
-def written_time(time: datetime) -> str:
-    """Write a time as SQLite's own functions do, in UTC; PostgreSQL reads that, too."""
-    return time.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
-
-
-def read_time(written: str) -> datetime:
-    """Read a time as either database writes it; aware, in UTC."""
-    time = datetime.fromisoformat(written)
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

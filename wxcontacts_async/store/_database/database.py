@@ -8,13 +8,13 @@ from typing import Generic
 from anyio import CapacityLimiter, Lock, current_time, sleep
 
 from wxcontacts_async.settings import RetryPolicy
-from wxcontacts_async.store.dialects import Address
-from wxcontacts_async.store.errand import Errand, ResultT
+from wxcontacts_async.store._database.blocking_call import BlockingCall, ResultT
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.opening import Opening
+from wxcontacts_async.store._database.schema import prepare
+from wxcontacts_async.store._database.url import Address
+from wxcontacts_async.store._database.waits import Waiting, WaitMonitor
 from wxcontacts_async.store.errors import StoreConnectionError, StoreError
-from wxcontacts_async.store.opening import Opening
-from wxcontacts_async.store.preparation import prepare
-from wxcontacts_async.store.session import Session
-from wxcontacts_async.store.waits import Waiting, Watchman
 
 _BACKOFF = RetryPolicy(initial_delay=0.2, max_delay=5.0)
 _PATIENCE = 3.0  # seconds that a cancelled caller waits; a merge takes a tenth of one
@@ -47,9 +47,9 @@ class Database:
         self._busy_timeout = busy_timeout
         self._reconnect_timeout = reconnect_timeout
         self._opening = opening
-        self._watchman = Watchman(address.shown, on_wait)
+        self._monitor = WaitMonitor(address.shown, on_wait)
         # None while there is no connection.
-        self._session: Session | None = None
+        self._connection: Connection | None = None
         self._is_closed = False
 
     async def open(self) -> None:
@@ -64,18 +64,18 @@ class Database:
         self._thread = CapacityLimiter(1)
         self._is_closed = False
         async with self._turn:
-            with self._watchman.watching():
+            with self._monitor.watching():
                 await self._attempt(lambda _: None)
 
     async def close(self) -> None:
         """Close the connection, once what is running has ended."""
         self._is_closed = True
         async with self._turn:
-            session, self._session = self._session, None
-            if session is not None:
-                await Errand(session.close, patience=_PATIENCE).run(self._thread)
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                await BlockingCall(connection.close, patience=_PATIENCE).run(self._thread)
 
-    async def run(self, work: Callable[[Session], ResultT]) -> ResultT:
+    async def run(self, work: Callable[[Connection], ResultT]) -> ResultT:
         """Run some work with the connection; if it is lost, connect and run it again.
 
         Cancelled, it lets what is running end, so that nothing is left half done; a database
@@ -90,10 +90,10 @@ class Database:
 
         """
         async with self._turn:
-            with self._watchman.watching():
+            with self._monitor.watching():
                 return await self._until_connected(work)
 
-    async def _until_connected(self, work: Callable[[Session], ResultT]) -> ResultT:
+    async def _until_connected(self, work: Callable[[Connection], ResultT]) -> ResultT:
         failures, lost_at = 0, 0.0
         while True:
             if self._is_closed:
@@ -104,103 +104,103 @@ class Database:
             except StoreConnectionError:
                 failures += 1
                 lost_at = lost_at or current_time()
-                self._watchman.lost()
+                self._monitor.lost()
                 delay = _BACKOFF.delay(failures, jitter=random.random())  # noqa: S311
                 if current_time() + delay > lost_at + self._reconnect_timeout:
                     raise
             await sleep(delay)
 
-    async def _attempt(self, work: Callable[[Session], ResultT]) -> ResultT:
+    async def _attempt(self, work: Callable[[Connection], ResultT]) -> ResultT:
         """Run some work once, in the thread. The connection is the thread's for that time."""
-        session, self._session = self._session, None
-        waiting = self._watchman.thread()
-        errand = Errand(
-            lambda: self._in_thread(session, work, waiting),
+        connection, self._connection = self._connection, None
+        waiting = self._monitor.thread()
+        call = BlockingCall(
+            lambda: self._in_thread(connection, work, waiting),
             patience=_PATIENCE,
             discard=_Attempt.discard,
         )
         try:
-            attempt = await errand.run(self._thread)
+            attempt = await call.run(self._thread)
         finally:
-            if errand.result is not None:
-                self._session = errand.result.session
-            elif not errand.is_begun:
-                self._session = session
-        if self._session is not None:
-            while self._session.notes:
-                self._watchman.say(self._session.notes.pop(0))
+            if call.result is not None:
+                self._connection = call.result.connection
+            elif not call.is_begun:
+                self._connection = connection
+        if self._connection is not None:
+            while self._connection.notes:
+                self._monitor.log(self._connection.notes.pop(0))
         if attempt.error is not None:
             raise attempt.error
         return attempt.value  # type: ignore[return-value]  # there is one where there is no error
 
     def _in_thread(
         self,
-        session: Session | None,
-        work: Callable[[Session], ResultT],
+        connection: Connection | None,
+        work: Callable[[Connection], ResultT],
         waiting: Waiting,
     ) -> "_Attempt[ResultT]":
         while True:
-            if session is not None and not session.is_current:
-                session.close()
-                session = None
+            if connection is not None and not connection.is_current:
+                connection.close()
+                connection = None
             try:
-                session = session or self._connected(waiting)
+                connection = connection or self._connected(waiting)
             except Exception as error:  # noqa: BLE001  # it is raised by whoever waits
                 return _Attempt(None, error=error)
-            session.waiting = waiting
+            connection.waiting = waiting
             waiting.is_connected = True
-            attempt = self._tried(session, work)
+            attempt = self._tried(connection, work)
             # What was read while the file changed may be half of the one and half of the other.
-            if attempt.session is None or session.is_current:
+            if attempt.connection is None or connection.is_current:
                 return attempt
 
     def _tried(
         self,
-        session: Session,
-        work: Callable[[Session], ResultT],
+        connection: Connection,
+        work: Callable[[Connection], ResultT],
     ) -> "_Attempt[ResultT]":
         try:
-            return _Attempt(session, _used(session, work))
+            return _Attempt(connection, _used(connection, work))
         except StoreConnectionError as error:
-            session.close()
+            connection.close()
             return _Attempt(None, error=error)
         except Exception as error:  # noqa: BLE001  # it is raised by whoever waits
-            return _Attempt(session, error=error)
+            return _Attempt(connection, error=error)
 
-    def _connected(self, waiting: Waiting) -> Session:
-        session = Session(
+    def _connected(self, waiting: Waiting) -> Connection:
+        connection = Connection(
             self._address,
             self._busy_timeout,
             opening=self._opening,
             waiting=waiting,
         )
         try:
-            _used(session, prepare)
+            _used(connection, prepare)
         except BaseException:
-            session.close()
+            connection.close()
             raise
-        return session
+        return connection
 
 
 @dataclass(frozen=True)
 class _Attempt(Generic[ResultT]):
     """What became of some work, and the connection, unless that is lost."""
 
-    session: Session | None
+    connection: Connection | None
     value: ResultT | None = None
     error: Exception | None = None
 
     def discard(self) -> None:
         """Close the connection, which nobody waits for any more."""
-        if self.session is not None:
-            self.session.close()
+        if self.connection is not None:
+            self.connection.close()
 
 
-def _used(session: Session, work: Callable[[Session], ResultT]) -> ResultT:
+def _used(connection: Connection, work: Callable[[Connection], ResultT]) -> ResultT:
     """Run some work; what it raises because the connection is lost is a StoreConnectionError."""
     try:
-        return work(session)
+        return work(connection)
     except StoreError as error:
-        if session.is_alive:
+        if connection.is_alive:
             raise
         raise StoreConnectionError(error.what) from None

@@ -12,14 +12,14 @@ import msgspec
 from anyio.lowlevel import checkpoint
 
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
-from wxcontacts_async.store.dialects import Dialect
-from wxcontacts_async.store.misfits import (
+from wxcontacts_async.store._database.dialect import Dialect
+from wxcontacts_async.store._database.values import LONGEST_KEY, storable
+from wxcontacts_async.store._merging.unstorable import (
     LEAST_SEX,
     MOST_SEX,
     SURELY_SHORT,
-    without_misfits,
+    without_unstorable,
 )
-from wxcontacts_async.store.staging import LONGEST_KEY, storable
 
 # By `userName`, as the database has it. A fingerprint is the initial of the kind and the beginning
 # of a digest of all fields. The initial alone stands for a contact of which the rest is unknown.
@@ -60,8 +60,8 @@ async def fingerprinted(contacts: ContactSet[Contact], dialect: Dialect) -> Fing
     """
     try:
         fingerprints = await _fingerprints(contacts, dialect)
-    except _MisfitError:
-        contacts = await without_misfits(contacts)
+    except _UnstorableError:
+        contacts = await without_unstorable(contacts)
         fingerprints = await _fingerprints(contacts, dialect)
     received = contacts
     if len(fingerprints) < sum(len(received) for _, received in contacts.lists()):
@@ -73,7 +73,7 @@ async def fingerprinted(contacts: ContactSet[Contact], dialect: Dialect) -> Fing
     return Fingerprinted(received, contacts, fingerprints, digest)
 
 
-class _MisfitError(Exception):
+class _UnstorableError(Exception):
     """Some contact may be one that the database cannot take."""
 
 
@@ -87,9 +87,9 @@ async def _fingerprints(contacts: ContactSet[Contact], dialect: Dialect) -> Fing
             names = [contact.user_name for contact in some]
             sexes = [contact.sex for contact in some]
             if max(map(len, names)) > SURELY_SHORT and not _are_keys(names):
-                raise _MisfitError
+                raise _UnstorableError
             if not LEAST_SEX <= min(sexes) <= max(sexes) <= MOST_SEX:
-                raise _MisfitError
+                raise _UnstorableError
             if not dialect.keeps_nul:
                 names = [storable(name, dialect) for name in names]
             try:
@@ -97,7 +97,7 @@ async def _fingerprints(contacts: ContactSet[Contact], dialect: Dialect) -> Fing
             except OverflowError:
                 digests = [sha256(_encoded(contact)).digest() for contact in some]
             except UnicodeEncodeError:
-                raise _MisfitError from None
+                raise _UnstorableError from None
             fingerprints = [initial + digest[:_DIGEST_SIZE] for digest in digests]
             made.update(zip(names, fingerprints, strict=True))
             await checkpoint()

@@ -6,7 +6,7 @@ import msgspec
 from anyio.lowlevel import checkpoint
 
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet, RejectedContact
-from wxcontacts_async.store.staging import LONGEST_KEY
+from wxcontacts_async.store._database.values import LONGEST_KEY
 
 LEAST_SEX, MOST_SEX = -(2**63), 2**63 - 1
 SURELY_SHORT = LONGEST_KEY // 4  # characters; one has at most four bytes in UTF-8
@@ -15,7 +15,7 @@ _AT_ONCE = 200  # contacts that are looked at in some 0.5 ms
 _encode = msgspec.json.Encoder().encode
 
 
-async def without_misfits(contacts: ContactSet[Contact]) -> ContactSet[Contact]:
+async def without_unstorable(contacts: ContactSet[Contact]) -> ContactSet[Contact]:
     """Return the set with each contact that cannot be stored among the rejected."""
     rejected = list(contacts.rejected)
     lists: dict[ContactKind, list[Contact]] = {}
@@ -23,7 +23,7 @@ async def without_misfits(contacts: ContactSet[Contact]) -> ContactSet[Contact]:
         fit = lists[kind] = []
         for begin in range(0, len(received), _AT_ONCE):
             for contact in received[begin : begin + _AT_ONCE]:
-                reason = _misfit(contact)
+                reason = _obstacle(contact)
                 if reason is None:
                     fit.append(contact)
                 else:
@@ -38,7 +38,7 @@ async def without_misfits(contacts: ContactSet[Contact]) -> ContactSet[Contact]:
     )
 
 
-def _misfit(contact: Contact) -> str | None:
+def _obstacle(contact: Contact) -> str | None:
     """Say why a contact cannot be stored, less its values; None if it can."""
     if not LEAST_SEX <= contact.sex <= MOST_SEX:
         return "cannot be stored: sex must be a whole number of 64 bits"

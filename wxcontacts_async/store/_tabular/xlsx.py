@@ -20,7 +20,13 @@ from xlsxwriter.exceptions import FileCreateError, FileSizeError
 
 from wxcontacts_async._hidden_file import HiddenFile, sync_folder
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
-from wxcontacts_async.store.formats import COLUMNS, FIELDS, fetched_in_utc, misfit, without_nul
+from wxcontacts_async.store._tabular.columns import (
+    COLUMNS,
+    FIELDS,
+    fetched_in_utc,
+    unfit_value,
+    without_nul,
+)
 
 XLSX_COLUMNS = (*COLUMNS[:-1], "fetched_at_utc")
 
@@ -89,7 +95,7 @@ class XlsxFile:
         """
         fetched_at = fetched_in_utc(contacts)
         if fetched_at < _FIRST_DAY:
-            raise misfit(contacts.w_id, "fetched_at", "a time since March 1900")
+            raise unfit_value(contacts.w_id, "fetched_at", "a time since March 1900")
         naive = fetched_at.replace(tzinfo=None)
         entries = iter(contacts.items())
         while some := list(islice(entries, _ROWS_A_STEP)):
@@ -168,7 +174,7 @@ def _text(w_id: str, field: str, value: str) -> str:
     try:
         units = len(text.encode("utf-16-le")) // 2
     except UnicodeEncodeError:
-        raise misfit(w_id, field, "valid Unicode text") from None
+        raise unfit_value(w_id, field, "valid Unicode text") from None
     if units > _LONGEST_TEXT:
-        raise misfit(w_id, field, f"text of at most {_LONGEST_TEXT:,} characters")
+        raise unfit_value(w_id, field, f"text of at most {_LONGEST_TEXT:,} characters")
     return text

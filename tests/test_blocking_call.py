@@ -7,7 +7,7 @@ import anyio
 import pytest
 from anyio import CapacityLimiter, to_thread
 
-from wxcontacts_async.store.errand import Errand
+from wxcontacts_async.store._database.blocking_call import BlockingCall
 
 _LONG = 30.0  # never waited for
 
@@ -35,21 +35,21 @@ async def test_it_returns_what_the_call_returns_and_raises_what_it_raises() -> N
     def fails() -> None:
         raise LookupError
 
-    assert await Errand(lambda: 7, patience=_LONG).run(CapacityLimiter(1)) == 7
+    assert await BlockingCall(lambda: 7, patience=_LONG).run(CapacityLimiter(1)) == 7
     with pytest.raises(LookupError):
-        await Errand(fails, patience=_LONG).run(CapacityLimiter(1))
+        await BlockingCall(fails, patience=_LONG).run(CapacityLimiter(1))
 
 
 async def test_who_is_cancelled_waits_until_the_call_has_ended() -> None:
     call = Call()
-    errand = Errand(call, patience=_LONG)
+    blocking = BlockingCall(call, patience=_LONG)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(errand.run, CapacityLimiter(1))
+        tasks.start_soon(blocking.run, CapacityLimiter(1))
         await begun(call)
         tasks.cancel_scope.cancel()
         threading.Timer(0.1, call.go_on.set).start()
     assert call.has_ended
-    assert errand.result == "done"
+    assert blocking.result == "done"
 
 
 async def test_who_is_cancelled_does_not_wait_for_ever() -> None:
@@ -61,9 +61,9 @@ async def test_who_is_cancelled_does_not_wait_for_ever() -> None:
         discarded.append(result)
         is_discarded.set()
 
-    errand = Errand(call, patience=0.1, discard=discard)
+    blocking = BlockingCall(call, patience=0.1, discard=discard)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(errand.run, CapacityLimiter(1))
+        tasks.start_soon(blocking.run, CapacityLimiter(1))
         await begun(call)
         cancelled_at = monotonic()
         tasks.cancel_scope.cancel()
@@ -72,20 +72,20 @@ async def test_who_is_cancelled_does_not_wait_for_ever() -> None:
     call.go_on.set()
     await to_thread.run_sync(is_discarded.wait, _LONG)
     assert discarded == ["done"]
-    assert errand.result is None
+    assert blocking.result is None
 
 
 async def test_what_is_cancelled_before_it_begins_is_not_begun() -> None:
     call, other = Call(), Call()
     limiter = CapacityLimiter(1)
-    errand = Errand(other, patience=_LONG)
+    blocking = BlockingCall(other, patience=_LONG)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(Errand(call, patience=_LONG).run, limiter)
+        tasks.start_soon(BlockingCall(call, patience=_LONG).run, limiter)
         await begun(call)
         cancelled_at = monotonic()
         with anyio.move_on_after(0.05):
-            await errand.run(limiter)
+            await blocking.run(limiter)
         assert monotonic() - cancelled_at < _LONG
         call.go_on.set()
-    assert not errand.is_begun
+    assert not blocking.is_begun
     assert not other.begun.is_set()

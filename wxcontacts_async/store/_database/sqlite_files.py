@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import adbc_driver_manager.dbapi as adbc
 
-from wxcontacts_async.store.opening import Opened, Opening
+from wxcontacts_async.store._database.opening import Opened, Opening
 
 _HEADER = 100  # bytes; among them, a counter of the transactions that wrote to the file itself
 _LITTLE = 64 * 1024  # bytes; too little for anything

@@ -1,17 +1,15 @@
 """Sees to it that a database has the tables of today, or says why it has not."""
 
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.migrations import MIGRATIONS, VERSION
+from wxcontacts_async.store._database.opening import Opening
 from wxcontacts_async.store.errors import StoreError, StoreVersionError
-from wxcontacts_async.store.opening import Opening
-from wxcontacts_async.store.schema import MIGRATIONS, VERSION, in_dialect
-from wxcontacts_async.store.session import Session
 
 _OWN_DATABASE = "Give the store a database, or a schema, without other tables of its names."
-# It can hold every name; any other cannot, or does not know what a letter is.
-_ENCODING = "UTF8"
 
 
-def prepare(session: Session) -> None:
-    """Make the tables or bring them up to date, as far as the session was opened for that.
+def prepare(connection: Connection) -> None:
+    """Make the tables or bring them up to date, as far as the connection was opened for that.
 
     Where they are of today, nothing is written.
 
@@ -20,39 +18,30 @@ def prepare(session: Session) -> None:
         StoreError: There are none, and they may not or cannot be made.
 
     """
-    with session.snapshot():
-        _check_encoding(session)
-        version = _version(session)
+    with connection.snapshot():
+        connection.dialect.check_encoding(connection)
+        version = _version(connection)
     if version == VERSION:
         return
-    if not version and session.opening is not Opening.MAKE:
+    if not version and connection.opening is not Opening.MAKE:
         what = "it has no tables of this library, and is left as it is"
         raise StoreError(what, advice="Check the URL, or sync into it first.")
-    if version and (unwritable := session.unwritable()):
+    if version and (unwritable := connection.unwritable()):
         what = (
             f"the database has tables of version {version}, which is older than {VERSION}; "
             f"{unwritable.what}"
         )
         raise StoreVersionError(what, advice="Sync into it, which brings them up to date.")
-    with session.transaction():
+    with connection.transaction():
         # Asked again, as another one may have done it meanwhile.
-        _migrate(session, _version(session))
+        _migrate(connection, _version(connection))
 
 
-def _check_encoding(session: Session) -> None:
-    if session.dialect.find_encoding:
-        ((encoding,),) = session.rows(session.dialect.find_encoding)
-        if encoding != _ENCODING:
-            what = f"the database has the encoding {encoding}, which cannot hold every name"
-            advice = f"Give the store one made with ENCODING '{_ENCODING}' TEMPLATE template0."
-            raise StoreError(what, advice=advice)
-
-
-def _version(session: Session) -> int:
-    if not session.rows(session.dialect.find_table.format("wxcontacts_schema"))[0][0]:
+def _version(connection: Connection) -> int:
+    if not connection.rows(connection.dialect.count_tables.format("wxcontacts_schema"))[0][0]:
         return 0
     try:
-        found = session.rows("SELECT wxcontacts_schema.version FROM wxcontacts_schema LIMIT 2")
+        found = connection.rows("SELECT wxcontacts_schema.version FROM wxcontacts_schema LIMIT 2")
     except StoreError as error:
         _blame_others(error)
         raise
@@ -66,7 +55,7 @@ def _version(session: Session) -> int:
     return version
 
 
-def _migrate(session: Session, version: int) -> None:
+def _migrate(connection: Connection, version: int) -> None:
     if version == VERSION:
         return
     made = ("CREATE TABLE wxcontacts_schema (version BIGINT NOT NULL)",)
@@ -74,7 +63,7 @@ def _migrate(session: Session, version: int) -> None:
     try:
         for statements in (*(() if version else (made,)), *MIGRATIONS[version:], known):
             for statement in statements:
-                session.execute(in_dialect(statement, session.dialect))
+                connection.execute(connection.dialect.fill_in(statement))
     except StoreError as error:
         _blame_others(error)
         raise

@@ -5,57 +5,41 @@ from contextlib import contextmanager, suppress
 from re import compile as compiled
 from typing import Any
 
+import adbc_driver_manager.dbapi as adbc
 import msgspec
 import pyarrow as pa
 
-from wxcontacts_async.store.dialects import SQLITE, Address
-from wxcontacts_async.store.driver_errors import (
-    BESIDE,
-    DRIVER_ERRORS,
-    ONLY_READ,
-    OTHER_SERVER,
-    MissingRightError,
-    told,
+from wxcontacts_async.store._database.dialect import ONLY_READ
+from wxcontacts_async.store._database.opening import Opening
+from wxcontacts_async.store._database.temporary_tables import (
+    SMALL,
+    TEMPORARY_TABLES,
+    creation,
+)
+from wxcontacts_async.store._database.url import Address
+from wxcontacts_async.store._database.waits import (
+    FOR_ANSWER,
+    FOR_CONNECTION,
+    FOR_WRITER,
+    Wait,
+    Waiting,
 )
 from wxcontacts_async.store.errors import (
-    OF_THE_DATABASE,
     StoreAccessError,
-    StoreBusyError,
     StoreConnectionError,
     StoreError,
     StoreFullError,
 )
-from wxcontacts_async.store.opening import Opening
-from wxcontacts_async.store.rights import said_rights
-from wxcontacts_async.store.schema import SMALL, STAGING, in_dialect, small_table
-from wxcontacts_async.store.waits import FOR_ANSWER, FOR_CONNECTION, FOR_WRITER, Wait, Waiting
 
 ROWS_A_PAGE = 10_000
 
-_MOST_ROWS = 1_000_000_000
 _SMALL = compiled(rf"\{{({'|'.join(SMALL)})\}}")
 
-_WRITERS = 20571  # tells our advisory locks from others'
-# By the schema that the tables are in, which need not be the first that this user looks into; the
-# same whether they are there already or are about to be made.
-_TABLES = """hashtext(coalesce(
-    (SELECT relnamespace::text FROM pg_class
-        WHERE relname = 'wxcontacts_schema' AND pg_table_is_visible(oid)),
-    (SELECT oid::text FROM pg_namespace WHERE nspname = current_schema()), ''))"""
-_LOCK = f"SELECT pg_advisory_xact_lock({_WRITERS}, {_TABLES})"
-_HOLDER = f"""
-    SELECT activity.pid, activity.application_name, host(activity.client_addr)
-    FROM pg_locks JOIN pg_stat_activity activity USING (pid)
-    WHERE locktype = 'advisory' AND classid = {_WRITERS} AND granted
-        AND objid::bigint = {_TABLES}::bigint & 4294967295
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    LIMIT 1"""
-_CAN_ONLY_READ = """
-    SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on'"""
-_GRANT = "Grant it, or give the store a role that has it."
+# What reading an answer raises, besides ADBC's own errors, for want of memory or a connection.
+_DRIVER_ERRORS = (adbc.Error, pa.ArrowException, OSError)
 
 
-class Session:
+class Connection:
     """One connection, to be used by one thread at a time.
 
     Nothing that it sets in PostgreSQL outlives a transaction, and every statement is in one, as a
@@ -88,26 +72,19 @@ class Session:
         self.waiting = waiting or Waiting()
         self.notes: list[str] = []
         self._address = address
-        self._is_sqlite = self.dialect is SQLITE
         self._busy_timeout = busy_timeout
         self._in_transaction = False
         self._is_ready_to_write = False
-        # The temporary tables that are there; those of PostgreSQL go with each transaction.
+        # The temporary tables that are there, and the rows of those that are parameters instead.
         self._staging: set[str] = set()
         self._small: dict[str, str] = {}
-        milliseconds = max(1, int(busy_timeout * 1000))
-        timeout = () if self._is_sqlite else (f"SET LOCAL lock_timeout = {milliseconds}",)
-        self._settings = (*self.dialect.begun, *timeout)
         self._open()
 
     def _open(self) -> None:
-        with self._told_errors(StoreConnectionError, FOR_CONNECTION):
+        with self._translated_errors(StoreConnectionError, FOR_CONNECTION):
             self._opened = self._address.connect(self.opening, self._busy_timeout)
         self._cursor = self._opened.connection.cursor()
-        if self._is_sqlite:
-            # A column's type is read off the first values of an answer: let that be all of it.
-            answers = {"adbc.sqlite.query.batch_rows": str(_MOST_ROWS)}
-            self._cursor.adbc_statement.set_options(**answers)
+        self._cursor.adbc_statement.set_options(**self.dialect.cursor_options)
         try:
             for statement in self.dialect.connected:
                 self.execute(statement)
@@ -118,40 +95,47 @@ class Session:
     def execute(self, statement: str, *parameters: object) -> None:
         """Run a statement that answers nothing; without parameters it may be several."""
         statement, parameters = self._filled_in(statement, parameters)
-        with self._told_errors():
+        with self._translated_errors():
             if parameters:
                 self._cursor.execute(statement, parameters)
             else:  # in one round trip
                 self._cursor.executescript(statement)
 
-    def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+    def rows(
+        self,
+        query: str,
+        *parameters: object,
+        wait: Wait = FOR_ANSWER,
+    ) -> list[tuple[Any, ...]]:
         """Return the rows of an answer."""
         query, parameters = self._filled_in(query, parameters)
-        with self._in_some_transaction(), self._told_errors():
+        with self._in_some_transaction(), self._translated_errors(wait=wait):
             self._cursor.execute(query, parameters or None)
             rows: list[tuple[Any, ...]] = self._cursor.fetchall()
             return rows
 
     def table(self, query: str, *parameters: object) -> pa.Table:
         """Return an answer as a table."""
-        with self._in_some_transaction(), self._told_errors():
+        with self._in_some_transaction(), self._translated_errors():
             self._cursor.execute(query, parameters or None)
             return self._cursor.fetch_arrow_table()
 
-    def stage(self, name: str, rows: pa.Table) -> None:
+    def stage(self, name: str, rows: pa.Table | list[dict[str, object]]) -> None:
         """Let a temporary table have just these rows, until the transaction ends.
 
         In statements, the name of a small one stands in braces.
         """
-        if name in SMALL and not self._is_sqlite:
-            self._small[name] = msgspec.json.encode(rows.to_pylist()).decode()
+        if name in SMALL and self.dialect.passes_small_tables:
+            self._small[name] = msgspec.json.encode(rows).decode()
             return
         if name in self._staging:
             self.execute(f"DELETE FROM {name}")
         else:
-            self.execute(in_dialect(STAGING[name], self.dialect))
+            self.execute(creation(name, self.dialect))
             self._staging.add(name)
-        with self._told_errors():
+        if isinstance(rows, list):
+            rows = pa.Table.from_pylist(rows, TEMPORARY_TABLES[name])
+        with self._translated_errors():
             self._cursor.adbc_ingest(name, rows, mode="append", temporary=True)
 
     def _filled_in(
@@ -161,20 +145,17 @@ class Session:
     ) -> tuple[str, tuple[object, ...]]:
         """Fill in the small temporary tables of a statement."""
         for name in _SMALL.findall(statement):
-            if self._is_sqlite:
-                table = name
-            else:
+            if name in self._small:
                 parameters = (*parameters, self._small[name])
-                table = small_table(name, len(parameters))
+            table = self.dialect.small_table(name, TEMPORARY_TABLES[name], len(parameters))
             statement = statement.replace(f"{{{name}}}", table)
         return statement, parameters
 
     def load(self, name: str, rows: pa.Table) -> None:
         """Load rows in bulk into a table that is there, wherever it is found."""
-        schema = None
-        if self.dialect.find_schema:  # or it would be looked for in the first schema alone
-            ((schema,),) = self.rows(self.dialect.find_schema.format(name))
-        with self._told_errors():
+        # Without its schema it would be looked for in the first one alone.
+        schema = self.dialect.schema_of(name, self)
+        with self._translated_errors():
             self._cursor.adbc_ingest(name, rows, mode="append", db_schema_name=schema)
 
     @contextmanager
@@ -187,13 +168,12 @@ class Session:
 
         """
         self._check_may_write()
-        if self._is_sqlite and not self._is_ready_to_write:
-            self._get_ready_to_write()
-        begins = (self.dialect.begin, *self._settings, *(() if self._is_sqlite else (_LOCK,)))
+        if not self._is_ready_to_write:
+            self._prepare_to_write()
         is_begun = False
         self._in_transaction = True
         try:
-            self._run_script(begins, FOR_WRITER)
+            self._run_script(self.dialect.begin_writing(self._busy_timeout), FOR_WRITER)
             is_begun = True
             yield
             self.execute("COMMIT")
@@ -206,16 +186,16 @@ class Session:
             raise
         finally:
             self._in_transaction = False
-            if not self._is_sqlite:
+            self._small.clear()
+            if not self.dialect.keeps_temporary_tables:
                 self._staging.clear()
-                self._small.clear()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Let all queries of the block see the database as of one moment."""
         self._in_transaction = True
         try:
-            self._run_script((self.dialect.begin_reading, *self._settings), FOR_ANSWER)
+            self._run_script(self.dialect.begin_reading(self._busy_timeout), FOR_ANSWER)
             yield
         except StoreError as error:
             self._end_snapshot()
@@ -232,28 +212,21 @@ class Session:
     @contextmanager
     def _in_some_transaction(self) -> Iterator[None]:
         """See to it that a query is in a transaction where it must be."""
-        if self._in_transaction or self._is_sqlite:
+        if self._in_transaction or not self.dialect.needs_transactions:
             yield
         else:
             with self.snapshot():
                 yield
 
     def _run_script(self, statements: tuple[str, ...], wait: Wait) -> None:
-        with self._told_errors(wait=wait):
+        with self._translated_errors(wait=wait):
             self._cursor.executescript("; ".join(statements))
 
     def check_may_write(self) -> None:
         """Raise StoreAccessError if nothing can be written, before there is anything to write."""
         self._check_may_write()
-        if self._is_sqlite:
-            return
-        with self.snapshot():
-            ((is_standby, is_read_only),) = self.rows(_CAN_ONLY_READ)
-            if is_standby or is_read_only:
-                what = "the server is a standby" if is_standby else "its transactions are read-only"
-                raise StoreAccessError(ONLY_READ + what, advice=OTHER_SERVER)
-            if lacking := said_rights(self.rows, writes=True):
-                raise StoreAccessError(ONLY_READ + lacking, advice=_GRANT)
+        with self._in_some_transaction():
+            self.dialect.check_may_write(self)
 
     def _check_may_write(self) -> None:
         if self._opened.unwritable is not None:  # there may be room, or a right, by now
@@ -262,52 +235,22 @@ class Session:
         if unwritable := self.unwritable():
             raise unwritable
 
-    def _get_ready_to_write(self) -> None:
-        """Do what only a connection to an SQLite file must that writes."""
-        if self._write_ahead():
-            # A commit is whole without an fsync.
-            self.execute("PRAGMA synchronous = NORMAL")
-        else:
-            self.notes.append("has no write-ahead log, so that who reads and who writes must wait")
-            self.execute("PRAGMA synchronous = FULL")
-        for table in STAGING.values():  # not in a transaction, with which they would go
-            self.execute(in_dialect(table, self.dialect))
-        self._staging.update(STAGING)
+    def _prepare_to_write(self) -> None:
+        """Do once what only a connection that writes must."""
+        if note := self.dialect.prepare_to_write(self):
+            self.notes.append(note)
+        if self.dialect.keeps_temporary_tables:
+            for name in TEMPORARY_TABLES:  # not in a transaction, with which they would go
+                self.execute(creation(name, self.dialect))
+            self._staging.update(TEMPORARY_TABLES)
         self._is_ready_to_write = True
-
-    def _write_ahead(self) -> bool:
-        """Have a write-ahead log, with which readers and the writer do not wait for one another.
-
-        SQLite says which kind of journal it has then: on some file systems it cannot be that one.
-        """
-        try:
-            with self._told_errors(wait=FOR_WRITER):
-                self._cursor.execute("PRAGMA journal_mode = WAL")
-                return bool(self._cursor.fetchall() == [("wal",)])
-        except OF_THE_DATABASE:
-            raise
-        except StoreError:
-            return False
 
     def _explained(self, error: StoreError, *, is_begun: bool, writes: bool) -> StoreError:
         """Add what the server can tell of an error, once its transaction has ended."""
-        if self._is_sqlite:
-            return error
-        with suppress(StoreError):
-            if isinstance(error, StoreBusyError):
-                if is_begun:
-                    return StoreBusyError(f"a table is locked, for {self._busy_timeout:g} s by now")
-                return StoreBusyError(f"{error.what}: {self._holder()}")
-            if isinstance(error, MissingRightError):
-                lacking = said_rights(self.rows, writes=writes)
-                what = f"{error.what}; {lacking}" if lacking else error.what
-                return StoreAccessError(what, advice=_GRANT)
-        return error
-
-    def _holder(self) -> str:
-        for pid, name, host in self.rows(_HOLDER):
-            return f"it is process {pid} of {host or 'this host'}, {name!r}"
-        return "it has ended meanwhile"
+        timeout = self._busy_timeout
+        return self.dialect.explained(
+            error, self, is_begun=is_begun, writes=writes, busy_timeout=timeout
+        )
 
     def unwritable(self) -> StoreError | None:
         """Return why the database can only be read; None if it may be written to, or may not be."""
@@ -315,10 +258,10 @@ class Session:
             return StoreAccessError(f"{ONLY_READ}it was opened so")
         if self._opened.unwritable is None:
             return None
-        error = told(self._opened.unwritable, StoreError, self._address, "")
+        error = self._translated(self._opened.unwritable, StoreError)
         if isinstance(error, (StoreFullError, StoreAccessError)):
             return error
-        return StoreAccessError(ONLY_READ + error.what, advice=BESIDE)
+        return StoreAccessError(ONLY_READ + error.what, advice=self.dialect.write_advice)
 
     @property
     def is_alive(self) -> bool:
@@ -331,17 +274,17 @@ class Session:
 
     @property
     def is_current(self) -> bool:
-        """Whether what it reads is what is there; if not, only another session will do."""
+        """Whether what it reads is what is there; if not, only another connection will do."""
         return self._opened.is_current()
 
     def close(self) -> None:
         """Close it; what is not committed is undone."""
         for resource in (self._cursor, self._opened.connection):
-            with suppress(*DRIVER_ERRORS):
+            with suppress(*_DRIVER_ERRORS):
                 resource.close()
 
     @contextmanager
-    def _told_errors(
+    def _translated_errors(
         self,
         kind: type[StoreError] = StoreError,
         wait: Wait = FOR_ANSWER,
@@ -349,7 +292,19 @@ class Session:
         try:
             with self.waiting.on(wait):
                 yield
-        except DRIVER_ERRORS as error:
-            busy = f"another one has been writing for {self._busy_timeout:g} s"
+        except _DRIVER_ERRORS as error:
             # Without its cause, which may quote a contact.
-            raise told(error, kind, self._address, busy) from None
+            raise self._translated(error, kind) from None
+
+    def _translated(self, error: Exception, kind: type[StoreError]) -> StoreError:
+        """Make an error of ours of a driver's, in its words but with no secret."""
+        words = self.dialect.words(error)
+        for secret in self._address.secrets:
+            words = words.replace(secret, "***")
+        return self.dialect.translated(
+            error,
+            f"{self.dialect.name} says: {words}",
+            kind,
+            path=self._address.path,
+            busy=f"another one has been writing for {self._busy_timeout:g} s",
+        )

@@ -9,10 +9,10 @@ from operator import ne
 import msgspec
 
 from wxcontacts_async.contacts import Contact, ContactSet
-from wxcontacts_async.store.dialects import Dialect
-from wxcontacts_async.store.fingerprints import Fingerprinted, Fingerprints, initial_of
-from wxcontacts_async.store.guard import Answer
-from wxcontacts_async.store.staging import storable
+from wxcontacts_async.store._database.dialect import Dialect
+from wxcontacts_async.store._database.values import storable
+from wxcontacts_async.store._merging.fingerprints import Fingerprinted, Fingerprints, initial_of
+from wxcontacts_async.store._merging.guard import Answer
 
 
 class Comparison:

@@ -1,8 +1,8 @@
 """Reads what is suspicious of an instance off its row."""
 
 from wxcontacts_async.contacts import ContactKind
+from wxcontacts_async.store._database.values import read_time
 from wxcontacts_async.store.records import Suspicion
-from wxcontacts_async.store.staging import read_time
 
 SUSPICION_COLUMNS = (
     "suspected_stored, suspected_missing, CAST(suspected_since AS TEXT), "

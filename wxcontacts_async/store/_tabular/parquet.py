@@ -18,7 +18,12 @@ from pyarrow import parquet as pq
 from wxcontacts_async._hidden_file import HiddenFile, sync_folder
 from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
-from wxcontacts_async.store.arrow import CONTACT_SCHEMA, check_contact_set, each_set, to_arrow
+from wxcontacts_async.store._tabular.arrow import (
+    CONTACT_SCHEMA,
+    check_contact_set,
+    each_set,
+    to_arrow,
+)
 from wxcontacts_async.validation import check_number
 
 _T = TypeVar("_T")

@@ -7,18 +7,28 @@ from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet, Sex
 from wxcontacts_async.errors import InvalidArgumentError
-from wxcontacts_async.store.formats import COLUMNS, FIELDS, fetched_in_utc, misfit
+from wxcontacts_async.store._tabular.columns import COLUMNS, FIELDS, fetched_in_utc, unfit_value
 
-_REQUIRED = frozenset({"w_id", "user_name", "kind", "sex", "fetched_at"})
-_TYPES = {"sex": pa.int64(), "fetched_at": pa.timestamp("us", tz="UTC")}
+_HINTS: dict[str, Any] = {
+    "w_id": str,
+    "kind": str,
+    "fetched_at": datetime,
+    **{field.name: field.type for field in msgspec.structs.fields(Contact)},
+}
+_TYPES = {Sex: pa.int64(), datetime: pa.timestamp("us", tz="UTC")}
 
 CONTACT_SCHEMA = pa.schema(
     [
-        pa.field(name, _TYPES.get(name, pa.string()), nullable=name not in _REQUIRED)
+        pa.field(
+            name,
+            _TYPES.get(_HINTS[name], pa.string()),
+            nullable=isinstance(None, _HINTS[name]),
+        )
         for name in COLUMNS
     ],
 )
@@ -139,7 +149,7 @@ def _array(field: pa.Field, values: list[Any], w_ids: list[str]) -> pa.Array:
     array = _converted(field, values)
     if array is None:
         w_id = next(w_ids[row] for row in range(len(values)) if _unfit(field, values[row]))
-        raise misfit(w_id, field.name, _EXPECTED[field.type])
+        raise unfit_value(w_id, field.name, _EXPECTED[field.type])
     return array
 
 
@@ -160,12 +170,12 @@ def _sets(batches: pa.RecordBatchReader) -> Iterator[ContactSet[Contact]]:
         lists: dict[str, list[Contact]] = {kind: [] for kind in ContactKind}
         for _, _, kind, contacts in runs:
             if kind not in lists:
-                raise misfit(w_id, "kind", "public, friend or group")
+                raise unfit_value(w_id, "kind", "public, friend or group")
             lists[kind] += contacts
         try:
             fetched_at = _EPOCH + time * _MICROSECOND
         except OverflowError:
-            raise misfit(w_id, "fetched_at", "a time from year 1 to 9999") from None
+            raise unfit_value(w_id, "fetched_at", "a time from year 1 to 9999") from None
         official_accounts, friends, groups = map(tuple, lists.values())
         yield ContactSet(w_id, official_accounts, friends, groups, fetched_at=fetched_at)
 

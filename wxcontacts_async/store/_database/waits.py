@@ -58,7 +58,7 @@ class Waiting:
             self.current = before
 
 
-class Watchman:
+class WaitMonitor:
     """Logs for what a database is waited for, and when that is over.
 
     Arguments:
@@ -73,18 +73,18 @@ class Watchman:
         # Of the run under way: what its thread waits for, and since when there is no connection.
         self._thread = Waiting()
         self._lost_at: float | None = None
-        self._said: tuple[Wait, float] | None = None
+        self._logged: tuple[Wait, float] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Say what the block waits for."""
-        self._lost_at, self._said = None, None
+        self._lost_at, self._logged = None, None
         self._look_again()
         try:
             yield
-            if self._said is not None:
-                self.say(f"goes on after {monotonic() - self._said[1]:.1f} s")
+            if self._logged is not None:
+                self.log(f"goes on after {monotonic() - self._logged[1]:.1f} s")
         finally:
             if self._timer is not None:
                 self._timer.cancel()
@@ -99,7 +99,7 @@ class Watchman:
         self._lost_at = self._lost_at or monotonic()
         self._thread = Waiting()
 
-    def say(self, what: str, *, waits: bool = False) -> None:
+    def log(self, what: str, *, waits: bool = False) -> None:
         """Say something of the database that its user should know."""
         sentence = f"{self._name} {what}"
         _logger.warning("%s", sentence)
@@ -112,12 +112,12 @@ class Watchman:
         waits = self._thread.current
         if self._lost_at is not None and not self._thread.is_connected:
             waits = FOR_CONNECTION, self._lost_at
-        said = None if self._said is None else self._said[0]
+        logged = None if self._logged is None else self._logged[0]
         if (
             waits is not None
-            and waits[0] is not said
+            and waits[0] is not logged
             and monotonic() - waits[1] >= waits[0].patience
         ):
-            self._said = waits
-            self.say(f"is waited for: {waits[0].what}", waits=True)
+            self._logged = waits
+            self.log(f"is waited for: {waits[0].what}", waits=True)
         self._look_again()

@@ -1,10 +1,10 @@
 """Takes over that contacts are gone which answers lack, as a person said so. It blocks."""
 
+from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.values import storable
+from wxcontacts_async.store._merging.suspicion import SUSPICION_COLUMNS, read_suspicion
 from wxcontacts_async.store.errors import NotSyncedError
 from wxcontacts_async.store.records import Suspicion
-from wxcontacts_async.store.session import Session
-from wxcontacts_async.store.staging import storable
-from wxcontacts_async.store.suspected import SUSPICION_COLUMNS, read_suspicion
 
 _SUSPECTED = f"SELECT synced_at IS NULL, {SUSPICION_COLUMNS} FROM instances WHERE w_id = $1"
 _FORGET = "DELETE FROM missing_contacts WHERE w_id = $1"
@@ -19,7 +19,7 @@ _ALL_ARE_KNOWN = """
     UPDATE instances SET suspected_digest = NULL, suspected_since = NULL WHERE w_id = $1"""
 
 
-def accept(session: Session, w_id: str) -> Suspicion | None:
+def accept(connection: Connection, w_id: str) -> Suspicion | None:
     """Accept that who is missing from an instance's answers is gone; the next sync removes them.
 
     Returns:
@@ -29,24 +29,24 @@ def accept(session: Session, w_id: str) -> Suspicion | None:
         NotSyncedError: The instance has never been synced.
 
     """
-    stored = storable(w_id, session.dialect)
-    with session.transaction():
-        rows = session.rows(_SUSPECTED, stored)
+    stored = storable(w_id, connection.dialect)
+    with connection.transaction():
+        rows = connection.rows(_SUSPECTED, stored)
         suspicion = read_suspicion(*rows[0][1:]) if rows else None
         if suspicion is None and (not rows or rows[0][0]):
             raise NotSyncedError.of(w_id)
         if suspicion is not None:
-            _accept(session, stored, suspicion)
+            _accept(connection, stored, suspicion)
         return suspicion
 
 
-def _accept(session: Session, stored: str, suspicion: Suspicion) -> None:
+def _accept(connection: Connection, stored: str, suspicion: Suspicion) -> None:
     if suspicion.since is not None:
-        session.execute(_ACCEPT_HELD, stored)
+        connection.execute(_ACCEPT_HELD, stored)
         return
     # The answer had no contact at all, or an older version did not write down which contacts it
     # lacked: let the next answer say, which may lack no more of them than were accepted.
-    ((contacts,),) = session.rows(_COUNT, stored)
+    ((contacts,),) = connection.rows(_COUNT, stored)
     accepted = 1 if contacts == suspicion.missing else -suspicion.missing
     for statement in (_FORGET, _ACCEPT_ANY.format(accepted), _ALL_ARE_KNOWN):
-        session.execute(statement, stored)
+        connection.execute(statement, stored)

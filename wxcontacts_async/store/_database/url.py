@@ -1,4 +1,4 @@
-"""What differs between SQLite and PostgreSQL; all else is the same SQL on both."""
+"""Reads the URL of a database."""
 
 import re
 from collections.abc import Callable
@@ -8,11 +8,12 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from wxcontacts_async.errors import InvalidArgumentError
-from wxcontacts_async.store.opening import Opened, Opening
-from wxcontacts_async.store.sqlite_files import open_file
+from wxcontacts_async.store._database.dialect import Dialect
+from wxcontacts_async.store._database.opening import Opened, Opening
+from wxcontacts_async.store._database.postgresql import POSTGRESQL
+from wxcontacts_async.store._database.sqlite import SQLITE
+from wxcontacts_async.store._database.sqlite_files import open_file
 
-_CACHE_KIB = 96 * 1024  # what a batch writes to, the leaves of large indexes included
-_WAL_PAGES = 64 * 1024  # of 4 KiB
 _SQLITE = "sqlite:///"
 _POSTGRESQL = ("postgresql://", "postgres://")
 # What would end a path or begin something else in other URLs is written so; any other % is itself.
@@ -36,117 +37,6 @@ _CONNECTING = {
     # What others see who ask whom they wait for; a name that is given goes first.
     "fallback_application_name": "wxcontacts_async",
 }
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """One kind of database.
-
-    Attributes:
-        name: What it is called.
-        timestamp: The type of a point in time. In SQLite that is text, in UTC, in the form that
-            its own date functions write and read.
-        json: The type of a JSON text.
-        binary: The type of bytes.
-        json_object: The function that makes an object of names and values.
-        serial: The type of a number that counts up.
-        clustered: What stands behind a table that is kept in the order of its primary key.
-        begin: Begins a transaction that writes.
-        begin_reading: Begins one in which all queries see the same.
-        temporary: What stands behind a temporary table.
-        find_table: Asks how many tables there are of a name.
-        connected: Statements for each new connection.
-        begun: Statements for each transaction, as what they set ends with it: the next one may be
-            on another connection of a pooler, and this one be somebody else's.
-        has_timestamps: Whether there is a type for a point in time, so that it is none of text.
-        find_schema: Asks for the schema that a table is in; "" where there are none.
-        find_encoding: Asks for the encoding of its texts; "" where there is but one.
-        keeps_nul: Whether text may hold U+0000.
-
-    """
-
-    name: str
-    timestamp: str
-    json: str
-    binary: str
-    json_object: str
-    serial: str
-    clustered: str
-    begin: str
-    begin_reading: str
-    temporary: str
-    find_table: str
-    connected: tuple[str, ...]
-    begun: tuple[str, ...]
-    has_timestamps: bool
-    find_schema: str
-    find_encoding: str
-    keeps_nul: bool
-
-
-SQLITE = Dialect(
-    name="SQLite",
-    timestamp="TEXT",
-    json="TEXT",
-    binary="BLOB",
-    json_object="json_object",
-    serial="INTEGER PRIMARY KEY AUTOINCREMENT",
-    clustered=" WITHOUT ROWID",
-    # Takes the lock for writing at once, as taking it later fails without any waiting.
-    begin="BEGIN IMMEDIATE",
-    begin_reading="BEGIN",
-    temporary="",
-    find_table="SELECT count(*) FROM sqlite_master WHERE name = '{}'",
-    connected=(
-        "PRAGMA temp_store = MEMORY",
-        f"PRAGMA cache_size = -{_CACHE_KIB}",
-        # Batch after batch touches most pages of the index by user_name: let them be written back
-        # into the file once for several. The file beside the database grows to 256 MiB for it.
-        f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}",
-    ),
-    begun=(),
-    has_timestamps=False,
-    find_schema="",
-    find_encoding="",
-    keeps_nul=True,
-)
-
-POSTGRESQL = Dialect(
-    name="PostgreSQL",
-    timestamp="TIMESTAMPTZ",
-    json="JSON",
-    binary="BYTEA",
-    json_object="json_build_object",
-    serial="BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
-    clustered="",
-    begin="BEGIN ISOLATION LEVEL READ COMMITTED",
-    begin_reading="BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-    temporary=" ON COMMIT DROP",
-    # Not to_regclass, which may not see what another one made since the transaction began.
-    find_table="SELECT count(*) FROM pg_class WHERE relname = '{}' AND pg_table_is_visible(oid)",
-    connected=(),
-    begun=(
-        # What a role, a database or the environment may have set otherwise.
-        "SET LOCAL client_encoding = 'UTF8'",
-        "SET LOCAL datestyle = 'ISO, YMD'",
-        "SET LOCAL TIME ZONE 'UTC'",
-        "SET LOCAL client_min_messages = warning",
-        # Batches are small, and what they are joined with has an index. As nothing is known of a
-        # temporary table, it would read all of the contacts instead of the batch's, and compile
-        # itself a program for that.
-        "SET LOCAL enable_hashjoin = off",
-        "SET LOCAL enable_mergejoin = off",
-        "SET LOCAL jit = off",
-        "SET LOCAL random_page_cost = 1.1",
-    ),
-    has_timestamps=True,
-    find_schema=(
-        "SELECT CAST(nspname AS TEXT) FROM pg_namespace WHERE oid = "
-        "(SELECT relnamespace FROM pg_class WHERE relname = '{}' AND pg_table_is_visible(oid))"
-    ),
-    find_encoding="SELECT current_setting('server_encoding')",
-    keeps_nul=False,
-)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The database: its connection and thread, its tables, and what SQLite and PostgreSQL differ in."""

@@ -1,0 +1,67 @@
+"""The temporary tables of queries and merges, by the Arrow columns that are loaded into them."""
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from wxcontacts_async.store._database.dialect import Dialect
+from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA
+
+_AT = pa.field("at", pa.string(), nullable=False)
+
+
+def _columns(**types: pa.DataType) -> pa.Schema:
+    return pa.schema([pa.field(name, of, nullable=False) for name, of in types.items()])
+
+
+TEMPORARY_TABLES: Mapping[str, pa.Schema] = {
+    # The contacts that arrived, and when they were fetched.
+    "arriving": pa.schema(
+        [*(column for column in CONTACT_SCHEMA if column.name != "fetched_at"), _AT]
+    ),
+    # The instances that a query is about.
+    "asked": _columns(w_id=pa.string()),
+    # Contacts that are stored and did not arrive.
+    "departing": _columns(w_id=pa.string(), user_name=pa.string(), at=pa.string()),
+    # The fingerprints of what is stored now.
+    "fingerprinted": _columns(w_id=pa.string(), digest=pa.string(), contacts=pa.binary()),
+    # Contacts that are held.
+    "held": _columns(
+        w_id=pa.string(), user_name=pa.string(), since=pa.string(), accepted=pa.int64()
+    ),
+    # How instances ended; what does not concern one is null.
+    "outcomes": pa.schema(
+        {
+            "w_id": pa.string(),
+            "gateway": pa.string(),
+            "outcome": pa.string(),
+            "tried_at": pa.string(),
+            "synced_at": pa.string(),
+            "contacts": pa.int64(),
+            "calls": pa.int64(),
+            "suspected_at": pa.string(),
+            "suspected_stored": pa.int64(),
+            "suspected_missing": pa.int64(),
+            "suspected_digest": pa.string(),
+            "suspected_since": pa.string(),
+            "suspected_kinds": pa.string(),
+            "digest": pa.string(),
+        }
+    ),
+}
+SMALL = frozenset({"asked", "fingerprinted", "held", "outcomes"})  # those with few rows
+_KEYS = {"departing": ("w_id", "user_name")}
+
+
+def creation(name: str, dialect: Dialect) -> str:
+    """Return the statement that makes a temporary table."""
+    types = {pa.string(): "TEXT", pa.int64(): "BIGINT", pa.binary(): dialect.binary}
+    parts = [
+        f"{column.name} {types[column.type]}{'' if column.nullable else ' NOT NULL'}"
+        for column in TEMPORARY_TABLES[name]
+    ]
+    clustered = ""
+    if name in _KEYS:
+        parts.append(f"PRIMARY KEY ({', '.join(_KEYS[name])})")
+        clustered = dialect.clustered
+    return f"CREATE TEMPORARY TABLE {name} ({', '.join(parts)}){clustered}{dialect.temporary}"

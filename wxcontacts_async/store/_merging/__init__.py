@@ -1,0 +1,1 @@
+"""Merging: what a batch of fetched contact sets changes in the database."""

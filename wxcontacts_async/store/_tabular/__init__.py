@@ -1,0 +1,1 @@
+"""Contact sets as tables: Arrow, Parquet, CSV and workbooks."""
