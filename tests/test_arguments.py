@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.loops import on_asyncio
 from wxcontacts_async import Failed, Instance, InvalidArgumentError, SessionPool
 from wxcontacts_async.arguments import check_w_id
 from wxcontacts_async.emulator import GatewayEmulator
@@ -50,6 +51,7 @@ def test_wherever_it_stands_it_is_refused(before: str, after: str, odd: str) -> 
         check_w_id(before + odd + after)
 
 
+@on_asyncio
 async def test_a_line_that_was_not_stripped_fails_its_instance_and_is_never_called() -> None:
     async with (
         GatewayEmulator(["a", "b"], contacts=1) as emulator,
