@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.loops import on_asyncio
 from wxcontacts_async import (
     Failed,
     Gateway,
@@ -84,6 +85,7 @@ def test_an_error_names_the_argument_also_after_pickling(
     assert str(again) == str(raised.value)
 
 
+@on_asyncio
 async def test_a_line_that_was_not_stripped_fails_its_instance_and_is_never_called() -> None:
     async with (
         GatewayEmulator(["a", "b"], contacts=1) as emulator,

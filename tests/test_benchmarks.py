@@ -18,6 +18,7 @@ from benchmarks.report import render
 from benchmarks.runner import serving
 from benchmarks.server import Announcement, Setup
 from benchmarks.workloads import INITIALIZATION_INTERVAL, SLOTS, Workload, workloads
+from tests.loops import on_asyncio
 
 TINY = Workload(
     name="tiny",
@@ -51,6 +52,7 @@ def harness(server: Announcement, contender: str, workload: Workload = TINY) -> 
     return Harness(workload, task, BY_NAME[contender])
 
 
+@on_asyncio
 @pytest.mark.parametrize("contender", ["floor", "wxcontacts_async"])
 async def test_a_contender_returns_the_servers_contacts_and_is_measured(
     server: Announcement,
@@ -65,12 +67,14 @@ async def test_a_contender_returns_the_servers_contacts_and_is_measured(
     assert measured.lag is not None
 
 
+@on_asyncio
 async def test_other_contacts_than_the_servers_are_noticed(server: Announcement) -> None:
     other = msgspec.structs.replace(server, fingerprints=[0, 0])
     with pytest.raises(WrongContactsError):
         await harness(other, "floor").measure()
 
 
+@on_asyncio
 async def test_initialization_is_waited_for_and_measured_against_its_ideal(
     server: Announcement,
 ) -> None:

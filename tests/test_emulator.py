@@ -7,6 +7,7 @@ import aiohttp
 import anyio
 import pytest
 
+from tests.loops import on_asyncio
 from wxcontacts_async import ContactKind, SessionPool
 from wxcontacts_async.emulator import EmulatedInstance, GatewayEmulator, Population, Refusal
 
@@ -20,6 +21,7 @@ async def post(url: str, body: object) -> tuple[int, dict[str, object]]:
         return response.status, json.loads(text) if text.startswith("{") else {"text": text}
 
 
+@on_asyncio
 async def test_its_replies_have_the_shape_of_the_documents_samples() -> None:
     instances = {
         "ready": EmulatedInstance(contacts=100),
@@ -98,6 +100,7 @@ def test_sizes_reach_from_tens_to_thousands() -> None:
     assert 10_000 >= max(sizes) > 1000
 
 
+@on_asyncio
 async def test_shares_are_exact_and_the_same_for_the_same_seed() -> None:
     async def outcome_of(seed: int) -> tuple[list[str], int, int]:
         async with GatewayEmulator(

@@ -7,6 +7,7 @@ import sys
 import anyio
 import pytest
 
+from tests.loops import on_asyncio
 from wxcontacts_async import Contact, ContactSet, InvalidArgumentError, SessionPool
 from wxcontacts_async.emulator import (
     EmulatedInstance,
@@ -24,6 +25,7 @@ def moved(older: ContactSet[Contact], newer: ContactSet[Contact]) -> Movement:
     return Movement(len(delta.added), len(delta.removed), len(delta.changed))
 
 
+@on_asyncio
 async def test_a_client_finds_what_an_advance_says_and_nothing_else() -> None:
     async with GatewayEmulator(8, contacts=300) as emulator, SessionPool(emulator.url) as pool:
         before = {w_id: await pool.fetch(w_id) for w_id in emulator.w_ids}
@@ -36,6 +38,7 @@ async def test_a_client_finds_what_an_advance_says_and_nothing_else() -> None:
             assert moved(before[w_id], newer) == movements.get(w_id, Movement(0, 0, 0))
 
 
+@on_asyncio
 async def test_friends_come_go_and_are_renamed_and_so_is_a_group() -> None:
     async with GatewayEmulator(["a"], contacts=1000) as emulator, SessionPool(emulator.url) as pool:
         before = await pool.fetch("a")
@@ -120,6 +123,7 @@ def test_another_process_has_the_same_population_after_as_many_advances() -> Non
     assert list(other.advance(share=0.4)) != list(movements[0])
 
 
+@on_asyncio
 async def test_before_it_is_entered_it_advances_too() -> None:
     emulator = GatewayEmulator(["a"], contacts=20)
     before = emulator.contact_set("a")
@@ -128,6 +132,7 @@ async def test_before_it_is_entered_it_advances_too() -> None:
         assert moved(before, await pool.fetch("a")) == Movement(1, 1, 2)
 
 
+@on_asyncio
 async def test_a_reply_under_way_stays_as_it_was_begun() -> None:
     trickle = Fault(FaultKind.TRICKLE, first_calls=1, bytes_per_second=100_000)
     slow = EmulatedInstance(contacts=60, faults=(trickle,))

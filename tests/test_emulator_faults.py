@@ -11,6 +11,7 @@ import anyio
 import msgspec
 import pytest
 
+from tests.loops import on_asyncio
 from wxcontacts_async import (
     GatewayHTTPError,
     InitializationWait,
@@ -109,6 +110,7 @@ async def test_a_connection_breaks_where_the_fault_says(kind: FaultKind, ending:
             assert not received.startswith(b"HTTP")
 
 
+@on_asyncio
 @pytest.mark.parametrize(
     ("kind", "begin"),
     [
@@ -137,6 +139,7 @@ async def test_a_body_is_no_reply_but_sound_http(kind: FaultKind, begin: bytes) 
         assert body == begin
 
 
+@on_asyncio
 @pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind.status])
 async def test_a_status_is_answered(kind: FaultKind) -> None:
     async with gateway(Fault(kind, first_calls=1), Fault(kind, retry_after=7)) as emulator:
@@ -150,6 +153,7 @@ async def test_a_status_is_answered(kind: FaultKind) -> None:
         assert [call.reply for call in emulator.calls] == ["fault", "fault"]
 
 
+@on_asyncio
 @pytest.mark.parametrize(
     ("kind", "status", "message"),
     [
@@ -169,6 +173,7 @@ async def test_a_reply_says_no_with_a_status_and_a_message(
         assert (emulator.calls[0].reply, emulator.calls[0].fault) == ("fault", kind)
 
 
+@on_asyncio
 async def test_a_rate_limit_lets_calls_through_one_by_one_and_refuses_the_others() -> None:
     limit = Fault(FaultKind.RATE_LIMIT, per_second=20, retry_after=3)
     async with GatewayEmulator({"a": EmulatedInstance(contacts=1)}, faults=[limit]) as emulator:
@@ -186,6 +191,7 @@ async def test_a_rate_limit_lets_calls_through_one_by_one_and_refuses_the_others
     assert all(after - before >= 0.049 for before, after in pairwise(through))
 
 
+@on_asyncio
 async def test_a_rate_limit_is_over_when_its_time_is() -> None:
     limit = Fault(FaultKind.RATE_LIMIT, per_second=0.001, during=0.3)
     async with GatewayEmulator({"a": EmulatedInstance(contacts=1)}, faults=[limit]) as emulator:
@@ -208,6 +214,7 @@ def test_a_rate_limit_is_of_all_calls_of_the_gateway() -> None:
         Fault(FaultKind.RATE_LIMIT, per_second=0)
 
 
+@on_asyncio
 async def test_a_redirect_leads_to_another_host_and_a_cookie_is_set() -> None:
     async with gateway(
         Fault(FaultKind.REDIRECT, first_calls=1), Fault(FaultKind.SET_COOKIE)
@@ -224,6 +231,7 @@ async def test_a_redirect_leads_to_another_host_and_a_cookie_is_set() -> None:
                 await pool.fetch("a")
 
 
+@on_asyncio
 async def test_the_encoding_is_gb18030_and_the_content_type_says_so() -> None:
     async with gateway(Fault(FaultKind.GB18030)) as emulator, called(emulator) as response:
         assert response.charset == "GB18030"
@@ -279,6 +287,7 @@ async def test_what_is_endless_waits_for_its_reader_and_ends_with_it(kind: Fault
         assert emulator.calls[0].reply == "gone"
 
 
+@on_asyncio
 async def test_a_gzip_bomb_is_a_thousand_times_what_is_sent() -> None:
     async with gateway(Fault(FaultKind.GZIP_BOMB)) as emulator:
         async with called(emulator) as response:
@@ -311,6 +320,7 @@ async def test_tiny_chunks_are_a_million_before_the_reply() -> None:
 SHAPE = [kind for kind in FaultKind if kind.rejects_contacts]
 
 
+@on_asyncio
 @pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind.strikes_contacts])
 async def test_only_the_contacts_it_names_are_damaged(kind: FaultKind) -> None:  # noqa: C901
     async with gateway(Fault(kind, contacts=3), contacts=500) as emulator:
@@ -366,6 +376,7 @@ async def test_only_the_contacts_it_names_are_damaged(kind: FaultKind) -> None: 
     assert len(struck) == (9 if kind is FaultKind.REPEATED_CONTACT else 3)
 
 
+@on_asyncio
 @pytest.mark.parametrize("kind", SHAPE)
 async def test_the_pool_rejects_what_is_damaged_and_has_all_the_rest(kind: FaultKind) -> None:
     async with gateway(Fault(kind)) as emulator, SessionPool(emulator.url) as pool:
@@ -376,6 +387,7 @@ async def test_the_pool_rejects_what_is_damaged_and_has_all_the_rest(kind: Fault
         assert {contact for contact in truth if contact.user_name != damaged} == set(contacts)
 
 
+@on_asyncio
 @pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind.flaws_contacts])
 async def test_the_pool_keeps_what_has_odd_values_and_names_those_that_are_lost(
     kind: FaultKind,
@@ -400,6 +412,7 @@ async def test_the_pool_keeps_what_has_odd_values_and_names_those_that_are_lost(
     assert {flawed.fields for flawed in contacts.flawed} == {expected}
 
 
+@on_asyncio
 async def test_a_thinned_reply_lacks_a_list_or_half_of_each_or_all_and_is_sound_otherwise() -> None:
     forms = set()
     async with gateway(Fault(FaultKind.THINNED)) as emulator, SessionPool(emulator.url) as pool:
@@ -423,11 +436,13 @@ async def test_a_thinned_reply_lacks_a_list_or_half_of_each_or_all_and_is_sound_
     assert any(0 in form and sum(form) > sum(whole) / 2 for form in forms)
 
 
+@on_asyncio
 async def test_a_reply_without_contacts_cannot_be_thinned() -> None:
     async with gateway(Fault(FaultKind.THINNED), contacts=0) as emulator, called(emulator):
         assert emulator.faults_met == {}
 
 
+@on_asyncio
 async def test_a_fault_of_contacts_is_not_met_by_a_reply_without_any() -> None:
     async with gateway(Fault(FaultKind.LONE_SURROGATE), contacts=0) as emulator:
         async with called(emulator) as response:

@@ -10,6 +10,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from tests.loops import on_asyncio
 from tests.test_emulator import post
 from wxcontacts_async import InvalidArgumentError, RetryPolicy, SessionPool
 from wxcontacts_async.emulator import EmulatedInstance, Fault, FaultKind, GatewayEmulator
@@ -28,6 +29,7 @@ async def is_refused(emulator: GatewayEmulator) -> bool:
     return False
 
 
+@on_asyncio
 async def test_a_share_strikes_the_same_calls_for_the_same_seed() -> None:
     faults = (
         Fault(FaultKind.STATUS_503, share=0.2),
@@ -56,6 +58,7 @@ async def test_a_share_strikes_the_same_calls_for_the_same_seed() -> None:
     assert await met(2, backwards=False) != first
 
 
+@on_asyncio
 async def test_an_instance_has_faults_of_its_own_and_they_go_first() -> None:
     instances = {
         "sound": EmulatedInstance(contacts=1),
@@ -84,6 +87,7 @@ async def test_an_instance_has_faults_of_its_own_and_they_go_first() -> None:
         ]
 
 
+@on_asyncio
 async def test_a_fault_in_the_place_of_a_reply_leaves_the_initialization_as_it_was() -> None:
     once = Fault(FaultKind.STATUS_503, first_calls=1)
     instances = {"a": EmulatedInstance(contacts=1, initializing_calls=1, faults=(once,))}
@@ -118,6 +122,7 @@ def test_a_schedule_says_when_a_fault_is_on(
     assert {seconds: fault.next_change(seconds) for seconds in changes} == changes
 
 
+@on_asyncio
 async def test_a_scheduled_fault_strikes_in_its_time_only() -> None:
     late = Fault(FaultKind.STATUS_503, after=3600)
     now = Fault(FaultKind.STATUS_502, during=3600)

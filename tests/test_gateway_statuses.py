@@ -6,6 +6,7 @@ import anyio
 import pytest
 from anyio.abc import SocketStream
 
+from tests.loops import on_asyncio
 from tests.one_call import QUICKLY, W_ID, failure_of, fetch
 from tests.raw_server import (
     RawServer,
@@ -17,6 +18,8 @@ from wxcontacts_async import (
     InitializationWait,
     SessionPool,
 )
+
+pytestmark = on_asyncio
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

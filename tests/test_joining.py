@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.loops import on_asyncio
 from tests.raw_server import RawServer
 from tests.scripted import Script
 from wxcontacts_async import Contact, SessionPool
@@ -54,6 +55,7 @@ class WithRaw(Contact, frozen=True):
     label: msgspec.Raw = msgspec.Raw(b"null")
 
 
+@on_asyncio
 @pytest.mark.parametrize("contact_type", [Contact, WithRaw])
 async def test_contacts_are_what_they_were_after_the_next_reply(
     contact_type: type[Contact],

@@ -6,6 +6,7 @@ import anyio
 import pytest
 from anyio.abc import SocketStream
 
+from tests.loops import on_asyncio
 from tests.one_call import ONCE, QUICKLY, failure_of, fetch
 from tests.raw_server import RawServer, http_reply, replying
 from tests.scripted import READY, Script, reply
@@ -16,6 +17,8 @@ from wxcontacts_async import (
     InitializationWait,
     SessionPool,
 )
+
+pytestmark = on_asyncio
 
 KIBIBYTE = 1024
 

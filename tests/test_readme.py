@@ -16,6 +16,7 @@ import msgspec
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from tests.loops import on_asyncio
 from tests.syncing import fetched, merged
 from wxcontacts_async import Contact, ContactSet
 from wxcontacts_async.emulator import EmulatedInstance, GatewayEmulator
@@ -30,6 +31,8 @@ W_IDS = sorted(
     set(re.findall(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", README))
 )
 DEFAULT_URL = "http://localhost:18081"
+# One worker runs the blocks, so that they find each other's files.
+in_turn = pytest.mark.xdist_group("the README's blocks")
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +67,7 @@ def run(block: str, url: str, folder: Path) -> "subprocess.CompletedProcess[str]
     )
 
 
+@in_turn
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_a_python_block_of_the_readme_runs(block: str, emulator_url: str, folder: Path) -> None:
     ran = run(block, emulator_url, folder)
@@ -71,6 +75,7 @@ def test_a_python_block_of_the_readme_runs(block: str, emulator_url: str, folder
     assert ran.stdout or "print(" not in block
 
 
+@on_asyncio
 async def test_the_web_service_of_the_readme_answers_with_contacts(emulator_url: str) -> None:
     (block,) = (block for block in BLOCKS if "FastAPI" in block)
     service: dict[str, Any] = {}
@@ -93,12 +98,12 @@ async def test_the_web_service_of_the_readme_answers_with_contacts(emulator_url:
     assert len(msgspec.json.decode(body, type=ContactSet)) == 300
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_a_python_block_of_the_readme_is_well_typed(block: str, tmp_path: Path) -> None:
-    script = tmp_path / "block.py"
-    script.write_text(block, encoding="utf-8")
+def test_the_python_blocks_of_the_readme_are_well_typed(tmp_path: Path) -> None:
+    scripts = [tmp_path / f"block_{number}.py" for number in range(len(BLOCKS))]
+    for script, block in zip(scripts, BLOCKS, strict=True):
+        script.write_text(block, encoding="utf-8")
     checked = subprocess.run(  # noqa: S603  # our own README
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", ".mypy_cache", script],
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", ".mypy_cache", *scripts],
         capture_output=True,
         text=True,
         check=False,
@@ -107,6 +112,7 @@ def test_a_python_block_of_the_readme_is_well_typed(block: str, tmp_path: Path) 
     assert checked.returncode == 0, checked.stdout
 
 
+@in_turn
 def test_the_questions_of_the_readme_have_answers(emulator_url: str, folder: Path) -> None:
     """In a database that a block makes, of which some contacts then leave."""
     (syncs,) = (block for block in BLOCKS if "store.sync(" in block)

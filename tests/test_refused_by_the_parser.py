@@ -7,6 +7,7 @@ import pytest
 import trustme
 from anyio.abc import SocketStream
 
+from tests.loops import on_asyncio
 from tests.one_call import QUICKLY, failure, failure_of, fetch, server_context
 from tests.raw_server import RawServer, http_reply, replying
 from wxcontacts_async import Gateway, GatewayConnectionError, ReplyDecodeError
@@ -14,6 +15,7 @@ from wxcontacts_async import Gateway, GatewayConnectionError, ReplyDecodeError
 SECRET = b"wxid_secret"
 
 
+@on_asyncio
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [

@@ -4,7 +4,10 @@ import pytest
 from anyio import create_task_group, current_time, move_on_after
 
 from tests.leftovers import settle
+from tests.loops import on_asyncio
 from wxcontacts_async.cli.jobs.schedule import Schedule
+
+pytestmark = on_asyncio
 
 _NO_AGES: dict[str, float] = {}
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.decoding import ready, reply_of, written
+from tests.loops import on_asyncio
 from tests.one_call import fetch
 from tests.raw_server import RawServer, http_reply, replying
 from tests.test_wire import json_values
@@ -279,6 +280,7 @@ def test_what_is_no_whole_object_is_rejected_whatever_its_values() -> None:
         assert [it.raw for it in reply.rejected] == [raw]
 
 
+@on_asyncio
 async def test_a_contact_set_has_what_is_left_of_odd_contacts_and_says_what_is_not() -> None:
     odd = '{"userName":"wxid_secret","nickName":{"string":"张三"},"sex":"男","city":NaN}'.encode()
     body = reply_of(odd, b'{"userName":"","nickName":"x"}', b'{"userName":"","nickName":"y"}')

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.loops import on_asyncio
 from tests.one_call import ONCE
 from tests.syncing import (
     W_ID,
@@ -136,6 +137,7 @@ def test_a_digest_is_the_same_only_for_the_same_contacts_all_readable(contacts: 
     assert made(other).digest != made(readable).digest
 
 
+@on_asyncio
 async def test_a_large_set_leaves_room_for_other_tasks() -> None:
     ticks = 0
 
@@ -152,6 +154,7 @@ async def test_a_large_set_leaves_room_for_other_tasks() -> None:
     assert ticks >= 10  # never more than 1,000 contacts between two of them
 
 
+@on_asyncio
 async def test_contacts_in_another_order_are_the_same(database_url: str) -> None:
     async with scene(database_url) as it:
         await it.synced(friends(*range(50)))
@@ -159,6 +162,7 @@ async def test_contacts_in_another_order_are_the_same(database_url: str) -> None
         assert len(await log(it.store)) == 50
 
 
+@on_asyncio
 @pytest.mark.parametrize(
     "lost",
     [
@@ -200,6 +204,7 @@ async def test_where_they_do_not_fit_the_contacts_are_compared(
         assert (await it.synced(new)).delta_counts == DeltaCounts()
 
 
+@on_asyncio
 async def test_contacts_that_an_older_version_has_written_meanwhile_are_compared(
     database_url: str,
 ) -> None:
@@ -227,6 +232,7 @@ class _Unencodable(Contact, frozen=True):
             msgspec.structs.force_setattr(self, "remark", object())
 
 
+@on_asyncio
 async def test_numbers_may_be_of_any_size(database_url: str) -> None:
     sizes = [2**64, 2**64 + 1, 0]
     others = friends("a", "b", w_id="others")
@@ -251,6 +257,7 @@ async def test_numbers_may_be_of_any_size(database_url: str) -> None:
         assert [rejected.user_name for rejected in odd.contacts.rejected] == ["c"]
 
 
+@on_asyncio
 async def test_what_cannot_be_encoded_fails_alone(database_url: str) -> None:
     async with (
         GivenGateway() as gateway,

@@ -11,6 +11,7 @@ import anyio.lowlevel
 import pytest
 
 from tests.leftovers import no_tasks_left, open_sockets_to, settle
+from tests.loops import on_asyncio
 from tests.syncing import (
     W_ID,
     GivenGateway,
@@ -25,6 +26,8 @@ from tests.syncing import (
 )
 from wxcontacts_async import Contact, PoolClosedError, SessionPool, WxContactsError
 from wxcontacts_async.store import ContactStore, StoreError, Synced, SyncStream
+
+pytestmark = on_asyncio
 
 SETS = [friends(*range(5), w_id=f"w{number:03}") for number in range(100)]
 W_IDS = [contacts.w_id for contacts in SETS]

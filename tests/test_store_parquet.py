@@ -14,11 +14,14 @@ import anyio
 import pytest
 from pyarrow import parquet as pq
 
+from tests.loops import on_asyncio
 from wxcontacts_async import Contact, ContactSet, InvalidArgumentError
 from wxcontacts_async.emulator.population import Population
 from wxcontacts_async.store._tabular import parquet
 from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA, contact_sets
 from wxcontacts_async.store._tabular.parquet import ParquetWritten, write_parquet
+
+pytestmark = on_asyncio
 
 OLD = b"an earlier export"
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.loops import on_asyncio
 from tests.syncing import (
     OF_EACH_KIND,
     W_ID,
@@ -32,6 +33,8 @@ from wxcontacts_async.store import (
     NotSyncedError,
     Synced,
 )
+
+pytestmark = on_asyncio
 
 CHANGED = ContactSet(
     W_ID,
@@ -184,7 +187,6 @@ async def test_changes_can_be_asked_for_by_time_and_instance(database_url: str) 
                 it.store.changes(since=wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_more_than_a_page_is_read_whole(database_url: str) -> None:
     """Of one instance, and of instances with few."""
     size = 10_001

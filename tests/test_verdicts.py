@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.decoding import decoder, ready, reply_of, written
+from tests.loops import on_asyncio
 from tests.one_call import failure_of, fetch
 from tests.raw_server import DOCUMENT_SUCCESS, RawServer, http_reply, replying
 from tests.test_wire import decode, replyish
@@ -89,6 +90,7 @@ def test_a_success_with_no_data_or_an_empty_list_is_one_with_no_contacts(data: o
     assert ready(b'{"code":1000,"msg":"\t","data":%b}' % written(data)) == Ready((), (), ())
 
 
+@on_asyncio
 async def test_contacts_under_other_keys_fail_their_instance_after_one_call() -> None:
     body = b'{"code":"1000","data":{"contacts":[{"userName":"wxid_a"}]}}'
     async with RawServer(replying(http_reply(body))) as server:
@@ -137,6 +139,7 @@ def test_what_stands_in_an_object_or_a_list_is_not_shown(value: object, shown: s
     assert decode({"code": 1001, "msg": ["初始化中"]}) == Initializing("[...]")
 
 
+@on_asyncio
 async def test_a_predicate_for_throttled_that_raises_fails_its_instance() -> None:
     def broken(code: str, message: str) -> Never:
         raise LookupError(code, message)
@@ -148,6 +151,7 @@ async def test_a_predicate_for_throttled_that_raises_fails_its_instance() -> Non
     assert isinstance(error.__cause__, LookupError)
 
 
+@on_asyncio
 async def test_a_refusals_message_is_shown_on_one_line_and_at_most_200_characters_of_it() -> None:
     message = "第一行\n第二行 " + "很" * 300
     body = written({"code": "9" * 100, "message": message})
@@ -158,6 +162,7 @@ async def test_a_refusals_message_is_shown_on_one_line_and_at_most_200_character
     assert f"code {'9' * 80!r}... (100 characters) and message {message[:200]!r}... (" in str(error)
 
 
+@on_asyncio
 async def test_an_initialization_that_takes_too_long_quotes_the_last_message() -> None:
     replies = [written({"code": 1001, "msg": f"初始化中\n{step}" + "…" * 300}) for step in "ab"]
 

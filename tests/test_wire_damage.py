@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.decoding import decoder, populations, ready, reply_of, written
+from tests.loops import on_asyncio
 from tests.one_call import fetch
 from tests.raw_server import RawServer, http_reply, replying
 from wxcontacts_async import Contact, ContactKind, RejectedContact, ReplyDecodeError
@@ -359,6 +360,7 @@ def test_every_contact_that_the_damage_did_not_touch_is_kept_as_it_is(
     assert len(reply.friends) + len(reply.rejected) >= len(kept)
 
 
+@on_asyncio
 async def test_a_damaged_reply_on_the_wire_gives_every_contact() -> None:
     body = reply_of(*(b'{"userName":"%d","nickName":"\\ud83d\t\xff"}' % i for i in range(1000)))
     async with RawServer(replying(http_reply(b"\xef\xbb\xbf" + body))) as server:
@@ -366,6 +368,7 @@ async def test_a_damaged_reply_on_the_wire_gives_every_contact() -> None:
     assert [friend.nick_name for friend in contacts.friends] == ["\ufffd\t\ufffd"] * 1000
 
 
+@on_asyncio
 async def test_the_content_type_on_the_wire_says_that_a_reply_is_in_gb18030() -> None:
     body = (NAMED % "张三").encode("gb18030")
     labelled = http_reply(body, headers=f"Content-Type: {GBK}\n")

@@ -1,6 +1,7 @@
 """Processes that a test starts on a port of its own, and stops."""
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -17,6 +18,7 @@ import pytest
 
 _STARTED_WITHIN = 10.0
 _STOPPED_WITHIN = 5.0
+_PORTS = range(10_000, 32_000)
 # Debian keeps servers off the PATH of those who are not root.
 _SYSTEM_FOLDERS = ("/usr/sbin", "/usr/local/sbin")
 
@@ -34,10 +36,16 @@ def find_program(name: str, package: str) -> Path:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 at which nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    """Return a port of 127.0.0.1 that is free, and that no other process is given meanwhile.
+
+    It lies below those that the system hands out, as the server has yet to start, and may be
+    stopped and started again.
+    """
+    while True:
+        port = secrets.choice(_PORTS)
+        with suppress(OSError), socket.socket() as taken:
+            taken.bind(("127.0.0.1", port))
+            return port
 
 
 class ServerProcess(ABC):
