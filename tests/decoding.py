@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from wxcontacts_async import Contact
 from wxcontacts_async._decoding.messages import says_initializing
-from wxcontacts_async._decoding.reply import Ready, ReplyDecoder
+from wxcontacts_async._decoding.reply import ReplyDecoder
+from wxcontacts_async._decoding.verdict import Ready
 
 decoder = ReplyDecoder(Contact, says_initializing)
 populations = st.lists(

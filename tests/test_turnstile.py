@@ -8,8 +8,8 @@ from anyio.lowlevel import checkpoint
 from wxcontacts_async import Contact
 from wxcontacts_async._decoding.messages import says_initializing
 from wxcontacts_async._decoding.queue import DecodeQueue
-from wxcontacts_async._decoding.reply import Refused, ReplyDecoder
-from wxcontacts_async._http.reply_body import ReplyBody
+from wxcontacts_async._decoding.reply import ReplyDecoder
+from wxcontacts_async._decoding.verdict import Refused
 
 
 class Reply:
@@ -18,7 +18,8 @@ class Reply:
     def __init__(self, log: list[str], name: str) -> None:
         self._log = log
         self._name = name
-        self.body = ReplyBody([name.encode()], "")
+        self.pieces = [name.encode()]
+        self.content_type = ""
 
     def decoded(self, reply: object, reply_bytes: int) -> None:
         assert isinstance(reply, Refused)

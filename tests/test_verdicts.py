@@ -23,7 +23,8 @@ from wxcontacts_async import (
     WxContactsError,
 )
 from wxcontacts_async._decoding.messages import says_initializing
-from wxcontacts_async._decoding.reply import Initializing, Ready, Refused, ReplyDecoder, Throttled
+from wxcontacts_async._decoding.reply import ReplyDecoder
+from wxcontacts_async._decoding.verdict import Initializing, Ready, Refused, Throttled
 
 TOO_OFTEN = "操作太频繁，请稍后再试"
 

@@ -13,7 +13,7 @@ from tests.loops import on_asyncio
 from tests.one_call import fetch
 from tests.raw_server import RawServer, http_reply, replying
 from wxcontacts_async import Contact, ContactKind, RejectedContact, ReplyDecodeError
-from wxcontacts_async._decoding.reply import Initializing, Ready, Refused, Throttled
+from wxcontacts_async._decoding.verdict import Initializing, Ready, Refused, Throttled
 from wxcontacts_async._json.scanner import MOST_CONTACTS
 
 GBK = "application/json;charset=GBK"

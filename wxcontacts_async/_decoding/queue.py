@@ -6,8 +6,8 @@ from time import perf_counter
 from typing import Generic, Protocol
 
 from wxcontacts_async._decoding.memory import ArenaKeeper, JoinBuffer
-from wxcontacts_async._decoding.reply import Ready, ReplyDecoder, Unready
-from wxcontacts_async._http.reply_body import ReplyBody
+from wxcontacts_async._decoding.reply import ReplyDecoder
+from wxcontacts_async._decoding.verdict import Ready, Unready
 from wxcontacts_async.contacts import ContactT
 
 
@@ -15,11 +15,13 @@ class UndecodedReply(Protocol[ContactT]):
     """A reply that waits to be decoded.
 
     Attributes:
-        body: As it came.
+        pieces: Its bytes, which are let go of once they are joined.
+        content_type: Its Content-Type.
 
     """
 
-    body: ReplyBody
+    pieces: list[bytes]
+    content_type: str
 
     def decoded(self, reply: Ready[ContactT] | Unready | Exception, reply_bytes: int) -> None:
         """Take what it says, or why it cannot be decoded, and its length in bytes."""
@@ -81,13 +83,12 @@ class DecodeQueue(Generic[ContactT]):
         return True
 
     def _decode(self, received: UndecodedReply[ContactT]) -> None:
-        body = received.body
-        joined = self._join(body.pieces)
-        reply_bytes = len(joined)
+        body = self._join(received.pieces)
+        reply_bytes = len(body)
         self._arenas.prepare_for(reply_bytes)
         reply: Ready[ContactT] | Unready | Exception
         try:
-            reply = self._decoder.decode(joined, body.content_type)
+            reply = self._decoder.decode(body, received.content_type)
         except Exception as error:  # noqa: BLE001  # a contact type may raise what it likes
             reply = error
         received.decoded(reply, reply_bytes)

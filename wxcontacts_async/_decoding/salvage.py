@@ -1,214 +1,135 @@
-"""Decodes the contacts of a reply one by one, each by what it means.
+"""The damaged path: a reply that one pass refuses, of which all is kept that can be read.
 
-A value that its field cannot hold costs that value: the field has its default, and the contact
-is told as flawed. What has no readable id, or is no whole object, is rejected with its bytes.
+Its text is repaired, and it is taken apart, so that what is wrong with one contact costs no other.
+What has no readable id, or is no whole object, is rejected with its bytes.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Generic, get_args
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from typing import Any, Generic
 
 import msgspec
 
-from wxcontacts_async._decoding.parts import NOT_JSON, RawJSON
-from wxcontacts_async._json.scanner import Allowance, OutlineError, TooManyPartsError, members
-from wxcontacts_async._json.text import UTF_8, TooManyRepairsError, with_sound_strings
-from wxcontacts_async.contacts import (
-    ContactKind,
-    ContactT,
-    FlawedContact,
-    RejectedContact,
-    Sex,
-    unwrapped,
+from wxcontacts_async._decoding.contact import NOT_JSON, BlankNameError, ContactDecoder, RawJSON
+from wxcontacts_async._decoding.mismatch import check_code, check_keys, no_reply
+from wxcontacts_async._decoding.verdict import Ready, Unready, Verdicts
+from wxcontacts_async._json.scanner import (
+    LISTS,
+    Allowance,
+    OutlineError,
+    Span,
+    TooManyPartsError,
+    check_number_of_contacts,
+    first_members,
+    outline,
 )
+from wxcontacts_async._json.text import (
+    GB18030,
+    UTF_8,
+    TooManyRepairsError,
+    check_repairable,
+    encoding_of,
+    with_sound_strings,
+    without_bom,
+    without_gb_characters,
+)
+from wxcontacts_async.contacts import ContactKind, ContactT, FlawedContact, RejectedContact
 
 _QUOTED_VALUE = re.compile(r"'.*'", re.DOTALL)
-_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.0*)?")
-_SEX_WORDS = {
-    "": Sex.UNKNOWN,
-    "未知": Sex.UNKNOWN,
-    "unknown": Sex.UNKNOWN,
-    "男": Sex.MALE,
-    "male": Sex.MALE,
-    "m": Sex.MALE,
-    "女": Sex.FEMALE,
-    "female": Sex.FEMALE,
-    "f": Sex.FEMALE,
-}
 # Reading a contact that is no JSON takes less than a microsecond a member, so this is some
 # seconds: enough for one such value in each contact of the largest account known, of 150,000.
 _MOST_MEMBERS = 3_000_000
-_value = msgspec.json.Decoder()
-_values = msgspec.json.Decoder(dict[str, Any])
-_raws = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_encoder = msgspec.json.Encoder()
-
-
-class BlankNameError(ValueError):
-    """The contact has an id of nothing but white space, which is none."""
+_LONGEST_VOID = 64
+# Every value behind one costs msgspec some memory, so there may be enough of them for 64 MiB of
+# contacts, and no more.
+_MOST_COMMAS = 3_000_000
 
 
 class _NoObjectError(ValueError):
     """What stands in a list of contacts is no object, so there is nothing to decode."""
 
 
-class ContactDecoder(Generic[ContactT]):
-    """Decodes single contacts of one type.
+class DamagedReplyDecoder(Generic[ContactT]):
+    """Decodes the replies that one pass refuses.
 
     Arguments:
         contact_type: `Contact` or a subclass of it.
+        verdicts: Tells what replies say by their code and message.
+        in_one_pass: Decodes a body; None if it cannot.
 
     Raises:
         TypeError: `contact_type` has a field that cannot be decoded.
 
     """
 
-    def __init__(self, contact_type: type[ContactT]) -> None:
-        self._contact_type = contact_type
-        # Lax, since the document's table has "1" where its sample has 1.
-        self._contact = msgspec.json.Decoder(contact_type, strict=False)
-        fields = msgspec.structs.fields(contact_type)
-        self._fields = {field.encode_name: field for field in fields}
-        self._by_written_key = {f.encode_name.encode(): (f.encode_name, f.name) for f in fields}
-        self._optional_text = [
-            f.encode_name
-            for f in fields
-            if f.type == str | None or (f.type is str and not f.required)
-        ]
-        self._required_text = [f.encode_name for f in fields if f.type is str and f.required]
-        self._others = [f for f in fields if f.type != str | None and not f.required]
-        self._raw = [f for f in fields if f.type is msgspec.Raw or msgspec.Raw in get_args(f.type)]
-        self._sex = next(f.encode_name for f in fields if f.name == "sex")
+    def __init__(
+        self,
+        contact_type: type[ContactT],
+        verdicts: Verdicts,
+        in_one_pass: Callable[[bytes], Ready[ContactT] | Unready | None],
+    ) -> None:
+        self._contact = ContactDecoder(contact_type)
+        self._verdicts = verdicts
+        self._in_one_pass = in_one_pass
 
-    def decode(self, written: bytes) -> tuple[ContactT, tuple[str, ...]]:
-        """Decode one contact; return it, and the names of the fields whose value is lost.
+    def decode(
+        self,
+        body: bytes,
+        content_type: str,
+        *,
+        sound_text: bool,
+    ) -> Ready[ContactT] | Unready:
+        """Keep all that can be kept of a reply.
+
+        Arguments:
+            body: As received.
+            content_type: Its Content-Type, whose charset is looked at.
+            sound_text: Whether it is JSON, so that only its values are amiss.
 
         Raises:
-            BlankNameError: Its id is blank.
-            Exception: It cannot be decoded; `contact_type` may raise what it likes.
+            ReplyDecodeError: It is no reply of `getAllContact`, or has too much to repair.
 
         """
+        encoding = encoding_of(body, content_type)
         try:
-            contact = self._contact.decode(written)
-        except msgspec.ValidationError:
-            values = _values_in(written)
-            return self._by_meaning(values, set(), _raws.decode(written) if self._raw else {})
-        return _named(contact), ()
+            if encoding != GB18030:  # but another, or with a byte order mark
+                body = without_bom(body, encoding)
+            if not is_sound(body):
+                check_repairable(body)
+            text = without_bom(body, encoding) if encoding == GB18030 else body
+            if encoding != UTF_8 and (result := self._in_one_pass(text)):
+                return result
+            if encoding != UTF_8 or not sound_text:
+                # Mostly it is the text that is wrong and nothing else, so one pass may do again.
+                text = with_sound_strings(text)
+                if result := self._in_one_pass(text):
+                    return result
+            return self._salvage(body, encoding if encoding == GB18030 else UTF_8)
+        except (TooManyPartsError, TooManyRepairsError) as too_many:
+            raise no_reply(body, f"a damaged one of {too_many}") from None
 
-    def member_by_member(
-        self,
-        written: bytes,
-        allowance: Allowance,
-    ) -> tuple[ContactT, tuple[str, ...]]:
-        """Decode a contact in which not all is JSON.
-
-        Raises:
-            OutlineError: It is no whole object.
-            TooManyPartsError: It has more members than may still be looked at.
-
-        """
-        found = members(written, allowance)
-        values: dict[str, Any] = {}
-        lost: set[str] = set()
-        for written_key, (key, name) in self._by_written_key.items():
-            value = found.get(written_key)
-            if value is not None:
-                try:
-                    values[key] = _value.decode(value)
-                except NOT_JSON:
-                    lost.add(name)
-        raws = {key: found[key.encode()] for key in values} if self._raw else {}
-        return self._by_meaning(values, lost, raws)
-
-    def _by_meaning(
-        self,
-        values: dict[str, Any],
-        lost: set[str],
-        written: Mapping[str, RawJSON],
-    ) -> tuple[ContactT, tuple[str, ...]]:
-        """Make a contact of its values by their keys; `lost` has the fields that have none.
-
-        `written` has the values as they stand there, for the fields that hold them so.
-        """
-        raws = self._take_raws(values, written) if self._raw else {}
-        for key in self._required_text:
-            if key in values:
-                values[key] = _unwrapped(values[key])
-        for key in self._optional_text:
-            value = values.get(key)
-            if value is not None and type(value) is not str:
-                self._read_text(key, values, lost)
-        self._read_sex(values, lost)
-        try:
-            contact = msgspec.convert(values, self._contact_type, strict=False)
-        except msgspec.ValidationError:
-            self._lose_the_unfit(values, lost)
-            contact = msgspec.convert(values, self._contact_type, strict=False)
-        if raws:
-            contact = msgspec.structs.replace(contact, **raws)
-        return _named(contact), self._in_order(lost)
-
-    def _take_raws(
-        self,
-        values: dict[str, Any],
-        written: Mapping[str, RawJSON],
-    ) -> dict[str, msgspec.Raw]:
-        """Put in the values that are held as they stand there.
-
-        Those of fields that may hold others as well are returned instead, by the field's name, as
-        `msgspec.convert` takes them for none.
-        """
-        optional = {}
-        for field in self._raw:
-            key = field.encode_name
-            if key in values:
-                raw = msgspec.Raw(bytes(written[key]))
-                if field.type is msgspec.Raw:
-                    values[key] = raw
-                elif values[key] is not None and not field.required:
-                    del values[key]
-                    optional[field.name] = raw
-        return optional
-
-    def _read_text(self, key: str, values: dict[str, Any], lost: set[str]) -> None:
-        value = _unwrapped(values[key])
-        if type(value) is int or type(value) is float:  # and not bool
-            value = _encoder.encode(value).decode()
-        if value is None or type(value) is str:
-            values[key] = value
-        else:
-            self._lose(key, values, lost)
-
-    def _read_sex(self, values: dict[str, Any], lost: set[str]) -> None:
-        value = values.get(self._sex)
-        sex = _sex_in(_unwrapped(value))
-        if value is None:
-            values.pop(self._sex, None)
-        elif sex is None:
-            self._lose(self._sex, values, lost)
-        else:
-            values[self._sex] = sex
-
-    def _lose_the_unfit(self, values: dict[str, Any], lost: set[str]) -> None:
-        """Leave out what those fields cannot hold that have a default and are not looked at yet."""
-        for field in self._others:
-            key = field.encode_name
-            if key not in values:
-                continue
-            if values[key] is None and not _fits(None, field.type):
-                del values[key]  # a null says no more than its absence
-            elif not _fits(values[key], field.type):
-                self._lose(key, values, lost)
-
-    def _lose(self, key: str, values: dict[str, Any], lost: set[str]) -> None:
-        del values[key]
-        lost.add(self._fields[key].name)
-
-    def _in_order(self, lost: set[str]) -> tuple[str, ...]:
-        return tuple(f.name for f in self._fields.values() if f.name in lost) if lost else ()
+    def _salvage(self, body: bytes, encoding: str) -> Ready[ContactT] | Unready:
+        """Decode a reply contact by contact."""
+        parts = _take_apart(body, encoding)
+        if parts is None:
+            raise no_reply(body)
+        verdict = self._verdicts.of(parts.code, parts.message, parts.msg)
+        if verdict is not None:
+            return verdict
+        check_code(parts.code, body)
+        if parts.lists is None:
+            raise no_reply(body, "a success whose data is no JSON object")
+        check_keys(parts.strange_keys)
+        salvage = _Salvage(self._contact, encoding)
+        official_accounts, friends, groups = (
+            salvage.contacts_in(parts.lists.get(kind, ()), kind) for kind in ContactKind
+        )
+        rejected, flawed = tuple(salvage.rejected), tuple(salvage.flawed)
+        return Ready(official_accounts, friends, groups, rejected, flawed)
 
 
-class Salvage(Generic[ContactT]):
+class _Salvage(Generic[ContactT]):
     """What is salvaged of one reply.
 
     Arguments:
@@ -274,48 +195,6 @@ class Salvage(Generic[ContactT]):
             raise no_json from None
 
 
-def _named(contact: ContactT) -> ContactT:
-    if not contact.user_name.strip():
-        raise BlankNameError
-    return contact
-
-
-def _values_in(written: bytes) -> dict[str, Any]:
-    try:
-        return _values.decode(written)
-    except msgspec.ValidationError as error:
-        # A number of thousands of digits; to what reads it, it is no better than no JSON.
-        raise msgspec.DecodeError(str(error)) from None
-
-
-def _unwrapped(value: object) -> object:
-    return unwrapped(value) if type(value) is dict else value
-
-
-def _fits(value: object, field_type: object) -> bool:
-    try:
-        msgspec.convert(value, field_type, strict=False)
-    except msgspec.ValidationError:
-        return False
-    return True
-
-
-def _sex_in(value: object) -> int | None:
-    """Return the number that a value of `sex` means; None if it means none."""
-    if value is None:
-        return Sex.UNKNOWN
-    if type(value) is int:  # and not bool
-        return value
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if not isinstance(value, str):
-        return None
-    word = value.strip().lower()
-    if _WHOLE_NUMBER.fullmatch(word):
-        return int(word.partition(".")[0])
-    return _SEX_WORDS.get(word)
-
-
 def _reason(error: Exception) -> str:
     """Say what was wrong with a contact, without its values."""
     if _is_of_contact_type(error):
@@ -345,3 +224,154 @@ def _is_of_contact_type(error: Exception) -> bool:
         traceback = traceback.tb_next
     raised_in = traceback.tb_frame.f_globals.get("__name__", "") if traceback else __name__
     return not raised_in.startswith(__name__.partition(".")[0] + ".")
+
+
+class _Parts(msgspec.Struct, frozen=True, gc=False):
+    """A reply taken apart.
+
+    Attributes:
+        code: Its `code`, of whatever type; None if it is absent or cannot be read.
+        message: Its `message`, likewise.
+        msg: Its `msg`, likewise.
+        lists: The contacts of each list by its key; a single value if it is no list. None if
+            `data` is there and is no object.
+        strange_keys: The keys of `data`, if it has some and none of them is that of a list.
+
+    """
+
+    code: object
+    message: object
+    msg: object
+    lists: dict[str, Sequence[RawJSON] | RawJSON] | None
+    strange_keys: tuple[str, ...] = ()
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    code: Any = None
+    message: Any = None
+    msg: Any = None
+    data: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Nothing(msgspec.Struct, gc=False):
+    """An object of which no member is kept."""
+
+
+_nothing = msgspec.json.Decoder(_Nothing)
+_envelope = msgspec.json.Decoder(_Envelope)
+_lists = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_list = msgspec.json.Decoder(list[msgspec.Raw])
+_value = msgspec.json.Decoder()
+
+
+def _take_apart(body: bytes, encoding: str) -> _Parts | None:
+    """Take a reply apart; None if it is not one whole object.
+
+    msgspec does it where it can, that is where nothing is wrong but shapes and bytes that are
+    not UTF-8, and it is a few times as fast.
+
+    Raises:
+        TooManyPartsError: It has too many parts to look at them one by one.
+
+    """
+    if encoding == UTF_8 and body.count(b",") <= _MOST_COMMAS:
+        with suppress(*NOT_JSON):
+            return _take_json_apart(body)
+    with suppress(OutlineError):
+        return _take_damaged_apart(body, encoding)
+    return None
+
+
+def is_sound(body: bytes) -> bool:
+    """Tell whether a body is JSON in UTF-8, so that nothing of its text is to be repaired."""
+    try:
+        _nothing.decode(body)  # which reads all of it, and looks at no UTF-8
+        body.decode()
+    except NOT_JSON:
+        return False
+    return True
+
+
+def strange_keys(body: bytes) -> tuple[str, ...]:
+    """Return the keys of the `data` of sound JSON, if it has some and none is that of a list."""
+    data = _envelope.decode(body).data
+    return () if _is_void(data) else _strange(_lists.decode(data))
+
+
+def first_fields(text: bytes) -> dict[str, object]:
+    """Return code, message and msg of a reply that may be cut off, as far as they can be read."""
+    found = first_members(text)
+    return {key: _read(found[key]) for key in ("code", "message", "msg") if key in found}
+
+
+def _read(written: bytes, encoding: str = UTF_8) -> object:
+    with suppress(*NOT_JSON):
+        return _value.decode(with_sound_strings(written, encoding))
+    return None
+
+
+def _strange(keys: Collection[str]) -> tuple[str, ...]:
+    return () if LISTS.intersection(keys) else tuple(keys)
+
+
+def _take_json_apart(body: bytes) -> _Parts:
+    envelope = _envelope.decode(body)
+    keys: tuple[str, ...] = ()
+    lists: dict[str, Sequence[RawJSON] | RawJSON] | None = {}
+    if not _is_void(envelope.data):
+        try:
+            values = _lists.decode(envelope.data)
+        except msgspec.ValidationError:
+            lists = None
+        else:
+            keys = _strange(values)
+            lists = {
+                key: _contacts(raw)
+                for key, raw in values.items()
+                if key in LISTS and not _is_void(raw)
+            }
+            check_number_of_contacts(
+                sum(len(raw) for raw in lists.values() if isinstance(raw, list)),
+            )
+    return _Parts(envelope.code, envelope.message, envelope.msg, lists, keys)
+
+
+def _contacts(raw: msgspec.Raw) -> list[msgspec.Raw] | msgspec.Raw:
+    try:
+        return _list.decode(raw)
+    except msgspec.ValidationError:
+        return raw
+
+
+def _take_damaged_apart(body: bytes, encoding: str) -> _Parts:
+    found = outline(body if encoding == UTF_8 else without_gb_characters(body))
+
+    def at(span: Span) -> bytes:
+        begin, end = span
+        return body[begin:end]
+
+    lists: dict[str, Sequence[RawJSON] | RawJSON] | None = None
+    if found.lists is not None:
+        lists = {key: [at(span) for span in spans] for key, spans in found.lists.items()}
+        for key, span in found.no_lists.items():
+            if not _is_void(at(span)):
+                lists[key] = at(span)
+    elif "data" not in found.fields or _is_void(at(found.fields["data"])):
+        lists = {}
+    code, message, msg = (
+        _read(at(found.fields[key]), encoding) if key in found.fields else None
+        for key in ("code", "message", "msg")
+    )
+    known = [*(found.lists or ()), *found.no_lists]
+    return _Parts(code, message, msg, lists, _strange([*known, *found.other_keys]))
+
+
+def _is_void(raw: RawJSON) -> bool:
+    """Tell whether a list, or all of data, is there at all: null, "", [] and {} are not."""
+    written = memoryview(raw)
+    return len(written) < _LONGEST_VOID and bytes(written).translate(None, b" \t\r\n") in {
+        b"null",
+        b'""',
+        b"[]",
+        b"{}",
+    }

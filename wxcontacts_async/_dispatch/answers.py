@@ -6,7 +6,7 @@ from typing import Generic, TypeAlias
 
 import msgspec
 
-from wxcontacts_async._decoding.reply import Initializing, Ready, Refused, Throttled, Unready
+from wxcontacts_async._decoding.verdict import Initializing, Ready, Refused, Throttled, Unready
 from wxcontacts_async._dispatch.availability import Availability
 from wxcontacts_async._dispatch.progress import CallAgain, InstanceProgress, retry_after_of
 from wxcontacts_async._http.reply_body import ReplyBody

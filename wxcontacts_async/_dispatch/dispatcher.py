@@ -17,7 +17,7 @@ from typing import Generic, Literal
 from anyio.abc import TaskGroup
 
 from wxcontacts_async._decoding.queue import DecodeQueue
-from wxcontacts_async._decoding.reply import Initializing, Ready, Refused, Throttled, Unready
+from wxcontacts_async._decoding.verdict import Initializing, Ready, Refused, Throttled, Unready
 from wxcontacts_async._dispatch.answers import REQUEUE, Answers, Requeue, Step
 from wxcontacts_async._dispatch.availability import Availability
 from wxcontacts_async._dispatch.cooldowns import Cooldowns
@@ -471,7 +471,7 @@ class Dispatcher(Generic[ContactT]):
 class _Received(Generic[ContactT]):
     """A reply that waits to be decoded, and whose it is."""
 
-    __slots__ = ("_dispatcher", "body", "job", "queue", "sent_at")
+    __slots__ = ("_dispatcher", "content_type", "job", "pieces", "queue", "sent_at")
 
     def __init__(
         self,
@@ -484,7 +484,8 @@ class _Received(Generic[ContactT]):
         self._dispatcher = dispatcher
         self.queue = queue
         self.job = job
-        self.body = body
+        self.pieces = body.pieces
+        self.content_type = body.content_type
         self.sent_at = sent_at
 
     def decoded(self, reply: Ready[ContactT] | Unready | Exception, reply_bytes: int) -> None:

@@ -8,7 +8,7 @@ from typing import Generic
 
 import msgspec
 
-from wxcontacts_async._decoding.reply import Initializing, Ready, Refused
+from wxcontacts_async._decoding.verdict import Initializing, Ready, Refused
 from wxcontacts_async._dispatch.pace import Tally
 from wxcontacts_async.contacts import ContactSet, ContactT
 from wxcontacts_async.errors import (

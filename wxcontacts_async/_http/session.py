@@ -11,10 +11,10 @@ from anyio.lowlevel import checkpoint
 from multidict import CIMultiDict
 from yarl import URL
 
-from wxcontacts_async._decoding.reply import encode_request
 from wxcontacts_async._http.connector import TAP_OF_CALL, ConnectionTap, TappingConnector
 from wxcontacts_async._http.proxies import named_by_environment, proxy_for
 from wxcontacts_async._http.reply_body import ReplyBody
+from wxcontacts_async._http.request import encode_request
 from wxcontacts_async._http.retry_after import parse_retry_after
 from wxcontacts_async._http.translation import translated
 from wxcontacts_async.errors import ReplyTooLargeError, WxContactsError
