@@ -5,9 +5,9 @@ import json
 from hypothesis import strategies as st
 
 from wxcontacts_async import Contact
-from wxcontacts_async._decoding.messages import says_initializing
 from wxcontacts_async._decoding.reply import ReplyDecoder
 from wxcontacts_async._decoding.verdict import Ready
+from wxcontacts_async._messages import says_initializing
 
 decoder = ReplyDecoder(Contact, says_initializing)
 populations = st.lists(

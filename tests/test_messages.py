@@ -2,7 +2,7 @@
 
 import pytest
 
-from wxcontacts_async._decoding.messages import says_initializing, says_throttled
+from wxcontacts_async._messages import says_initializing, says_throttled
 
 
 @pytest.mark.parametrize(

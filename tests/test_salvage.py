@@ -15,9 +15,9 @@ from tests.one_call import fetch
 from tests.raw_server import RawServer, http_reply, replying
 from tests.test_wire import json_values
 from wxcontacts_async import Contact, ContactKind, ContactSet, FlawedContact, RejectedContact, Sex
-from wxcontacts_async._decoding.messages import says_initializing
 from wxcontacts_async._decoding.reply import ReplyDecoder
 from wxcontacts_async._decoding.verdict import Ready
+from wxcontacts_async._messages import says_initializing
 
 SOUND = {
     "userName": "wxid_a",

@@ -6,10 +6,10 @@ from time import perf_counter
 from anyio.lowlevel import checkpoint
 
 from wxcontacts_async import Contact
-from wxcontacts_async._decoding.messages import says_initializing
 from wxcontacts_async._decoding.queue import DecodeQueue
 from wxcontacts_async._decoding.reply import ReplyDecoder
 from wxcontacts_async._decoding.verdict import Refused
+from wxcontacts_async._messages import says_initializing
 
 
 class Reply:

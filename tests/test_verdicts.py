@@ -22,9 +22,9 @@ from wxcontacts_async import (
     SessionPool,
     WxContactsError,
 )
-from wxcontacts_async._decoding.messages import says_initializing
 from wxcontacts_async._decoding.reply import ReplyDecoder
 from wxcontacts_async._decoding.verdict import Initializing, Ready, Refused, Throttled
+from wxcontacts_async._messages import says_initializing
 
 TOO_OFTEN = "操作太频繁，请稍后再试"
 

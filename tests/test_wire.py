@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from tests.raw_server import DOCUMENT_ERROR, DOCUMENT_SUCCESS
 from wxcontacts_async import Contact, ContactKind, InvalidArgumentError, ReplyDecodeError, Sex
-from wxcontacts_async._decoding.messages import says_initializing
 from wxcontacts_async._decoding.reply import ReplyDecoder
 from wxcontacts_async._decoding.verdict import Initializing, Ready, Refused, Throttled, Unready
 from wxcontacts_async._http.request import encode_request
+from wxcontacts_async._messages import says_initializing
 
 decoder = ReplyDecoder(Contact, says_initializing)
 

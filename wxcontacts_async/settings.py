@@ -9,11 +9,11 @@ from types import MappingProxyType
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from wxcontacts_async._decoding.messages import says_initializing, says_throttled
-from wxcontacts_async._http.proxies import check_proxy
+from wxcontacts_async._messages import says_initializing, says_throttled
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.validation import check_number
 
+ENVIRONMENT = "environment"  # as a proxy: the one that the environment names
 _MEBIBYTE = 1024 * 1024
 _LOWEST_RATE = 0.0001
 _LONGEST_WAIT = 365 * 86_400.0
@@ -83,7 +83,7 @@ class Gateway:
         if not isinstance(self.ssl, bool | tls.SSLContext):
             msg = f"ssl must be True, False or an ssl.SSLContext, not {self.ssl!r}"
             raise InvalidArgumentError(msg, argument="ssl")
-        check_proxy(self.proxy)
+        _check_proxy(self.proxy)
         if self.resolver is not None and not isinstance(self.resolver, AbstractResolver):
             msg = f"resolver must be an aiohttp.abc.AbstractResolver, not {self.resolver!r}"
             raise InvalidArgumentError(msg, argument="resolver")
@@ -223,3 +223,22 @@ def _check_callable(name: str, value: object) -> None:
     if not callable(value):
         msg = f"{name} must be callable, not {value!r}"
         raise InvalidArgumentError(msg, argument=name)
+
+
+def _check_proxy(proxy: object) -> None:
+    """Raise InvalidArgumentError unless it is an HTTP proxy's URL, "environment" or None."""
+    if proxy is None or proxy == ENVIRONMENT:
+        return
+    # The URL is not shown, since it may hold credentials.
+    if not isinstance(proxy, str) or not is_proxy_url(proxy):
+        msg = "proxy must be like 'http://proxy.example:3128', or 'environment', or None"
+        raise InvalidArgumentError(msg, argument="proxy")
+
+
+def is_proxy_url(proxy: str) -> bool:
+    """Tell whether it is the URL of an HTTP proxy."""
+    try:
+        url = URL(proxy)
+    except ValueError:
+        return False
+    return url.scheme == "http" and bool(url.host) and url.path in {"", "/"} and not url.query

@@ -11,10 +11,10 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from benchmarks.contenders import FetchAll, OnFetched
-from wxcontacts_async._decoding.messages import says_initializing
 from wxcontacts_async._decoding.reply import ReplyDecoder
 from wxcontacts_async._decoding.verdict import Ready
 from wxcontacts_async._http.request import encode_request
+from wxcontacts_async._messages import says_initializing
 from wxcontacts_async.contacts import Contact
 
 _LENGTH = b"Content-Length: "

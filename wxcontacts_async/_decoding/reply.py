@@ -5,11 +5,11 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from wxcontacts_async._decoding.messages import says_throttled
 from wxcontacts_async._decoding.mismatch import check_code, check_keys
 from wxcontacts_async._decoding.salvage import DamagedReplyDecoder, first_fields, strange_keys
 from wxcontacts_async._decoding.verdict import Ready, Unready, Verdicts
 from wxcontacts_async._json.text import TooManyRepairsError, encoding_of, without_bom
+from wxcontacts_async._messages import says_throttled
 from wxcontacts_async.contacts import Contact, ContactT
 from wxcontacts_async.errors import InvalidArgumentError
 

@@ -5,18 +5,7 @@ from urllib.request import getproxies_environment, proxy_bypass
 from yarl import URL
 
 from wxcontacts_async.errors import InvalidArgumentError
-
-ENVIRONMENT = "environment"
-
-
-def check_proxy(proxy: object) -> None:
-    """Raise InvalidArgumentError unless it is an HTTP proxy's URL, "environment" or None."""
-    if proxy is None or proxy == ENVIRONMENT:
-        return
-    # The URL is not shown, since it may hold credentials.
-    if not isinstance(proxy, str) or not _is_proxy(proxy):
-        msg = "proxy must be like 'http://proxy.example:3128', or 'environment', or None"
-        raise InvalidArgumentError(msg, argument="proxy")
+from wxcontacts_async.settings import ENVIRONMENT, is_proxy_url
 
 
 def proxy_for(url: URL, proxy: str | None) -> URL | None:
@@ -31,7 +20,7 @@ def proxy_for(url: URL, proxy: str | None) -> URL | None:
     named = named_by_environment(url)
     if named is None:
         return None
-    if not _is_proxy(named):
+    if not is_proxy_url(named):
         variable = f"{url.scheme.upper()}_PROXY"
         msg = f"proxy: {variable} must be like 'http://proxy.example:3128', as no other is spoken"
         raise InvalidArgumentError(msg, argument="proxy")
@@ -47,11 +36,3 @@ def named_by_environment(url: URL) -> str | None:
     if not named or any(proxy_bypass(host) for host in hosts):
         return None
     return named if "://" in named else f"http://{named}"
-
-
-def _is_proxy(proxy: str) -> bool:
-    try:
-        url = URL(proxy)
-    except ValueError:
-        return False
-    return url.scheme == "http" and bool(url.host) and url.path in {"", "/"} and not url.query
