@@ -148,7 +148,7 @@ async def test_after_the_database_was_away_it_goes_on_where_it_was(
 
 
 def _unseen(lines: list[bytes]) -> Iterator[bytes]:
-    """Drop what is printed once more, as a pipe's reader is told to."""
+    """Drop what is printed again, as the help asks a pipe's reader to."""
     last = 0
     for line in lines:
         number = json.loads(line)["id"]

@@ -1,4 +1,4 @@
-"""`wxcontacts emulator`: serving until told to stop, and ports that are taken."""
+"""`wxcontacts emulator`: serving until it is stopped, and ports that are taken."""
 
 import signal
 import socket

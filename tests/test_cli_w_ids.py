@@ -10,7 +10,7 @@ import typer
 
 from tests.recording_server import recording, reply_with
 from tests.test_cli_process import end, read_until, run, start
-from wxcontacts_async.cli.options.w_ids import WIdSources, read_w_ids
+from wxcontacts_async.cli.options.w_ids import WIdSources
 
 _THREE = ["one", "two", "three"]
 _UNDERSTOOD = {
@@ -41,7 +41,7 @@ def test_a_file_of_wids_is_understood_however_it_is_written(content: bytes, tmp_
     file = tmp_path / "w_ids"
     file.write_bytes(content)
 
-    assert read_w_ids([], [str(file)]) == (_THREE, 0)
+    assert WIdSources([], [str(file)]).read() == (_THREE, 0)
 
 
 def _files(folder: Path, *contents: str) -> list[Path]:
@@ -55,7 +55,7 @@ def _files(folder: Path, *contents: str) -> list[Path]:
 def test_arguments_and_several_files_are_one_list_in_the_order_given(tmp_path: Path) -> None:
     first, second = _files(tmp_path, "two\none\n", "wId,name\nthree,x\ntwo,y\n")
 
-    assert read_w_ids(["one"], [str(first), str(second)]) == (["one", "two", "three"], 2)
+    assert WIdSources(["one"], [str(first), str(second)]).read() == (["one", "two", "three"], 2)
 
 
 def _touched(file: Path, content: str) -> None:

@@ -229,7 +229,7 @@ def test_who_was_killed_before_the_cursor_was_set_prints_nothing_twice_into_a_fi
             assert output.read_bytes() == b"".join(lines)
             assert _mark(tmp_path)["id"] == 10
 
-        # What somebody else wrote there is left alone.
+        # What another process wrote there is left alone.
         with output.open("ab") as file:
             file.write(b"mine\n")
         _set_back(tmp_path, id=9, at=json.loads(lines[8])["at"], end=sum(map(len, lines)))

@@ -5,17 +5,8 @@ from typing import Annotated
 import typer
 
 from wxcontacts_async.cli.options import gateway_options as options
-from wxcontacts_async.cli.options.store_options import (
-    DEFAULT_BUSY,
-    DEFAULT_RECONNECTION,
-    DEFAULT_STORE,
-    STORE,
-    BusyTimeout,
-    ReconnectTimeout,
-    needing_store,
-    url_help,
-)
-from wxcontacts_async.cli.options.w_ids import read_w_ids
+from wxcontacts_async.cli.options import store_options as stores
+from wxcontacts_async.cli.options.w_ids import WIdSources
 from wxcontacts_async.cli.runtime.signals import exiting_when_interrupted
 from wxcontacts_async.cli.terminal.console import HumanConsole
 from wxcontacts_async.cli.terminal.summary import say_early_end
@@ -31,10 +22,12 @@ def accept(
     sources: options.Sources = None,
     store: Annotated[
         str,
-        typer.Option(STORE, metavar="URL", help=url_help("The database that holds them")),
-    ] = DEFAULT_STORE,
-    busy_timeout: BusyTimeout = DEFAULT_BUSY,
-    reconnect_timeout: ReconnectTimeout = DEFAULT_RECONNECTION,
+        typer.Option(
+            stores.STORE, metavar="URL", help=stores.url_help("The database that holds them")
+        ),
+    ] = stores.DEFAULT_STORE,
+    busy_timeout: stores.BusyTimeout = stores.DEFAULT_BUSY,
+    reconnect_timeout: stores.ReconnectTimeout = stores.DEFAULT_RECONNECTION,
 ) -> None:
     """Accept that the contacts that are missing of suspicious instances are gone.
 
@@ -45,20 +38,20 @@ def accept(
     Exit code: 0 all accepted, or nothing was suspicious, 1 the database has no contacts of some
     instance or cannot be used, 2 wrong usage, 130 interrupted by Ctrl-C.
     """
-    with exiting_when_interrupted(), needing_store():
+    with exiting_when_interrupted(), stores.needing_store():
         from wxcontacts_async.cli.jobs.accept import Acceptance  # noqa: PLC0415
         from wxcontacts_async.cli.options.database import DatabaseOption, check_no_url  # noqa: PLC0415
 
-        check_no_url(w_ids or (), STORE)
+        check_no_url(w_ids or (), stores.STORE)
         database = DatabaseOption(
             store,
-            STORE,
+            stores.STORE,
             must_exist=True,
             busy_timeout=busy_timeout,
             reconnect_timeout=reconnect_timeout,
         )
         console = HumanConsole()
-        chosen, _ = read_w_ids(w_ids or (), sources or (), check_stored_w_id)
+        chosen, _ = WIdSources(w_ids or (), sources or (), check_stored_w_id).read()
         acceptance = Acceptance(chosen, database, console)
         result = acceptance.run()
         say_early_end(result, console)

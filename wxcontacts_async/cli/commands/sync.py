@@ -6,24 +6,11 @@ from typing import Annotated
 import typer
 
 from wxcontacts_async.cli.options import gateway_options as options
+from wxcontacts_async.cli.options import store_options as stores
 from wxcontacts_async.cli.options.line_file import open_failures
 from wxcontacts_async.cli.options.option_groups import with_option_groups
-from wxcontacts_async.cli.options.store_options import (
-    DEFAULT_BUSY,
-    DEFAULT_CONFIRMATION,
-    DEFAULT_RECONNECTION,
-    DEFAULT_SHRINK,
-    DEFAULT_STORE,
-    TO,
-    BusyTimeout,
-    ConfirmAfter,
-    MaxShrink,
-    ReconnectTimeout,
-    ToStore,
-    needing_store,
-)
 from wxcontacts_async.cli.options.values import duration
-from wxcontacts_async.cli.options.w_ids import read_w_ids
+from wxcontacts_async.cli.options.w_ids import WIdSources
 from wxcontacts_async.cli.runtime.signals import exiting_when_interrupted
 from wxcontacts_async.cli.terminal.console import HumanConsole
 from wxcontacts_async.cli.terminal.summary import say_early_end, say_failures, say_repeated
@@ -34,7 +21,7 @@ def sync(
     *,
     w_ids: options.WIds = None,
     sources: options.Sources = None,
-    to: ToStore = DEFAULT_STORE,
+    to: stores.ToStore = stores.DEFAULT_STORE,
     stale_after: Annotated[
         str | None,
         typer.Option(
@@ -45,10 +32,10 @@ def sync(
             show_default="none is skipped",
         ),
     ] = None,
-    max_shrink: MaxShrink = DEFAULT_SHRINK,
-    confirm_after: ConfirmAfter = DEFAULT_CONFIRMATION,
-    busy_timeout: BusyTimeout = DEFAULT_BUSY,
-    reconnect_timeout: ReconnectTimeout = DEFAULT_RECONNECTION,
+    max_shrink: stores.MaxShrink = stores.DEFAULT_SHRINK,
+    confirm_after: stores.ConfirmAfter = stores.DEFAULT_CONFIRMATION,
+    busy_timeout: stores.BusyTimeout = stores.DEFAULT_BUSY,
+    reconnect_timeout: stores.ReconnectTimeout = stores.DEFAULT_RECONNECTION,
     failures: options.Failures = None,
     gateway_options: options.GatewayOptions,
 ) -> None:
@@ -60,7 +47,7 @@ def sync(
     Exit code: 0 all synced or skipped, 1 some failed or are suspicious or the database was lost,
     2 wrong usage, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
     """
-    with exiting_when_interrupted(), needing_store():
+    with exiting_when_interrupted(), stores.needing_store():
         from wxcontacts_async.cli.jobs.sync import SyncJob, run_sync  # noqa: PLC0415
         from wxcontacts_async.cli.options.database import (  # noqa: PLC0415
             DatabaseOption,
@@ -81,13 +68,13 @@ def sync(
         check_no_url(w_ids or ())
         database = DatabaseOption(
             to,
-            TO,
+            stores.TO,
             max_shrink=max_shrink,
             confirm_after=confirm_after,
             busy_timeout=busy_timeout,
             reconnect_timeout=reconnect_timeout,
         )
-        chosen, repeated = read_w_ids(w_ids or (), sources or ())
+        chosen, repeated = WIdSources(w_ids or (), sources or ()).read()
         say_repeated(repeated, console)
         failures_file = open_failures(
             failures,

@@ -6,21 +6,8 @@ from typing import Annotated
 import typer
 
 from wxcontacts_async.cli.options import gateway_options as options
+from wxcontacts_async.cli.options import store_options as stores
 from wxcontacts_async.cli.options.option_groups import with_option_groups
-from wxcontacts_async.cli.options.store_options import (
-    DEFAULT_BUSY,
-    DEFAULT_CONFIRMATION,
-    DEFAULT_RECONNECTION,
-    DEFAULT_SHRINK,
-    DEFAULT_STORE,
-    TO,
-    BusyTimeout,
-    ConfirmAfter,
-    MaxShrink,
-    ReconnectTimeout,
-    ToStore,
-    needing_store,
-)
 from wxcontacts_async.cli.options.usage import naming_options
 from wxcontacts_async.cli.options.values import duration, number
 from wxcontacts_async.cli.options.w_ids import WIdSources
@@ -47,9 +34,9 @@ def watch(
     ],
     w_ids: options.WIds = None,
     sources: options.Sources = None,
-    to: ToStore = DEFAULT_STORE,
-    max_shrink: MaxShrink = DEFAULT_SHRINK,
-    confirm_after: ConfirmAfter = DEFAULT_CONFIRMATION,
+    to: stores.ToStore = stores.DEFAULT_STORE,
+    max_shrink: stores.MaxShrink = stores.DEFAULT_SHRINK,
+    confirm_after: stores.ConfirmAfter = stores.DEFAULT_CONFIRMATION,
     after: Annotated[
         str | None,
         typer.Option(
@@ -70,8 +57,8 @@ def watch(
             show_default="none is kept",
         ),
     ] = None,
-    busy_timeout: BusyTimeout = DEFAULT_BUSY,
-    reconnect_timeout: ReconnectTimeout = DEFAULT_RECONNECTION,
+    busy_timeout: stores.BusyTimeout = stores.DEFAULT_BUSY,
+    reconnect_timeout: stores.ReconnectTimeout = stores.DEFAULT_RECONNECTION,
     gateway_options: options.GatewayOptions,
 ) -> None:
     """Sync the same instances again and again, and print what changes as it is learned.
@@ -91,7 +78,7 @@ def watch(
     lost or busy for longer than --reconnect-timeout or --busy-timeout, its disk is full, it has
     not the change that --after or --cursor says, or the output was closed, 2 wrong usage.
     """
-    with exiting_when_interrupted(), needing_store():
+    with exiting_when_interrupted(), stores.needing_store():
         from wxcontacts_async.cli.jobs.watch import Watch, WatchJob  # noqa: PLC0415
         from wxcontacts_async.cli.options.cursor import open_cursor  # noqa: PLC0415
         from wxcontacts_async.cli.options.database import DatabaseOption, check_no_url  # noqa: PLC0415
@@ -102,7 +89,7 @@ def watch(
         check_no_url(w_ids or ())
         database = DatabaseOption(
             to,
-            TO,
+            stores.TO,
             max_shrink=max_shrink,
             confirm_after=confirm_after,
             busy_timeout=busy_timeout,

@@ -68,7 +68,7 @@ async def _fetch(job: FetchJob, stats: FetchStatistics) -> None:
                 case Fetched(contacts=contacts):
                     await job.contacts_file.write(contact_lines(contacts))
                     job.contacts_file.keep()
-                    stats.add_fetched(outcome)
+                    stats.add_fetched(contacts, outcome.waited)
                     if job.failures_file is not None and (contacts.rejected or contacts.flawed):
                         await job.failures_file.write(decoding_lines(contacts))
                 case Failed():

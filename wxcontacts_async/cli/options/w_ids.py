@@ -15,25 +15,6 @@ from wxcontacts_async.validation import check_w_id
 Check = Callable[[object], None]
 
 
-def read_w_ids(
-    arguments: Sequence[str],
-    sources: Sequence[str],
-    check: Check = check_w_id,
-) -> tuple[list[str], int]:
-    """Return the wIds in their order, each once, and how many were duplicates.
-
-    Arguments:
-        arguments: wIds.
-        sources: Files with wIds; `-` is standard input.
-        check: Raises InvalidArgumentError for an invalid one.
-
-    Raises:
-        typer.BadParameter: There are none, or one cannot be used.
-
-    """
-    return WIdSources(arguments, sources, check).read()
-
-
 class WIdSources:
     """The wIds of a command, read again when their files change.
 

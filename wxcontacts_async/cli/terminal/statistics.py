@@ -9,7 +9,6 @@ from wxcontacts_async import (
     ContactSet,
     Event,
     Failed,
-    Fetched,
     GatewayConnectionError,
     GatewayDown,
     GatewayHTTPError,
@@ -75,14 +74,10 @@ class FetchStatistics:
             case InstanceEnded(outcome=outcome):
                 self._waiting.pop(outcome.w_id, None)
 
-    def add_fetched(self, outcome: Fetched) -> None:
-        """Count an instance whose contacts are written."""
-        self.waited += outcome.waited
-        self.add_contacts(outcome.contacts)
-
-    def add_contacts(self, contacts: ContactSet) -> None:
-        """Count the contacts of an instance, which are written."""
+    def add_fetched(self, contacts: ContactSet, waited: float) -> None:
+        """Count an instance whose contacts are written, and the seconds that it waited."""
         self.fetched += 1
+        self.waited += waited
         self.contacts.update(kind for kind, _ in contacts.items())
         self.rejected += len(contacts.rejected)
         self.flawed += len(contacts.flawed)

@@ -35,8 +35,7 @@ class SyncStatistics(FetchStatistics):
 
     def add_synced(self, synced: Synced) -> None:
         """Count an instance that is committed."""
-        self.waited += synced.waited
-        self.add_contacts(synced.contacts)
+        self.add_fetched(synced.contacts, synced.waited)
         before, delta = self.delta_counts, synced.delta_counts
         self.delta_counts = DeltaCounts(
             before.added + delta.added,
