@@ -13,12 +13,7 @@ from wxcontacts_async.store._database.values import read_time, storable, written
 from wxcontacts_async.store._merging.suspicion import SUSPICION_COLUMNS, read_suspicion
 from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA, contact_sets
 from wxcontacts_async.store._tabular.columns import VERSION_FIELDS
-from wxcontacts_async.store.records import (
-    ChangeKind,
-    ContactChange,
-    ContactVersion,
-    StoredInstance,
-)
+from wxcontacts_async.store.records import ChangeKind, ContactChange, ContactVersion, StoredInstance
 
 _CHANGES_A_PAGE = 1_000
 _INSTANCES_A_PAGE = 1_000
