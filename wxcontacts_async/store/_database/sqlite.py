@@ -22,16 +22,9 @@ _WAL_PAGES = 64 * 1024  # of 4 KiB
 _MOST_ROWS = 1_000_000_000
 
 # SQLite's words, as the driver gives no code.
-_LOCKED = "database is locked"
-_FULL = "disk is full"
 _WRITTEN_TO = ("readonly database", "unable to open database file")
 _FAILED = "disk I/O error"
-_NO_DATABASE = "not a database"
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-_FILES = "Check the path in the URL, and the rights to the file and to its folder."
-_MAYBE_FULL = "Check the disk, and whether a quota or its room is exhausted."
-_OTHER_FILE = "Give the store another file; this one is left as it is."
 
 
 class _SQLite(Dialect):
@@ -78,15 +71,18 @@ class _SQLite(Dialect):
     ) -> StoreError:
         if _is_full(error, message, path):
             return StoreFullError(FILLED + message)
-        if _LOCKED in message:
+        if "database is locked" in message:
             return StoreBusyError(message)
-        if _NO_DATABASE in message:
-            return StoreError(message, advice=_OTHER_FILE)
+        if "not a database" in message:
+            advice = "Give the store another file; this one is left as it is."
+            return StoreError(message, advice=advice)
         if _FAILED in message:
             what = f"the disk of the database fails; {message}"
-            return StoreAccessError(what, advice=_MAYBE_FULL)
+            advice = "Check the disk, and whether a quota or its room is exhausted."
+            return StoreAccessError(what, advice=advice)
         if issubclass(kind, StoreConnectionError):
-            return kind(message, advice=_FILES)
+            advice = "Check the path in the URL, and the rights to the file and to its folder."
+            return kind(message, advice=advice)
         if any(words in message for words in _WRITTEN_TO):
             return StoreAccessError(ONLY_READ + message, advice=self.write_advice)
         return kind(message)
@@ -109,7 +105,9 @@ def _is_full(error: Exception, message: str, path: Path | None) -> bool:
     """Return whether there is no room for a file, which SQLite does not always say."""
     if isinstance(error, OSError):
         return error.errno in _OUT_OF_ROOM
-    return _FULL in message or (_FAILED in message and path is not None and has_no_room(path))
+    if _FAILED in message and path is not None:
+        return has_no_room(path)
+    return "disk is full" in message
 
 
 SQLITE = _SQLite()
