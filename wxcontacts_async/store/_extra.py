@@ -1,4 +1,4 @@
-"""Says what to install where the extra `store` is not; imported before whatever needs it."""
+"""Says what to install if the extra `store` is missing; imported before all that needs it."""
 
 try:
     import adbc_driver_manager

@@ -33,34 +33,32 @@ class ContactStore:
     connection, which one worker thread uses, so the event loop never waits for the database.
     wIds are taken to be unique, on whichever gateway they are.
 
-    Several stores, in one process or many, may write to one database at a time: one of them
-    waits for the other's transaction. Do not open a store's SQLite file with the `sqlite3` module
+    Several stores, in one process or many, may write to one database: each transaction waits for
+    the one before. Do not open a store's SQLite file with the `sqlite3` module
     in the same process: the driver has an SQLite of its own, and neither would see the other's
     locks (https://www.sqlite.org/howtocorrupt.html, 2.2.1). Other processes may.
 
     Arguments:
         url: `sqlite:///contacts.db`, with four slashes for an absolute path, or
-            `postgresql://user@host/database`, with whatever else libpq knows. A password is
-            better kept in the environment (PGPASSWORD, or PGPASSFILE) than in the URL; it is
-            never shown. The tables are made, or brought up to date, when the store is entered;
-            where they are there nothing is written, so that reading needs no right to write.
-            A new SQLite file can be read by its owner alone; in its name ? is written %3F, # is
-            %23, and the % before one of these is %25.
+            `postgresql://user@host/database`, with any parameters of libpq. A password is better
+            kept in the environment (PGPASSWORD, or PGPASSFILE) than in the URL; it is never
+            shown. The tables are made, or brought up to date, when the store is entered; if they
+            are up to date nothing is written, so that reading needs no right to write. A new
+            SQLite file is for its owner alone (0600); in its name ? is written %3F, # is %23, and
+            the % before one of these is %25.
         max_shrink: The share of an instance's contacts that may leave at once, 0 to 1, as gateways
             sometimes answer with too little. An answer is suspicious if it lacks more than that
-            of the contacts in the database, of all or of one kind (public, friend, group), where
-            these are at least 20; or if it has none of a kind of which there are some, however
-            few; and if some are held since the answers before it. It adds and changes, but removes
-            none: the contacts that it lacks are held, until `confirm_after` has passed or they
-            are accepted. 1 removes always and at once.
+            share, of all contacts or of one kind (public, friend, group) with at least 20; if it
+            lacks all of a kind, however few; or if contacts are held already. It adds and changes,
+            but removes nothing: the contacts that it lacks are held until `confirm_after` has
+            passed or they are accepted. 1 removes always and at once.
         confirm_after: Seconds, at least 0 and at most 100 years, for which every answer must have
-            lacked a contact that is held until it is removed, from when the first of these was
-            fetched to when a later one was; an answer that has it again ends that. An answer
-            with no contact at all says nothing of any: it is never believed, only accepted.
-        busy_timeout: Seconds, at least 0 and at most a day, to wait for another one that writes.
-        reconnect_timeout: Seconds, at least 0, to try to connect again once a connection was
-            lost. What could not be written is kept meanwhile and not fetched again. For whom or
-            what it waits is logged, once that takes longer than a second.
+            lacked a contact before it is removed, counted from answer to answer; an answer that
+            has it again ends that. An answer with no contact at all is never believed, only
+            accepted.
+        busy_timeout: Seconds, at least 0 and at most a day, to wait for another writer.
+        reconnect_timeout: Seconds, at least 0, to try to connect again after a connection is
+            lost; what is to be written is kept meanwhile. A wait of more than a second is logged.
 
     Raises:
         InvalidArgumentError: An argument cannot be used.
@@ -100,7 +98,7 @@ class ContactStore:
         Raises:
             StoreConnectionError: There is no such database, or no way to it.
             StoreVersionError: Its tables are of a newer version of this library.
-            StoreBusyError: Its tables must be made, and another one is writing.
+            StoreBusyError: Its tables must be made, and another writer is at work.
             StoreAccessError: Its tables must be made, and it can only be read.
             StoreFullError: The disk is full.
             StoreError: It cannot be used otherwise; such as if its encoding is not UTF-8.
@@ -115,7 +113,7 @@ class ContactStore:
         try:
             await self._database.open()
         except BaseException:
-            # Cancelled just as the connection was made, nobody else would close it.
+            # Cancelled just as the connection was made, it would stay open.
             with CancelScope(shield=True):
                 await self._database.close()
             self._is_open = False
@@ -151,9 +149,9 @@ class ContactStore:
             max_pending: As for `SessionPool.stream`.
 
         Returns:
-            What to enter with `async with` and to read with `async for`; it gives a `Synced`, or
-            a `Failed`, for each, once that is in the database. The fields that a subclass of
-            Contact adds are not stored.
+            What to enter with `async with` and to read with `async for`; it gives a `Synced` or
+            a `Failed` for each instance, once that is in the database. The fields that a subclass
+            of Contact adds are not stored.
 
         Raises:
             InvalidArgumentError: An argument cannot be used.
@@ -176,8 +174,8 @@ class ContactStore:
     async def load(self, w_id: str) -> ContactSet[Contact]:
         """Return the contacts of one instance, as of its last sync.
 
-        Its `fetched_at` is when they were last in step. They are in the list of their kind, by
-        `user_name`; what is in no list is that a contact stood in several.
+        Its `fetched_at` is when they were last in step. Each contact is in the list of its kind
+        alone, by `user_name`.
 
         Raises:
             NotSyncedError: The instance has never been synced.
@@ -213,11 +211,11 @@ class ContactStore:
         after: int = 0,
         w_id: str | None = None,
     ) -> AsyncIterator[ContactChange]:
-        """Give what changed, in the order in which others could see it first.
+        """Give what changed, in the order in which it became visible.
 
-        Whoever asks again and again, with the `id` of the last one that it was given as `after`,
-        is given each change once, however slow some writer is. `since` promises no such thing:
-        a change is seen when it is committed, which is after the time that it bears.
+        A reader that goes on from the `id` of its last change, as `after`, is given each change
+        once, however slow a writer is. `since` promises no such thing: a change becomes visible
+        when it is committed, which is after the time that it bears.
 
         Arguments:
             since: From then on, aware; else from the beginning. See `ContactChange.at`.
@@ -287,12 +285,12 @@ class ContactStore:
                 yield instance
 
     async def accept(self, w_id: str) -> Suspicion | None:
-        """Accept what is suspicious of an instance: the contacts that are missing are gone.
+        """Accept that the contacts that are missing from an instance's answers are gone.
 
-        The next sync of it removes those of them that it still lacks, all at once; one that it
-        has again is accepted no more. If its last answer had no contact at all, all are accepted.
-        Where an older version of this library did not write down which are missing, an answer
-        that lacks more of them than were said to be missing, or all, removes none of them.
+        The next sync removes those that are still missing, all at once; a contact that is there
+        again is accepted no more. If the last answer had no contact at all, all are accepted.
+        Where an older version of this library did not store which contacts are missing, an
+        answer that lacks more of them than were accepted, or all, removes none.
 
         Returns:
             What was accepted; None if nothing is suspicious of it.
@@ -300,7 +298,7 @@ class ContactStore:
         Raises:
             NotSyncedError: The instance has never been synced.
             InvalidArgumentError: `w_id` is no wId.
-            StoreBusyError: Another one has been writing to the database for too long.
+            StoreBusyError: Another writer has been at work for too long.
             StoreError: The store is not open, or cannot be written to.
 
         """
@@ -312,7 +310,7 @@ class ContactStore:
         return await self._database.run(work)
 
     def _on_wait(self, sentence: str, waits: bool) -> None:  # noqa: FBT001  # called, not calling
-        """Take note of what is logged of waiting, and whether it goes on; for the command."""
+        """Hear of each wait that is logged, and whether it goes on; the command overrides this."""
 
     def _check_open(self) -> None:
         if not self._is_open:
@@ -325,4 +323,4 @@ class ContactStore:
 
 _DAY = 86_400.0
 _CENTURY = 36_500 * _DAY
-_LAST_ID = 2**63 - 1  # that a database can count to
+_LAST_ID = 2**63 - 1  # the largest number of a database

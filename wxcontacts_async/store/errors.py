@@ -6,17 +6,17 @@ from wxcontacts_async.errors import WxContactsError
 
 
 class StoreError(WxContactsError):
-    """The database cannot do what was asked of it; what was in it is as it was."""
+    """The database cannot do what was asked of it, and is unchanged."""
 
 
 class StoreConnectionError(StoreError):
-    """No connection to the database, or one that was lost and did not come back in time."""
+    """There is no connection to the database, or it was lost and did not come back in time."""
 
     advice = "Check that the database server runs, and the user, password and host in the URL."
 
 
 class StoreBusyError(StoreError):
-    """Another one uses the database, and has not been done within `busy_timeout`."""
+    """Another writer has used the database for longer than `busy_timeout`."""
 
     advice = "Let the other sync end first, or give the ContactStore a longer busy_timeout."
 
@@ -50,5 +50,5 @@ class NotSyncedError(StoreError, LookupError):
         return error
 
 
-# What concerns the database rather than what is written to it: the next one would meet it, too.
+# What concerns the database rather than what is written to it: the next batch would meet it, too.
 OF_THE_DATABASE = (StoreConnectionError, StoreBusyError, StoreFullError, StoreAccessError)

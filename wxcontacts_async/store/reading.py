@@ -13,12 +13,7 @@ from wxcontacts_async.store._database.values import read_time, storable, written
 from wxcontacts_async.store._merging.suspicion import SUSPICION_COLUMNS, read_suspicion
 from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA, contact_sets
 from wxcontacts_async.store._tabular.columns import VERSION_FIELDS
-from wxcontacts_async.store.records import (
-    ChangeKind,
-    ContactChange,
-    ContactVersion,
-    StoredInstance,
-)
+from wxcontacts_async.store.records import ChangeKind, ContactChange, ContactVersion, StoredInstance
 
 _CHANGES_A_PAGE = 1_000
 _INSTANCES_A_PAGE = 1_000
@@ -54,7 +49,7 @@ def load(connection: Connection, w_id: str) -> ContactSet[Contact] | None:
 
 
 def load_after(connection: Connection, w_id: str) -> list[ContactSet[Contact]]:
-    """Return the contacts of the next instances by wId, of one at least; none at the end."""
+    """Return the contacts of the next instances by wId, at least of one; none at the end."""
     with connection.snapshot():
         rows = connection.rows(
             "SELECT w_id, CAST(synced_at AS TEXT), contacts FROM instances "
@@ -99,7 +94,7 @@ def _as_contacts(page: pa.Table, synced_at: Mapping[str, datetime]) -> pa.Table:
     times = [synced_at[w_id] for w_id in page["w_id"].to_pylist()]
     time_type = CONTACT_SCHEMA.field("fetched_at").type
     page = page.append_column("fetched_at", pa.array(times, time_type))
-    return page.cast(CONTACT_SCHEMA)  # a column of nothing but null comes as one of numbers
+    return page.cast(CONTACT_SCHEMA)  # SQLite returns a column of nulls as numbers
 
 
 def changes(
@@ -121,25 +116,17 @@ def changes(
         f"{_CHANGES} WHERE {' AND '.join(conditions)} ORDER BY id LIMIT {_CHANGES_A_PAGE}",
         *parameters,
     )
-    return [_change(*row) for row in rows]
+    return [_change(row) for row in rows]
 
 
 def last_change(connection: Connection) -> ContactChange | None:
     """Return the last line of the change log; None if there is none."""
     rows = connection.rows(f"{_CHANGES} ORDER BY id DESC LIMIT 1")
-    return _change(*rows[0]) if rows else None
+    return _change(rows[0]) if rows else None
 
 
-def _change(  # noqa: PLR0917  # a row's columns
-    number: int,
-    w_id: str,
-    user_name: str,
-    change: str,
-    fields: str,
-    before: str | None,
-    after: str | None,
-    at: str,
-) -> ContactChange:
+def _change(row: tuple[Any, ...]) -> ContactChange:
+    number, w_id, user_name, change, fields, before, after, at = row
     return ContactChange(
         w_id,
         user_name,
@@ -162,7 +149,7 @@ def _version(user_name: str, written: str | None) -> ContactVersion | None:
 def first_change_since(connection: Connection, since: datetime) -> int:
     """Return the number of the first line of the change log from a time on, or 0."""
     at = f"CAST($1 AS {connection.dialect.timestamp})"
-    # The sum keeps databases from looking for it line by line, from the beginning of the log.
+    # The sum keeps databases from searching line by line from the beginning of the log.
     query = f"SELECT min(id + 0) FROM contact_changes WHERE at >= {at}"
     return connection.rows(query, written_time(since))[0][0] or 0
 
@@ -175,19 +162,11 @@ def instances_after(connection: Connection, w_id: str) -> list[StoredInstance]:
         f"WHERE w_id > $1 ORDER BY w_id LIMIT {_INSTANCES_A_PAGE}",
         w_id,
     )
-    return [_instance(*row) for row in rows]
+    return [_instance(row) for row in rows]
 
 
-def _instance(  # noqa: PLR0917  # a row's columns
-    w_id: str,
-    gateway: str,
-    outcome: str,
-    tried_at: str,
-    synced_at: str | None,
-    contacts: int | None,
-    calls: int,
-    *suspected: Any,  # noqa: ANN401  # those of `suspected`
-) -> StoredInstance:
+def _instance(row: tuple[Any, ...]) -> StoredInstance:
+    w_id, gateway, outcome, tried_at, synced_at, contacts, calls, *suspected = row
     return StoredInstance(
         w_id,
         gateway,

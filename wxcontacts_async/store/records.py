@@ -1,4 +1,4 @@
-"""What callers of a store hold: how instances were brought in step, and what changed."""
+"""What a store returns: how instances were synced, and what changed."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -63,8 +63,8 @@ class Synced(msgspec.Struct, frozen=True):
 
     Attributes:
         w_id: The instance.
-        delta_counts: What changed in the database; nothing if another sync was quicker, so that
-            what is there was fetched later.
+        delta_counts: What changed in the database; nothing if a later set was there already, as
+            another sync was quicker.
         contacts: Its contacts, as fetched; what the database cannot take is among the rejected.
         seconds: From when it was asked for until it was in the database.
         gateway: The name of its gateway.
@@ -72,8 +72,8 @@ class Synced(msgspec.Struct, frozen=True):
         waited: Seconds of these that it waited to be called (again).
         suspicion: What is missing from the answer and was not removed, where that is so; see
             `ContactStore(max_shrink=...)`.
-        held_back: How many contacts besides those the answer lacks and were not removed since a
-            contact of their kind could not be read, nor its name, so that it may be any of them.
+        held_back: How many further contacts are missing and were not removed, as a contact of
+            their kind could not be read, nor its name, and may be any of them.
 
     """
 
@@ -122,10 +122,9 @@ class ContactChange(msgspec.Struct, frozen=True, gc=False):
         after: The contact after; None if it was removed.
         at: When the contact set that showed it was fetched; aware, in UTC.
         id: Its number in the log, above 0. Numbers ascend in the order in which changes become
-            visible to others: whoever writes draws them while no one else does, and is done
-            before the next one begins. So when a change is seen, none with a lower number is to
-            come, and `ContactStore.changes(after=...)` goes on from it without a gap. Some
-            numbers may be of no change.
+            visible, as one transaction at a time draws them. So when a change is seen, none with
+            a lower number is to come, and `ContactStore.changes(after=...)` goes on from it
+            without a gap. Some numbers may be of no change.
 
     """
 

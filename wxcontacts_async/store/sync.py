@@ -1,4 +1,4 @@
-"""Many instances in; each is brought in step in the database as it is fetched."""
+"""The stream of a sync: instances are fetched, and merged into the database in batches."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -8,13 +8,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 import msgspec
-from anyio import (
-    CancelScope,
-    Event,
-    create_task_group,
-    current_time,
-    get_cancelled_exc_class,
-)
+from anyio import CancelScope, Event, create_task_group, current_time, get_cancelled_exc_class
 from anyio.abc import TaskGroup
 
 from wxcontacts_async.errors import WxContactsError, own_error
@@ -50,17 +44,17 @@ class SyncStream:
     """What `ContactStore.sync` returns: `async with` starts it, `async for` reads it.
 
     While one batch is written the next one gathers, so batches are small while the database is
-    quick and larger while it is slow; nobody waits for one to fill up. What is fetched and not
-    yet written or read is bounded: a slow reader, or database, slows the fetching down.
+    quick and larger while it is slow. What is fetched and not yet written or read is bounded: a
+    slow reader, or database, slows the fetching down.
 
     Several tasks may read it. Leaving the `async with` cancels what is being fetched; a batch
-    that is being written is written to its end, whether anybody reads that or not. Who wants to
-    know what became of that calls `stop` and reads on, before leaving.
+    that is being written is written to its end. To read the results of that batch, call `stop`
+    and read on before leaving.
 
     Attributes:
         unclear: The wIds that were being written when the database was lost, or did not answer
-            in time, so that nobody can tell whether it has them. Of all others it has what was
-            read from here, and nothing else.
+            in time, so that it may have them or not. Of all others it has what was read from
+            here, and nothing else.
 
     """
 
@@ -80,15 +74,15 @@ class SyncStream:
         self._tasks: TaskGroup | None = None
         self._gathering, self._writing = CancelScope(), CancelScope()
         self._is_open = False
-        # What is to be written next, by wId as the database has it.
+        # The next batch, by wId as the database has it.
         self._gathered: dict[str, _Arrival] = {}
         self._contacts = 0
         self._all_fetched = False
-        # What is written and to be read; what is raised when it is read and no more will come.
+        # What is written and not read yet; then comes the end, or the error.
         self._inbox: deque[SyncResult] = deque()
         self._all_written = False
         self._error: Exception | None = None
-        # Set when there is something to write, room to gather, something to read, all of it read.
+        # Set when there is something to write, room to gather, something to read, none unread.
         self._fetched, self._room, self._written, self._read = Event(), Event(), Event(), Event()
 
     async def __aenter__(self) -> Self:
@@ -141,12 +135,12 @@ class SyncStream:
 
         Raises:
             StoreConnectionError: The database was lost and has not come back in time.
-            StoreBusyError: Another one has been writing to the database for too long.
+            StoreBusyError: Another writer has been at work for too long.
             StoreFullError: The disk of the database is full.
             StoreAccessError: The database can only be read by now.
             StoreError: The sync is not open, or the database takes nothing at all.
             PoolClosedError: The pool was left.
-            Exception: Whatever the source of instances raised.
+            Exception: What the source of instances raised.
 
         """
         while not self._inbox:
@@ -181,7 +175,7 @@ class SyncStream:
                         self._gathered[self._key(outcome)] = arrival
                         self._contacts += _size(outcome)
                         self._fetched.set()
-                        # Or it would stay for as long as the next one takes.
+                        # Or they would stay in memory until the next one comes.
                         del outcome, contacts, arrival
         except Exception as error:  # noqa: BLE001  # it is the reader's
             self._error = self._error or error
@@ -209,7 +203,7 @@ class SyncStream:
         return (
             len(self._gathered) >= _INSTANCES_A_BATCH
             or (self._contacts > 0 and self._contacts + _size(outcome) > _CONTACTS_A_BATCH)
-            # A wId that was asked for twice is merged twice, one after the other.
+            # A wId that was asked for twice is merged twice.
             or self._key(outcome) in self._gathered
         )
 
@@ -224,7 +218,7 @@ class SyncStream:
             while not self._all_fetched:  # what is given up is not fetched any more
                 self._fetched = Event()
                 await self._fetched.wait()
-        finally:  # who was cancelled may yet read what was written
+        finally:  # what was written can be read after a cancellation, too
             self._all_written = True
             self._written.set()
 
@@ -239,13 +233,13 @@ class SyncStream:
             self._gathered, self._contacts = {}, 0
             self._room.set()
             await self._write_batch(arrivals)
-            del arrivals  # or they would stay for as long as the next ones take
+            del arrivals  # or they would stay in memory until the next ones come
 
     async def _write_batch(self, arrivals: Sequence[_Arrival]) -> None:
         """Write a batch and give its results to the readers.
 
-        If the database does not take it, each of its instances is tried by itself, so that one
-        of them is never another's failure.
+        If the database refuses it, each instance is written by itself, so that none fails because
+        of another.
         """
         try:
             results = await self._merged(arrivals)
@@ -279,7 +273,7 @@ class SyncStream:
                         connection, batch, self._max_shrink, self._confirm_after
                     ),
                 )
-        except get_cancelled_exc_class():  # once that has ended, or has not in time
+        except get_cancelled_exc_class():  # by now the merge has ended, or has not in time
             batch.commit.give_up()
             self._note_unclear(batch)
             if batch.commit.is_done:  # what is in the database is given all the same

@@ -1,4 +1,4 @@
-"""One blocking call in a worker thread: who is cancelled waits for its end, but not for ever."""
+"""A blocking call in a worker thread, which a cancelled caller leaves done or not begun."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,17 +12,17 @@ ResultT = TypeVar("ResultT")
 
 
 class BlockingCall(Generic[ResultT]):
-    """A call that must not be left half done by cancellation, nor hold it up for long.
+    """A call that cancellation neither leaves half done nor waits for without bound.
 
     Arguments:
         work: The blocking call.
         patience: Seconds that a cancelled caller waits for it to end.
-        discard: Called, in the thread, with what the call returns when nobody waits any more.
+        discard: Called, in the thread, with what an abandoned call returns.
 
     Attributes:
-        is_begun: Whether the call was begun. One that is revoked before never is.
-        result: What it returned, also to a caller who was cancelled but waited for its end;
-            None before, and if it raised or was abandoned.
+        is_begun: Whether the call was begun; cancelled before that, it never is.
+        result: What it returned, be the caller cancelled or not; None before, and if it raised
+            or was abandoned.
 
     """
 
@@ -40,12 +40,12 @@ class BlockingCall(Generic[ResultT]):
         self._discard = discard
         self._ended = Event()
         self._loop = asyncio.get_running_loop()
-        # What both threads read and write, they do under the lock.
+        # Guards what both threads read and write.
         self._lock = Lock()
         self._is_revoked = self._is_abandoned = self._is_done = False
 
     async def run(self, limiter: CapacityLimiter) -> ResultT:
-        """Run it. Cancelled, it returns when the call has ended, or when patience has."""
+        """Run it. Cancelled, it returns when the call or the patience has ended."""
         try:
             return await to_thread.run_sync(self._run, abandon_on_cancel=True, limiter=limiter)
         except get_cancelled_exc_class():
@@ -62,7 +62,7 @@ class BlockingCall(Generic[ResultT]):
         with self._lock:
             if self._is_revoked:
                 msg = "revoked"
-                raise RuntimeError(msg)  # which nobody sees
+                raise RuntimeError(msg)  # the caller has been cancelled
             self.is_begun = True
         result = None
         try:
@@ -75,5 +75,5 @@ class BlockingCall(Generic[ResultT]):
                     self.result = result
             if self._is_abandoned and result is not None:
                 self._discard(result)
-            with suppress(RuntimeError):  # the loop may be closed by then
+            with suppress(RuntimeError):  # the loop may be closed by now
                 self._loop.call_soon_threadsafe(self._ended.set)

@@ -1,4 +1,4 @@
-"""One connection to the database: statements, bulk loads and transactions. It blocks."""
+"""A connection to the database: statements, bulk loads and transactions. It blocks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,11 +11,7 @@ import pyarrow as pa
 
 from wxcontacts_async.store._database.dialect import ONLY_READ
 from wxcontacts_async.store._database.opening import Opening
-from wxcontacts_async.store._database.temporary_tables import (
-    SMALL,
-    TEMPORARY_TABLES,
-    creation,
-)
+from wxcontacts_async.store._database.temporary_tables import SMALL, TEMPORARY_TABLES, creation
 from wxcontacts_async.store._database.url import Address
 from wxcontacts_async.store._database.waits import (
     FOR_ANSWER,
@@ -26,6 +22,7 @@ from wxcontacts_async.store._database.waits import (
 )
 from wxcontacts_async.store.errors import (
     StoreAccessError,
+    StoreBusyError,
     StoreConnectionError,
     StoreError,
     StoreFullError,
@@ -40,19 +37,19 @@ _DRIVER_ERRORS = (adbc.Error, pa.ArrowException, OSError)
 
 
 class Connection:
-    """One connection, to be used by one thread at a time.
+    """A connection, for one thread at a time.
 
     Nothing that it sets in PostgreSQL outlives a transaction, and every statement is in one, as a
     pooler may do each transaction on another connection (PgBouncer's `pool_mode = transaction`).
 
     Arguments:
         address: Where the database is.
-        busy_timeout: Seconds to wait for another one that writes.
+        busy_timeout: Seconds to wait for another writer.
         opening: What it is opened for.
-        waiting: What is told what it waits for; another one may take its place later.
+        waiting: Where it notes what it waits for; can be set anew.
 
     Attributes:
-        notes: What its user should know of the database; emptied by whoever says it.
+        notes: What is to be logged of the database.
 
     Raises:
         StoreError: There is no such database, or it cannot be used.
@@ -72,17 +69,17 @@ class Connection:
         self.waiting = waiting or Waiting()
         self.notes: list[str] = []
         self._address = address
-        self._busy_timeout = busy_timeout
+        self.busy_timeout = busy_timeout
         self._in_transaction = False
         self._is_ready_to_write = False
-        # The temporary tables that are there, and the rows of those that are parameters instead.
+        # The temporary tables that exist, and the rows of those that are parameters instead.
         self._staging: set[str] = set()
         self._small: dict[str, str] = {}
         self._open()
 
     def _open(self) -> None:
         with self._translated_errors(StoreConnectionError, FOR_CONNECTION):
-            self._opened = self._address.connect(self.opening, self._busy_timeout)
+            self._opened = self._address.connect(self.opening, self.busy_timeout)
         self._cursor = self._opened.connection.cursor()
         self._cursor.adbc_statement.set_options(**self.dialect.cursor_options)
         try:
@@ -93,7 +90,7 @@ class Connection:
             raise
 
     def execute(self, statement: str, *parameters: object) -> None:
-        """Run a statement that answers nothing; without parameters it may be several."""
+        """Run a statement that returns nothing; without parameters it may be several."""
         statement, parameters = self._filled_in(statement, parameters)
         with self._translated_errors():
             if parameters:
@@ -107,7 +104,7 @@ class Connection:
         *parameters: object,
         wait: Wait = FOR_ANSWER,
     ) -> list[tuple[Any, ...]]:
-        """Return the rows of an answer."""
+        """Return the rows of a query."""
         query, parameters = self._filled_in(query, parameters)
         with self._in_some_transaction(), self._translated_errors(wait=wait):
             self._cursor.execute(query, parameters or None)
@@ -115,15 +112,15 @@ class Connection:
             return rows
 
     def table(self, query: str, *parameters: object) -> pa.Table:
-        """Return an answer as a table."""
+        """Return the rows of a query as a table."""
         with self._in_some_transaction(), self._translated_errors():
             self._cursor.execute(query, parameters or None)
             return self._cursor.fetch_arrow_table()
 
     def stage(self, name: str, rows: pa.Table | list[dict[str, object]]) -> None:
-        """Let a temporary table have just these rows, until the transaction ends.
+        """Give a temporary table these rows alone, until the transaction ends.
 
-        In statements, the name of a small one stands in braces.
+        In statements, the name of a small table stands in braces.
         """
         if name in SMALL and self.dialect.passes_small_tables:
             self._small[name] = msgspec.json.encode(rows).decode()
@@ -152,18 +149,18 @@ class Connection:
         return statement, parameters
 
     def load(self, name: str, rows: pa.Table) -> None:
-        """Load rows in bulk into a table that is there, wherever it is found."""
-        # Without its schema it would be looked for in the first one alone.
+        """Load rows in bulk into a table of the store."""
+        # Without its schema it would be looked for in the first one of the search path alone.
         schema = self.dialect.schema_of(name, self)
         with self._translated_errors():
             self._cursor.adbc_ingest(name, rows, mode="append", db_schema_name=schema)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Do all of the block, with no other writer beside it, or nothing of it.
+        """Do all of the block or nothing of it, with no other writer meanwhile.
 
         Raises:
-            StoreBusyError: Another one has been writing for longer than `busy_timeout`.
+            StoreBusyError: Another writer has been at work for longer than `busy_timeout`.
             StoreAccessError: The database can only be read, or a right is missing.
 
         """
@@ -173,7 +170,7 @@ class Connection:
         is_begun = False
         self._in_transaction = True
         try:
-            self._run_script(self.dialect.begin_writing(self._busy_timeout), FOR_WRITER)
+            self._begin(self.dialect.begin_writing, FOR_WRITER)
             is_begun = True
             yield
             self.execute("COMMIT")
@@ -182,7 +179,7 @@ class Connection:
                 self.execute("ROLLBACK")
             self._in_transaction = False
             if isinstance(error, StoreError):
-                raise self._explained(error, is_begun=is_begun, writes=True) from None
+                raise self.dialect.explained(error, self, is_begun=is_begun, writes=True) from None
             raise
         finally:
             self._in_transaction = False
@@ -195,11 +192,11 @@ class Connection:
         """Let all queries of the block see the database as of one moment."""
         self._in_transaction = True
         try:
-            self._run_script(self.dialect.begin_reading(self._busy_timeout), FOR_ANSWER)
+            self._begin(self.dialect.begin_reading, FOR_ANSWER)
             yield
         except StoreError as error:
             self._end_snapshot()
-            raise self._explained(error, is_begun=True, writes=False) from None
+            raise self.dialect.explained(error, self, is_begun=True, writes=False) from None
         finally:
             if self._in_transaction:
                 self._end_snapshot()
@@ -211,16 +208,17 @@ class Connection:
 
     @contextmanager
     def _in_some_transaction(self) -> Iterator[None]:
-        """See to it that a query is in a transaction where it must be."""
+        """Put a query into a transaction if it must be in one."""
         if self._in_transaction or not self.dialect.needs_transactions:
             yield
         else:
             with self.snapshot():
                 yield
 
-    def _run_script(self, statements: tuple[str, ...], wait: Wait) -> None:
+    def _begin(self, statements: str, wait: Wait) -> None:
+        milliseconds = max(1, int(self.busy_timeout * 1000))
         with self._translated_errors(wait=wait):
-            self._cursor.executescript("; ".join(statements))
+            self._cursor.executescript(statements.format(milliseconds))
 
     def check_may_write(self) -> None:
         """Raise StoreAccessError if nothing can be written, before there is anything to write."""
@@ -236,7 +234,7 @@ class Connection:
             raise unwritable
 
     def _prepare_to_write(self) -> None:
-        """Do once what only a connection that writes must."""
+        """Do once what only a writer's connection needs."""
         if note := self.dialect.prepare_to_write(self):
             self.notes.append(note)
         if self.dialect.keeps_temporary_tables:
@@ -245,15 +243,8 @@ class Connection:
             self._staging.update(TEMPORARY_TABLES)
         self._is_ready_to_write = True
 
-    def _explained(self, error: StoreError, *, is_begun: bool, writes: bool) -> StoreError:
-        """Add what the server can tell of an error, once its transaction has ended."""
-        timeout = self._busy_timeout
-        return self.dialect.explained(
-            error, self, is_begun=is_begun, writes=writes, busy_timeout=timeout
-        )
-
     def unwritable(self) -> StoreError | None:
-        """Return why the database can only be read; None if it may be written to, or may not be."""
+        """Return why the database can only be read, as far as that is known; else None."""
         if self.opening is Opening.READ:
             return StoreAccessError(f"{ONLY_READ}it was opened so")
         if self._opened.unwritable is None:
@@ -274,11 +265,11 @@ class Connection:
 
     @property
     def is_current(self) -> bool:
-        """Whether what it reads is what is there; if not, only another connection will do."""
+        """Whether it reads the file as it is now; if not, a new connection is needed."""
         return self._opened.is_current()
 
     def close(self) -> None:
-        """Close it; what is not committed is undone."""
+        """Close it, and roll back what is not committed."""
         for resource in (self._cursor, self._opened.connection):
             with suppress(*_DRIVER_ERRORS):
                 resource.close()
@@ -297,14 +288,12 @@ class Connection:
             raise self._translated(error, kind) from None
 
     def _translated(self, error: Exception, kind: type[StoreError]) -> StoreError:
-        """Make an error of ours of a driver's, in its words but with no secret."""
+        """Make an error of ours of a driver's, in its words less secrets."""
         words = self.dialect.words(error)
         for secret in self._address.secrets:
             words = words.replace(secret, "***")
-        return self.dialect.translated(
-            error,
-            f"{self.dialect.name} says: {words}",
-            kind,
-            path=self._address.path,
-            busy=f"another one has been writing for {self._busy_timeout:g} s",
-        )
+        message = f"{self.dialect.name} says: {words}"
+        translated = self.dialect.translated(error, message, kind, self._address.path)
+        if isinstance(translated, StoreBusyError):
+            return StoreBusyError(f"another one has been writing for {self.busy_timeout:g} s")
+        return translated

@@ -1,4 +1,4 @@
-"""The database as tasks see it: one connection, in one worker thread, opened again when lost."""
+"""The database for tasks: one connection, in one worker thread, opened again when it is lost."""
 
 import random
 from collections.abc import Callable
@@ -21,15 +21,14 @@ _PATIENCE = 3.0  # seconds that a cancelled caller waits; a merge takes a tenth 
 
 
 class Database:
-    """One connection to a database, shared by the tasks of an event loop.
+    """A connection to a database, shared by the tasks of an event loop.
 
     Arguments:
         address: Where it is.
-        busy_timeout: Seconds to wait for another one that writes.
+        busy_timeout: Seconds to wait for another writer.
         reconnect_timeout: Seconds to try to connect again once the connection was lost.
         opening: What it is opened for.
-        on_wait: Called with a sentence, which is logged as well, when it is waited for and when
-            that is over, and with which of the two it is.
+        on_wait: Called with each sentence that is logged of a wait, and whether it begins.
 
     """
 
@@ -59,7 +58,7 @@ class Database:
             StoreError: That cannot be done; see `errors`.
 
         """
-        # One at a time, in the order in which they ask; of the event loop that it is opened in.
+        # For one task at a time, in order; of the event loop that it is opened in.
         self._turn = Lock()
         self._thread = CapacityLimiter(1)
         self._is_closed = False
@@ -78,15 +77,15 @@ class Database:
     async def run(self, work: Callable[[Connection], ResultT]) -> ResultT:
         """Run some work with the connection; if it is lost, connect and run it again.
 
-        Cancelled, it lets what is running end, so that nothing is left half done; a database
-        that does not answer within some seconds then is left to itself.
+        Cancelled, it lets what is running end, so that nothing is left half done; a thread whose
+        database does not answer within some seconds is abandoned.
 
         Arguments:
-            work: Must be such that it may run twice.
+            work: Called with the connection, in the thread; may be called again.
 
         Raises:
             StoreConnectionError: The connection was lost and has not come back in time.
-            StoreError: Whatever else the work raised, or the store was left.
+            StoreError: The work raised it, or the store was left.
 
         """
         async with self._turn:
@@ -145,12 +144,12 @@ class Database:
                 connection = None
             try:
                 connection = connection or self._connected(waiting)
-            except Exception as error:  # noqa: BLE001  # it is raised by whoever waits
+            except Exception as error:  # noqa: BLE001  # it is raised in the task
                 return _Attempt(None, error=error)
             connection.waiting = waiting
             waiting.is_connected = True
             attempt = self._tried(connection, work)
-            # What was read while the file changed may be half of the one and half of the other.
+            # What was read while the file changed may be half old and half new.
             if attempt.connection is None or connection.is_current:
                 return attempt
 
@@ -164,7 +163,7 @@ class Database:
         except StoreConnectionError as error:
             connection.close()
             return _Attempt(None, error=error)
-        except Exception as error:  # noqa: BLE001  # it is raised by whoever waits
+        except Exception as error:  # noqa: BLE001  # it is raised in the task
             return _Attempt(connection, error=error)
 
     def _connected(self, waiting: Waiting) -> Connection:
@@ -184,20 +183,20 @@ class Database:
 
 @dataclass(frozen=True)
 class _Attempt(Generic[ResultT]):
-    """What became of some work, and the connection, unless that is lost."""
+    """The outcome of some work, and the connection, unless that is lost."""
 
     connection: Connection | None
     value: ResultT | None = None
     error: Exception | None = None
 
     def discard(self) -> None:
-        """Close the connection, which nobody waits for any more."""
+        """Close the connection, as the task has gone."""
         if self.connection is not None:
             self.connection.close()
 
 
 def _used(connection: Connection, work: Callable[[Connection], ResultT]) -> ResultT:
-    """Run some work; what it raises because the connection is lost is a StoreConnectionError."""
+    """Run some work; if the connection is lost, raise StoreConnectionError."""
     try:
         return work(connection)
     except StoreError as error:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import pyarrow as pa
 
@@ -17,111 +17,66 @@ FILLED = "the disk of the database is full; "
 class Queries(Protocol):
     """A connection, as a dialect needs it."""
 
+    busy_timeout: float  # seconds
+
     def execute(self, statement: str, *parameters: object) -> None:
         """Run a statement that answers nothing."""
 
     def rows(
-        self,
-        query: str,
-        *parameters: object,
-        wait: Wait = FOR_ANSWER,
+        self, query: str, *parameters: object, wait: Wait = FOR_ANSWER
     ) -> list[tuple[Any, ...]]:
         """Return the rows of an answer."""
 
 
 class Dialect(ABC):
-    """One kind of database.
-
-    Attributes:
-        name: What it is called.
-        timestamp: The type of a point in time. In SQLite that is text, in UTC, in the form that
-            its own date functions write and read.
-        has_timestamps: Whether that is a type of its own.
-        json: The type of a JSON text.
-        binary: The type of bytes.
-        serial: The type of a number that counts up.
-        json_object: The function that makes an object of names and values.
-        clustered: What stands behind a table that is kept in the order of its primary key.
-        temporary: What stands behind a temporary table.
-        keeps_temporary_tables: Whether these stay until the connection is closed; else they go
-            with the transaction.
-        passes_small_tables: Whether a small temporary table is a parameter of statements instead.
-        keeps_nul: Whether text may hold U+0000.
-        needs_transactions: Whether a query must be in a transaction, too.
-        cursor_options: ADBC's, for the driver's cursor.
-        connected: Statements for each new connection.
-        count_tables: Asks how many tables there are of a name.
-        write_advice: What to do where the database can only be read.
-
-    """
+    """One kind of database. What a method does here is right where there is nothing to do."""
 
     name: str
+    # Types: of a point in time (text, in UTC, as SQLite's own date functions write it, where there
+    # is no such type), of JSON, of bytes, of a number that counts up.
     timestamp: str
     has_timestamps: bool
     json: str
     binary: str
     serial: str
-    json_object: str
-    clustered: str
-    temporary: str
-    keeps_temporary_tables: bool
-    passes_small_tables: bool
-    keeps_nul: bool
-    needs_transactions: bool
-    cursor_options: Mapping[str, str]
-    connected: tuple[str, ...]
-    count_tables: str
-    write_advice: str
+    json_object: str  # the function that makes an object of names and values
+    clustered: str  # stands behind a table that is kept in the order of its primary key
+    keeps_nul: bool  # whether text may hold U+0000
+    temporary: str  # stands behind a temporary table
+    keeps_temporary_tables: bool  # until the connection is closed; else until the transaction ends
+    passes_small_tables: bool  # as a parameter of a statement, rather than as temporary tables
+    needs_transactions: bool  # for queries, too
+    cursor_options: ClassVar[Mapping[str, str]] = {}  # ADBC's
+    connected: tuple[str, ...] = ()  # statements for each new connection
+    # Begin a transaction in which all queries see the same, and one beside which no other writes.
+    # What stands in braces is for how many milliseconds to wait for a lock.
+    begin_reading: str
+    begin_writing: str
+    count_tables: str  # asks how many tables there are of a name
+    write_advice: str  # what to do where a database can only be read
 
     def fill_in(self, statement: str) -> str:
         """Fill in the types and clauses that a statement leaves to the dialect, in braces."""
         names = ("timestamp", "json", "binary", "serial", "clustered", "temporary")
         return statement.format_map({name: getattr(self, name) for name in names})
 
-    @abstractmethod
-    def begin_reading(self, busy_timeout: float) -> tuple[str, ...]:
-        """Return what begins a transaction in which all queries see the same.
+    def small_table(self, name: str, columns: pa.Schema, number: int) -> str:  # noqa: ARG002
+        """Return what stands in a statement for a small table; if passed, of which parameter."""
+        return name
 
-        Arguments:
-            busy_timeout: Seconds to wait for a lock.
-
-        """
-
-    @abstractmethod
-    def begin_writing(self, busy_timeout: float) -> tuple[str, ...]:
-        """Return what begins a transaction beside which no other one writes.
-
-        Arguments:
-            busy_timeout: Seconds to wait for the other one.
-
-        """
-
-    @abstractmethod
-    def small_table(self, name: str, columns: pa.Schema, number: int) -> str:
-        """Return what stands in a statement for a small temporary table.
-
-        Arguments:
-            name: The table's.
-            columns: Its columns.
-            number: Of which parameter it is, if it is one.
-
-        """
-
-    @abstractmethod
-    def schema_of(self, table: str, queries: Queries) -> str | None:
+    def schema_of(self, table: str, queries: Queries) -> str | None:  # noqa: ARG002
         """Return the schema that a table is in; None where there are none."""
+        return None
 
-    @abstractmethod
-    def check_encoding(self, queries: Queries) -> None:
+    def check_encoding(self, queries: Queries) -> None:  # noqa: B027
         """Raise StoreError if the database cannot hold every text."""
 
-    @abstractmethod
-    def check_may_write(self, queries: Queries) -> None:
-        """Raise StoreAccessError if nothing can be written, as far as the database says so."""
+    def check_may_write(self, queries: Queries) -> None:  # noqa: B027
+        """Raise StoreAccessError if the server lets nothing be written."""
 
-    @abstractmethod
-    def prepare_to_write(self, queries: Queries) -> str | None:
-        """Do what a connection must before it writes; return what its user should know of that."""
+    def prepare_to_write(self, queries: Queries) -> str | None:  # noqa: ARG002
+        """Do what a connection must once before it writes; return what to log of that."""
+        return None
 
     def words(self, error: Exception) -> str:
         """Return what a driver's error says, with no value of a row."""
@@ -131,13 +86,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def translated(
-        self,
-        error: Exception,
-        message: str,
-        kind: type[StoreError],
-        *,
-        path: Path | None,
-        busy: str,
+        self, error: Exception, message: str, kind: type[StoreError], path: Path | None
     ) -> StoreError:
         """Make an error of ours of a driver's.
 
@@ -146,27 +95,16 @@ class Dialect(ABC):
             message: Its words, less secrets.
             kind: What it is if it is nothing more definite.
             path: The database's file, if it is one.
-            busy: What is wrong if another one is in the way.
 
         """
 
-    @abstractmethod
     def explained(
         self,
         error: StoreError,
-        queries: Queries,
+        queries: Queries,  # noqa: ARG002
         *,
-        is_begun: bool,
-        writes: bool,
-        busy_timeout: float,
+        is_begun: bool,  # noqa: ARG002
+        writes: bool,  # noqa: ARG002
     ) -> StoreError:
-        """Add what the server can tell of an error, once its transaction has ended.
-
-        Arguments:
-            error: The error.
-            queries: The connection.
-            is_begun: Whether the transaction had begun.
-            writes: Whether it was one that writes.
-            busy_timeout: Seconds that it waited if another one was in the way.
-
-        """
+        """Add what the server knows of an error, once its transaction has ended."""
+        return error

@@ -1,7 +1,7 @@
-"""The statements that bring the tables from each version to the next; written once, never changed.
+"""Migrations: the statements that bring the tables from each version to the next; frozen.
 
-One entry a version. What stands in braces is a type or clause of the dialect. A test pins the hash
-of each entry: a new column is a new entry.
+What stands in braces is a type or clause of the dialect. A test pins the hash of each migration: a
+new column is a new migration.
 """
 
 MIGRATIONS = (
@@ -57,8 +57,7 @@ MIGRATIONS = (
         "CREATE INDEX contact_changes_by_instance ON contact_changes (w_id, at)",
     ),
     ("ALTER TABLE instances ADD COLUMN digest TEXT",),
-    # What each instance's contacts are like since a set was merged that left its digest in
-    # `instances`, too.
+    # The fingerprints of each instance's contacts, valid while `instances` has the same digest.
     (
         """
         CREATE TABLE contact_fingerprints (
@@ -67,9 +66,9 @@ MIGRATIONS = (
             contacts {binary} NOT NULL
         )""",
     ),
-    # The contacts that are held though answers lack them, as long as their instance is suspicious.
-    # Its suspected_digest is of older versions: where it is not null, these are not known. Those
-    # are accepted of which accepted is 1; where it is -n, n of the contacts are, whichever.
+    # The contacts that are held though answers lack them. suspected_digest is of older versions:
+    # where it is not null, these contacts are not known. One is accepted where `accepted` is 1;
+    # where it is -n, n of them are, it is not known which.
     (
         """
         CREATE TABLE missing_contacts (

@@ -9,8 +9,8 @@ from typing import Any
 class Opening(Enum):
     """What a database is opened for.
 
-    MAKE makes a file and tables where there are none, and brings older ones up to date; UPDATE
-    does the latter; READ writes nothing at all.
+    MAKE makes the file and the tables if there are none, and brings older ones up to date; UPDATE
+    does the latter alone; READ writes nothing.
     """
 
     MAKE = "make"
@@ -24,8 +24,8 @@ class Opened:
 
     Attributes:
         connection: ADBC's, in autocommit mode.
-        unwritable: Why it can only be read though it was to be written to; else None.
-        is_current: Tells whether what was read since it was opened is what is there.
+        unwritable: Why it can only be read, if that was not asked for.
+        is_current: Returns whether the file is still the one that was opened.
 
     """
 

@@ -5,12 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from wxcontacts_async.store._database.dialect import (
-    FILLED,
-    ONLY_READ,
-    Dialect,
-    Queries,
-)
+from wxcontacts_async.store._database.dialect import FILLED, ONLY_READ, Dialect, Queries
 from wxcontacts_async.store._database.postgresql_rights import missing_rights
 from wxcontacts_async.store.errors import (
     StoreAccessError,
@@ -20,25 +15,23 @@ from wxcontacts_async.store.errors import (
 )
 
 # For each transaction, as what they set ends with it: the next one may be on another connection
-# of a pooler, and this one be another client's.
-_SETTINGS = (
-    # What a role, a database or the environment may have set otherwise.
-    "SET LOCAL client_encoding = 'UTF8'",
-    "SET LOCAL datestyle = 'ISO, YMD'",
-    "SET LOCAL TIME ZONE 'UTC'",
-    "SET LOCAL client_min_messages = warning",
-    # Batches are small, and what they are joined with has an index. As nothing is known of a
-    # temporary table, it would read all of the contacts instead of the batch's, and compile
-    # itself a program for that.
-    "SET LOCAL enable_hashjoin = off",
-    "SET LOCAL enable_mergejoin = off",
-    "SET LOCAL jit = off",
-    "SET LOCAL random_page_cost = 1.1",
-)
+# of a pooler, and this one be another client's. First, what a role, a database or the environment
+# may have set otherwise. Then joins by index: batches are small, but as nothing is known of a
+# temporary table, PostgreSQL would read all contacts, and compile itself a program for that.
+_SETTINGS = """
+    SET LOCAL client_encoding = 'UTF8';
+    SET LOCAL datestyle = 'ISO, YMD';
+    SET LOCAL TIME ZONE 'UTC';
+    SET LOCAL client_min_messages = warning;
+    SET LOCAL enable_hashjoin = off;
+    SET LOCAL enable_mergejoin = off;
+    SET LOCAL jit = off;
+    SET LOCAL random_page_cost = 1.1;
+    SET LOCAL lock_timeout = {}"""
 
-_WRITERS = 20571  # tells our advisory locks from others'
-# By the schema that the tables are in, which need not be the first that this user looks into; the
-# same whether they are there already or are about to be made.
+_WRITERS = 20571  # of our advisory locks
+# By the schema of the tables, which need not be the first one of the search path; the same whether
+# they exist or are about to be made.
 _TABLES = """hashtext(coalesce(
     (SELECT relnamespace::text FROM pg_class
         WHERE relname = 'wxcontacts_schema' AND pg_table_is_visible(oid)),
@@ -57,7 +50,7 @@ _SCHEMA_OF = """
     SELECT CAST(nspname AS TEXT) FROM pg_namespace WHERE oid =
         (SELECT relnamespace FROM pg_class WHERE relname = '{}' AND pg_table_is_visible(oid))"""
 
-# It can hold every name; any other cannot, or does not know what a letter is.
+# Any other cannot hold every name, or does not know what a letter is.
 _ENCODING = "UTF8"
 _GRANT = "Grant it, or give the store a role that has it."
 
@@ -84,23 +77,15 @@ class _PostgreSQL(Dialect):
     clustered = ""
     temporary = " ON COMMIT DROP"
     keeps_temporary_tables = False
-    # As making a table takes longer there than all else that is done with it.
+    # Making a table takes longer than all that is done with it.
     passes_small_tables = True
     keeps_nul = False
     needs_transactions = True
-    cursor_options = {}  # noqa: RUF012
-    connected = ()
-    # Not to_regclass, which may not see what another one made since the transaction began.
+    begin_reading = f"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {_SETTINGS}"
+    begin_writing = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_SETTINGS}; {_LOCK}"
+    # Not to_regclass, which may not see a table that was made since the transaction began.
     count_tables = "SELECT count(*) FROM pg_class WHERE relname = '{}' AND pg_table_is_visible(oid)"
     write_advice = "Give the store the URL of a server, and of a role, that may write."
-
-    def begin_reading(self, busy_timeout: float) -> tuple[str, ...]:
-        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-        return (begin, *_SETTINGS, _lock_timeout(busy_timeout))
-
-    def begin_writing(self, busy_timeout: float) -> tuple[str, ...]:
-        begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
-        return (begin, *_SETTINGS, _lock_timeout(busy_timeout), _LOCK)
 
     def small_table(self, name: str, columns: pa.Schema, number: int) -> str:
         types, values = [], []
@@ -134,9 +119,6 @@ class _PostgreSQL(Dialect):
         if lacking := missing_rights(queries.rows, writes=True):
             raise StoreAccessError(ONLY_READ + lacking, advice=_GRANT)
 
-    def prepare_to_write(self, queries: Queries) -> str | None:  # noqa: ARG002
-        return None
-
     def words(self, error: Exception) -> str:
         state = getattr(error, "sqlstate", None)
         if not state:
@@ -144,7 +126,7 @@ class _PostgreSQL(Dialect):
         details = dict(getattr(error, "details", None) or ())
         words = details.get(b"PG_DIAG_MESSAGE_PRIMARY", b"").decode(errors="replace")
         if state.startswith(_DATA_EXCEPTION):
-            words = "it cannot take a value"  # which is quoted there
+            words = "it cannot take a value"  # which the message quotes
         return f"{words or 'an error'} (SQLSTATE {state})"
 
     def translated(
@@ -152,13 +134,11 @@ class _PostgreSQL(Dialect):
         error: Exception,
         message: str,
         kind: type[StoreError],
-        *,
-        path: Path | None,  # noqa: ARG002  # it is none
-        busy: str,
+        path: Path | None,  # noqa: ARG002  # it has none
     ) -> StoreError:
         state = getattr(error, "sqlstate", None)
         if state == _LOCK_NOT_AVAILABLE:
-            return StoreBusyError(busy)
+            return StoreBusyError(message)
         if state == _DISK_FULL:
             return StoreFullError(FILLED + message)
         if state == _READ_ONLY:
@@ -174,22 +154,18 @@ class _PostgreSQL(Dialect):
         *,
         is_begun: bool,
         writes: bool,
-        busy_timeout: float,
     ) -> StoreError:
         with suppress(StoreError):
             if isinstance(error, StoreBusyError):
                 if is_begun:
-                    return StoreBusyError(f"a table is locked, for {busy_timeout:g} s by now")
+                    locked_for = f"{queries.busy_timeout:g} s"
+                    return StoreBusyError(f"a table is locked, for {locked_for} by now")
                 return StoreBusyError(f"{error.what}: {_holder(queries)}")
             if isinstance(error, MissingRightError):
                 lacking = missing_rights(queries.rows, writes=writes)
                 what = f"{error.what}; {lacking}" if lacking else error.what
                 return StoreAccessError(what, advice=_GRANT)
         return error
-
-
-def _lock_timeout(busy_timeout: float) -> str:
-    return f"SET LOCAL lock_timeout = {max(1, int(busy_timeout * 1000))}"
 
 
 def _holder(queries: Queries) -> str:

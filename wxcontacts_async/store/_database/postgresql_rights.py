@@ -1,4 +1,4 @@
-"""Tells which rights a role of PostgreSQL lacks, as the server's own errors do not."""
+"""Finds which rights a role of PostgreSQL lacks, as the server's own errors do not say."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,7 +21,7 @@ _ON_TABLES = """
     JOIN pg_class ON relname = needed.relation AND pg_table_is_visible(pg_class.oid)
     WHERE NOT has_table_privilege(pg_class.oid, needed.privilege)
     ORDER BY needed.relation, needed.privilege"""
-# For the tables of a merge, and for those that the store makes where there are none.
+# For temporary tables, and for the store's if there are none.
 _TO_MAKE_TABLES = """
     SELECT 'TEMPORARY ON DATABASE ' || quote_ident(current_database())
     WHERE NOT has_database_privilege(current_database(), 'TEMPORARY')
@@ -35,13 +35,7 @@ _TO_MAKE_TABLES = """
 
 
 def missing_rights(ask: Callable[[str], list[tuple[Any, ...]]], *, writes: bool) -> str:
-    """Say which rights the role lacks; "" if it lacks none of those that the store needs.
-
-    Arguments:
-        ask: Returns the rows of a query.
-        writes: Whether it is about writing.
-
-    """
+    """Return a sentence of the rights that the role lacks to read, or to write; "" if none."""
     needed = _values(WRITE_RIGHTS if writes else READ_RIGHTS)
     lacking = ask(_ON_TABLES.format(needed)) + (ask(_TO_MAKE_TABLES) if writes else [])
     if not lacking:

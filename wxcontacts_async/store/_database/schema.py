@@ -1,4 +1,4 @@
-"""Sees to it that a database has the tables of today, or says why it has not."""
+"""Makes the tables, and brings those of older versions up to date."""
 
 from wxcontacts_async.store._database.connection import Connection
 from wxcontacts_async.store._database.migrations import MIGRATIONS, VERSION
@@ -11,7 +11,7 @@ _OWN_DATABASE = "Give the store a database, or a schema, without other tables of
 def prepare(connection: Connection) -> None:
     """Make the tables or bring them up to date, as far as the connection was opened for that.
 
-    Where they are of today, nothing is written.
+    If they are up to date, nothing is written.
 
     Raises:
         StoreVersionError: They are of another version, and cannot be brought up to date.
@@ -33,7 +33,7 @@ def prepare(connection: Connection) -> None:
         )
         raise StoreVersionError(what, advice="Sync into it, which brings them up to date.")
     with connection.transaction():
-        # Asked again, as another one may have done it meanwhile.
+        # Asked again, as another process may have migrated meanwhile.
         _migrate(connection, _version(connection))
 
 
@@ -70,6 +70,6 @@ def _migrate(connection: Connection, version: int) -> None:
 
 
 def _blame_others(error: StoreError) -> None:
-    """Say what to do about tables that are somebody else's, unless it is plain what is wrong."""
+    """Advise what to do about tables of other programs, unless it is plain what is wrong."""
     if type(error) is StoreError:
         error.advice = _OWN_DATABASE

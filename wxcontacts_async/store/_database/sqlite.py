@@ -1,16 +1,11 @@
 """SQLite's dialect."""
 
 import errno
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
-import pyarrow as pa
-
-from wxcontacts_async.store._database.dialect import (
-    FILLED,
-    ONLY_READ,
-    Dialect,
-    Queries,
-)
+from wxcontacts_async.store._database.dialect import FILLED, ONLY_READ, Dialect, Queries
 from wxcontacts_async.store._database.sqlite_files import has_no_room
 from wxcontacts_async.store._database.waits import FOR_WRITER
 from wxcontacts_async.store.errors import (
@@ -27,16 +22,9 @@ _WAL_PAGES = 64 * 1024  # of 4 KiB
 _MOST_ROWS = 1_000_000_000
 
 # SQLite's words, as the driver gives no code.
-_LOCKED = "database is locked"
-_FULL = "disk is full"
 _WRITTEN_TO = ("readonly database", "unable to open database file")
 _FAILED = "disk I/O error"
-_NO_DATABASE = "not a database"
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-_FILES = "Check the path in the URL, and the rights to the file and to its folder."
-_MAYBE_FULL = "Check the disk, and whether a quota or its room is exhausted."
-_OTHER_FILE = "Give the store another file; this one is left as it is."
 
 
 class _SQLite(Dialect):
@@ -53,38 +41,22 @@ class _SQLite(Dialect):
     passes_small_tables = False
     keeps_nul = True
     needs_transactions = False
-    # A column's type is read off the first values of an answer: let that be all of it.
-    cursor_options = {"adbc.sqlite.query.batch_rows": str(_MOST_ROWS)}  # noqa: RUF012
+    # A column's type is inferred from the first rows of an answer: let these be all of them.
+    cursor_options: ClassVar[Mapping[str, str]] = {"adbc.sqlite.query.batch_rows": str(_MOST_ROWS)}
+    begin_reading = "BEGIN"
+    # Takes the lock for writing at once, as taking it later fails without waiting.
+    begin_writing = "BEGIN IMMEDIATE"
     connected = (
         "PRAGMA temp_store = MEMORY",
         f"PRAGMA cache_size = -{_CACHE_KIB}",
-        # Batch after batch touches most pages of the index by user_name: let them be written back
-        # into the file once for several. The file beside the database grows to 256 MiB for it.
+        # Each batch touches most pages of the index by user_name: they are written back once for
+        # several, for which the write-ahead log grows to 256 MiB.
         f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}",
     )
     count_tables = "SELECT count(*) FROM sqlite_master WHERE name = '{}'"
     write_advice = (
         "SQLite writes to the file and to files beside it: give it the right to the folder, too."
     )
-
-    def begin_reading(self, busy_timeout: float) -> tuple[str, ...]:  # noqa: ARG002  # of the file
-        return ("BEGIN",)
-
-    def begin_writing(self, busy_timeout: float) -> tuple[str, ...]:  # noqa: ARG002  # of the file
-        # Takes the lock for writing at once, as taking it later fails without any waiting.
-        return ("BEGIN IMMEDIATE",)
-
-    def small_table(self, name: str, columns: pa.Schema, number: int) -> str:  # noqa: ARG002
-        return name
-
-    def schema_of(self, table: str, queries: Queries) -> str | None:  # noqa: ARG002
-        return None
-
-    def check_encoding(self, queries: Queries) -> None:
-        """Raise nothing: it has Unicode alone."""
-
-    def check_may_write(self, queries: Queries) -> None:
-        """Raise nothing: opening the file tells."""
 
     def prepare_to_write(self, queries: Queries) -> str | None:
         if _has_write_ahead_log(queries):
@@ -94,46 +66,32 @@ class _SQLite(Dialect):
         queries.execute("PRAGMA synchronous = FULL")
         return "has no write-ahead log, so that who reads and who writes must wait"
 
-    def translated(  # noqa: PLR0911  # one for each thing that can be wrong
-        self,
-        error: Exception,
-        message: str,
-        kind: type[StoreError],
-        *,
-        path: Path | None,
-        busy: str,
+    def translated(  # noqa: PLR0911  # one a kind of error
+        self, error: Exception, message: str, kind: type[StoreError], path: Path | None
     ) -> StoreError:
         if _is_full(error, message, path):
             return StoreFullError(FILLED + message)
-        if _LOCKED in message:
-            return StoreBusyError(busy)
-        if _NO_DATABASE in message:
-            return StoreError(message, advice=_OTHER_FILE)
+        if "database is locked" in message:
+            return StoreBusyError(message)
+        if "not a database" in message:
+            advice = "Give the store another file; this one is left as it is."
+            return StoreError(message, advice=advice)
         if _FAILED in message:
             what = f"the disk of the database fails; {message}"
-            return StoreAccessError(what, advice=_MAYBE_FULL)
+            advice = "Check the disk, and whether a quota or its room is exhausted."
+            return StoreAccessError(what, advice=advice)
         if issubclass(kind, StoreConnectionError):
-            return kind(message, advice=_FILES)
+            advice = "Check the path in the URL, and the rights to the file and to its folder."
+            return kind(message, advice=advice)
         if any(words in message for words in _WRITTEN_TO):
             return StoreAccessError(ONLY_READ + message, advice=self.write_advice)
         return kind(message)
 
-    def explained(
-        self,
-        error: StoreError,
-        queries: Queries,  # noqa: ARG002  # there is no server to ask
-        *,
-        is_begun: bool,  # noqa: ARG002
-        writes: bool,  # noqa: ARG002
-        busy_timeout: float,  # noqa: ARG002
-    ) -> StoreError:
-        return error
-
 
 def _has_write_ahead_log(queries: Queries) -> bool:
-    """Have a write-ahead log, with which readers and the writer do not wait for one another.
+    """Switch to a write-ahead log, with which readers and the writer do not wait for each other.
 
-    SQLite says which kind of journal it has then: on some file systems it cannot be that one.
+    Some file systems allow none; SQLite returns which kind of journal it has.
     """
     try:
         return queries.rows("PRAGMA journal_mode = WAL", wait=FOR_WRITER) == [("wal",)]
@@ -144,10 +102,12 @@ def _has_write_ahead_log(queries: Queries) -> bool:
 
 
 def _is_full(error: Exception, message: str, path: Path | None) -> bool:
-    """Tell whether there is no room for a file, which SQLite does not always say."""
+    """Return whether there is no room for a file, which SQLite does not always say."""
     if isinstance(error, OSError):
         return error.errno in _OUT_OF_ROOM
-    return _FULL in message or (_FAILED in message and path is not None and has_no_room(path))
+    if _FAILED in message and path is not None:
+        return has_no_room(path)
+    return "disk is full" in message
 
 
 SQLITE = _SQLite()

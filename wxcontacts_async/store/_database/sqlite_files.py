@@ -1,9 +1,9 @@
 """Opens an SQLite file to write to it, or to read it where that is all that is wanted or allowed.
 
-Whoever reads a file with a write-ahead log through SQLite's locks makes two files beside it, which
-a folder may not allow and which stay if the reader may not write. Where nothing stands beside the
-file all of it is in the file, and it is read as one that never changes (`immutable`), which
-makes none. That it has not changed meanwhile is then for us to see.
+Reading a file with a write-ahead log through SQLite's locks makes two files beside it, which a
+folder may not allow, and which stay if the reader may not write. If there is no file beside it,
+all is in the file, and it is read as one that never changes (`immutable`), without locks. Whether
+it has changed meanwhile is then ours to check.
 """
 
 import os
@@ -19,9 +19,9 @@ import adbc_driver_manager.dbapi as adbc
 from wxcontacts_async.store._database.opening import Opened, Opening
 
 _HEADER = 100  # bytes; among them, a counter of the transactions that wrote to the file itself
-_LITTLE = 64 * 1024  # bytes; too little for anything
+_LITTLE = 64 * 1024  # bytes; too little to go on
 _NOT_ALLOWED = frozenset({EACCES, EPERM, EROFS})
-# What SQLite says where it cannot have the files that it needs beside the database.
+# What SQLite says if it cannot make the files that it needs beside the database.
 _NO_ROOM_BESIDE = ("readonly database", "unable to open database file", "disk I/O", "disk is full")
 
 
@@ -30,8 +30,8 @@ def open_file(path: Path, opening: Opening, busy_timeout: float) -> Opened:
 
     Arguments:
         path: Where it is, absolute.
-        opening: What for. Where writing to it is not allowed, it is opened to be read.
-        busy_timeout: Seconds to wait for others.
+        opening: What for. If writing to it is not allowed, it is opened to be read.
+        busy_timeout: Seconds to wait for a lock.
 
     Raises:
         OSError: There is no such file, or it may not be opened.
@@ -54,12 +54,12 @@ def open_file(path: Path, opening: Opening, busy_timeout: float) -> Opened:
 
 
 def has_no_room(path: Path) -> bool:
-    """Tell whether a file, or one beside it, cannot grow: the disk is full, or a limit reached."""
+    """Return whether a database's files cannot grow: the disk is full, or a limit is reached."""
     try:
         if disk_usage(path.parent).free < _LITTLE:
             return True
         sizes = [each.stat().st_size for each in (path, *_beside(path)) if each.exists()]
-    except OSError:  # which is another thing that is wrong
+    except OSError:  # something else is wrong
         return False
     limit = _largest_file()
     return limit is not None and max(sizes, default=0) + _LITTLE > limit
@@ -68,7 +68,7 @@ def has_no_room(path: Path) -> bool:
 def _largest_file() -> int | None:
     """Return how many bytes a file of this process may have; None if any number."""
     try:
-        import resource  # noqa: PLC0415  # which Windows has not
+        import resource  # noqa: PLC0415  # Windows has none
     except ImportError:
         return None
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
@@ -76,14 +76,13 @@ def _largest_file() -> int | None:
 
 
 def _beside(path: Path) -> tuple[Path, Path]:
-    """Return SQLite's write-ahead log and its journal, of which one is there at most."""
-    path = path.resolve()  # beside which SQLite looks, too
+    """Return SQLite's write-ahead log and its journal, of which there is one at most."""
+    path = path.resolve()  # SQLite puts them there, too
     return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-journal")
 
 
 def _open_to_write(path: Path, busy_timeout: float, *, makes: bool) -> Any:  # noqa: ANN401
-    # The files beside it (-wal, -shm) take over its permissions: contacts are for the owner alone.
-    # One that is there keeps those it has.
+    # A new file is for its owner alone; the files beside it (-wal, -shm) take its permissions.
     os.close(os.open(path, os.O_RDWR | (os.O_CREAT if makes else 0), 0o600))
     return _connected(path, "", busy_timeout)
 
@@ -105,7 +104,7 @@ def _connected(path: Path, parameters: str, busy_timeout: float) -> Any:  # noqa
         with connection.cursor() as cursor:
             cursor.execute(f"PRAGMA busy_timeout = {max(1, int(busy_timeout * 1000))}")
             cursor.fetchall()
-            # Nothing of the file is looked at before.
+            # SQLite looks at the file only now.
             cursor.execute("SELECT count(*) FROM sqlite_master")
             cursor.fetchall()
     except BaseException:
@@ -116,11 +115,11 @@ def _connected(path: Path, parameters: str, busy_timeout: float) -> Any:  # noqa
 
 @dataclass(frozen=True)
 class _Contents:
-    """What tells whether a file that is read without locks has changed.
+    """By what a file that is read without locks is seen to have changed.
 
     Attributes:
         is_whole: Whether nothing of the database is in a file beside it.
-        identity: The same as long as nobody wrote to the file.
+        identity: The same until the file is written to.
 
     """
 
@@ -142,5 +141,5 @@ class _Contents:
 def _is_still(path: Path, found: _Contents) -> bool:
     try:
         return _Contents.of(path) == found
-    except OSError:  # it is gone; opening it again will tell
+    except OSError:  # it is gone, as opening it again will show
         return False

@@ -8,6 +8,7 @@ from wxcontacts_async.store._database.dialect import Dialect
 from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA
 
 _AT = pa.field("at", pa.string(), nullable=False)
+_COUNTS = {"contacts", "calls", "suspected_stored", "suspected_missing"}
 
 
 def _columns(**types: pa.DataType) -> pa.Schema:
@@ -31,22 +32,14 @@ TEMPORARY_TABLES: Mapping[str, pa.Schema] = {
     ),
     # How instances ended; what does not concern one is null.
     "outcomes": pa.schema(
-        {
-            "w_id": pa.string(),
-            "gateway": pa.string(),
-            "outcome": pa.string(),
-            "tried_at": pa.string(),
-            "synced_at": pa.string(),
-            "contacts": pa.int64(),
-            "calls": pa.int64(),
-            "suspected_at": pa.string(),
-            "suspected_stored": pa.int64(),
-            "suspected_missing": pa.int64(),
-            "suspected_digest": pa.string(),
-            "suspected_since": pa.string(),
-            "suspected_kinds": pa.string(),
-            "digest": pa.string(),
-        }
+        [
+            (name, pa.int64() if name in _COUNTS else pa.string())
+            for name in (
+                *("w_id", "gateway", "outcome", "tried_at", "synced_at", "contacts", "calls"),
+                *("suspected_at", "suspected_stored", "suspected_missing", "suspected_digest"),
+                *("suspected_since", "suspected_kinds", "digest"),
+            )
+        ]
     ),
 }
 SMALL = frozenset({"asked", "fingerprinted", "held", "outcomes"})  # those with few rows

@@ -16,7 +16,7 @@ from wxcontacts_async.store._database.sqlite_files import open_file
 
 _SQLITE = "sqlite:///"
 _POSTGRESQL = ("postgresql://", "postgres://")
-# What would end a path or begin something else in other URLs is written so; any other % is itself.
+# What would end a path in other URLs is written so; any other % is itself.
 _WRITTEN = re.compile("%(3F|23|25)", re.IGNORECASE)
 _HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:[0-9]*)?")
 _UNREADABLE = (
@@ -34,7 +34,7 @@ _CONNECTING = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
-    # What others see who ask whom they wait for; a name that is given goes first.
+    # Shown to a store that waits for this one, unless the URL gives a name.
     "fallback_application_name": "wxcontacts_async",
 }
 
@@ -47,7 +47,7 @@ class Address:
         dialect: What kind it is.
         shown: Its URL without any password.
         secrets: The passwords in its URL, in each form in which a message may quote them.
-        connect: Opens it, given what for and for how many seconds to wait for others.
+        connect: Opens it, given what for and for how many seconds to wait for a lock.
         path: The file; None where it is none.
 
     """
@@ -66,8 +66,8 @@ def read_address(url: object) -> Address:
     ? is written %3F, # is %23, and the % before one of these is %25; any other % is itself.
 
     Raises:
-        InvalidArgumentError: It is none of these, or there is no such parameter. The message has
-            no password.
+        InvalidArgumentError: It is neither, or has an unknown parameter. The message has no
+            password.
 
     """
     if isinstance(url, str) and "\0" not in url:
@@ -88,7 +88,7 @@ def _sqlite(url: str, written: str) -> Address:
             raise InvalidArgumentError(what, argument="url")
     path = Path(_WRITTEN.sub(lambda found: unquote(found[0]), written))
 
-    @cache  # the working directory may be another one when it is opened again
+    @cache  # the working directory may have changed when it is opened again
     def absolute() -> Path:
         return path.absolute()
 
@@ -121,7 +121,7 @@ def _postgresql(url: str) -> Address:
     more = [f"{name}={value}" for name, value in _CONNECTING.items() if name not in settings]
     complete = f"{url}{'&' if '?' in url else '?'}{'&'.join(more)}"
 
-    def connect(opening: Opening, busy_timeout: float) -> Opened:  # noqa: ARG001  # others' to heed
+    def connect(opening: Opening, busy_timeout: float) -> Opened:  # noqa: ARG001
         # Imported here, so that a store on the one needs no driver of the other.
         from adbc_driver_postgresql import dbapi  # noqa: PLC0415
 

@@ -1,7 +1,6 @@
-"""Tells what the worker thread waits for, once that takes longer than one should be left alone.
+"""Logs what a database is waited for, once that takes long.
 
-The thread says what it is about to wait for; the event loop looks now and then whether it still
-does.
+The worker thread sets what it waits for; the event loop looks at that now and then.
 """
 
 import asyncio
@@ -18,11 +17,11 @@ _logger = logging.getLogger("wxcontacts_async")
 
 @dataclass(frozen=True)
 class Wait:
-    """One thing to wait for.
+    """A reason to wait.
 
     Attributes:
         what: Completes a sentence that begins with the database's name.
-        patience: Seconds until it is said.
+        patience: Seconds until it is logged.
 
     """
 
@@ -36,10 +35,10 @@ FOR_ANSWER = Wait("it has not answered for 5 s", 5.0)
 
 
 class Waiting:
-    """What one worker thread waits for at present; set by the thread, read by the event loop.
+    """What a worker thread waits for; set by the thread, read by the event loop.
 
     Attributes:
-        current: What for, and since when.
+        current: The reason, and since when.
         is_connected: Whether there is a connection.
 
     """
@@ -50,7 +49,7 @@ class Waiting:
 
     @contextmanager
     def on(self, wait: Wait) -> Iterator[None]:
-        """Say that the block may have to wait."""
+        """Note that the block may have to wait."""
         before, self.current = self.current, (wait, monotonic())
         try:
             yield
@@ -59,11 +58,11 @@ class Waiting:
 
 
 class WaitMonitor:
-    """Logs for what a database is waited for, and when that is over.
+    """Logs what a database is waited for, and when that is over.
 
     Arguments:
         name: The database's.
-        on_wait: Called with each sentence that is logged, and whether it is waited from then on.
+        on_wait: Called with each sentence that is logged, and whether the wait begins.
 
     """
 
@@ -78,7 +77,7 @@ class WaitMonitor:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Say what the block waits for."""
+        """Log what the block waits for."""
         self._lost_at, self._logged = None, None
         self._look_again()
         try:
@@ -90,17 +89,17 @@ class WaitMonitor:
                 self._timer.cancel()
 
     def thread(self) -> Waiting:
-        """Make what a thread says it waits for."""
+        """Return what the next thread sets, and watch that."""
         self._thread = Waiting()
         return self._thread
 
     def lost(self) -> None:
-        """Take note that there is no connection."""
+        """Note that there is no connection."""
         self._lost_at = self._lost_at or monotonic()
         self._thread = Waiting()
 
     def log(self, what: str, *, waits: bool = False) -> None:
-        """Say something of the database that its user should know."""
+        """Log something that the user of the database should know."""
         sentence = f"{self._name} {what}"
         _logger.warning("%s", sentence)
         self._on_wait(sentence, waits)

@@ -1,4 +1,4 @@
-"""Takes over that contacts are gone which answers lack, as a person said so. It blocks."""
+"""Accepts that contacts that answers lack are gone, as a person has decided. It blocks."""
 
 from wxcontacts_async.store._database.connection import Connection
 from wxcontacts_async.store._database.values import storable
@@ -14,16 +14,16 @@ _ACCEPT_ANY = """
     INSERT INTO missing_contacts (w_id, user_name, since, accepted)
     SELECT contacts.w_id, user_name, suspected_at, {}
     FROM contacts JOIN instances ON instances.w_id = contacts.w_id WHERE contacts.w_id = $1"""
-# So that what is written down counts, whichever version found it suspicious.
+# So that what is stored as held counts, whichever version found it suspicious.
 _ALL_ARE_KNOWN = """
     UPDATE instances SET suspected_digest = NULL, suspected_since = NULL WHERE w_id = $1"""
 
 
 def accept(connection: Connection, w_id: str) -> Suspicion | None:
-    """Accept that who is missing from an instance's answers is gone; the next sync removes them.
+    """Accept that contacts missing from an instance's answers are gone; the next sync removes them.
 
     Returns:
-        What was suspected of it; None if nothing is.
+        What was suspicious; None if nothing is.
 
     Raises:
         NotSyncedError: The instance has never been synced.
@@ -44,8 +44,8 @@ def _accept(connection: Connection, stored: str, suspicion: Suspicion) -> None:
     if suspicion.since is not None:
         connection.execute(_ACCEPT_HELD, stored)
         return
-    # The answer had no contact at all, or an older version did not write down which contacts it
-    # lacked: let the next answer say, which may lack no more of them than were accepted.
+    # The answer had no contact at all, or an older version did not store which contacts it lacked:
+    # the next answer shows which, and may lack no more than were accepted.
     ((contacts,),) = connection.rows(_COUNT, stored)
     accepted = 1 if contacts == suspicion.missing else -suspicion.missing
     for statement in (_FORGET, _ACCEPT_ANY.format(accepted), _ALL_ARE_KNOWN):

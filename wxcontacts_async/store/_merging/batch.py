@@ -54,7 +54,7 @@ class Commit:
         """
         with self._lock:
             if self._is_given_up:
-                raise StoreError("nobody waits for it any more")
+                raise StoreError("the sync has given it up")
             self._is_under_way = True
             self.results = results
 

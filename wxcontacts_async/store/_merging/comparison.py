@@ -1,4 +1,4 @@
-"""Tells which contacts of an instance have come, differ or gone, by their fingerprints."""
+"""Compares a contact set with what is stored, by fingerprints."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -16,17 +16,17 @@ from wxcontacts_async.store._merging.guard import Answer
 
 
 class Comparison:
-    """What arrived of one instance, beside what is there.
+    """What arrived of one instance, beside what is stored.
 
     Arguments:
         arrived: What arrived.
-        before: The fingerprints of the contacts that are there.
+        before: The fingerprints of the stored contacts.
         dialect: The database's.
 
     Attributes:
-        gone: The `userName`s of those that are there and did not arrive, not even unreadable.
-        unclear: Those of others that did not arrive, unless one of them is a contact of which not
-            even the name could be read.
+        gone: The `userName`s of stored contacts that did not arrive.
+        unclear: Those of stored contacts that did not arrive readably, but may have: a contact of
+            their kind arrived whose name could not be read.
 
     """
 
@@ -46,7 +46,7 @@ class Comparison:
             self._set_apart_unreadable(dialect)
 
     def differing(self) -> ContactSet[Contact]:
-        """Return the contacts that are not there, or not like that."""
+        """Return the contacts that are not stored, or differ from the stored ones."""
         differs = map(ne, self._now.values(), map(self._before.get, self._now))
         contacts = self._arrived.contacts
         # Each `compress` takes as many from `differs` as its list has contacts.
@@ -58,19 +58,19 @@ class Comparison:
         )
 
     def answer(self) -> Answer:
-        """Return what the guard must know of it."""
+        """Return what the guard judges."""
         contacts = self._arrived.contacts
         arrived = Counter({kind: len(listed) for kind, listed in contacts.lists()})
         arrived.update(each.kind for each in contacts.rejected)
         return Answer(contacts.fetched_at, arrived, self._before, self.gone, self.unclear)
 
     def after(self, gone: AbstractSet[str]) -> Fingerprints:
-        """Return the fingerprints of what is there once those are removed."""
+        """Return the fingerprints of what is stored once these are removed."""
         kept = self._missing - gone
         return self._now | {name: self._before[name] for name in kept} if kept else self._now
 
     def _set_apart_unreadable(self, dialect: Dialect) -> None:
-        """Tell who may have arrived unreadable; one without a name may be any of its kind."""
+        """Find contacts that may have arrived unreadably; without a name, any of the kind may."""
         rejected = [(each.user_name or "", each.kind) for each in self._arrived.contacts.rejected]
         named = {storable(name, dialect) for name, _ in rejected}
         kinds = {initial_of(kind) for name, kind in rejected if not name.strip()}

@@ -1,7 +1,7 @@
-"""Makes fingerprints of contacts, by which the database knows which ones it has.
+"""Makes fingerprints of contacts, to find which contacts the database has.
 
-It keeps them beside the contacts, those of an instance together. To compare them takes a fraction
-of what reading the contacts would, and of what arrived only what differs is loaded.
+It stores those of an instance together. To compare them takes a fraction of the time of reading
+contacts, and only what differs is loaded.
 """
 
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ from wxcontacts_async.store._merging.unstorable import (
 )
 
 # By `userName`, as the database has it. A fingerprint is the initial of the kind and the beginning
-# of a digest of all fields. The initial alone stands for a contact of which the rest is unknown.
+# of a digest of all fields; the initial alone if the contact's fields are unknown.
 Fingerprints: TypeAlias = dict[str, bytes]
 
-_DIGEST_SIZE = 16  # bytes, too many for two versions of a contact to be made alike on purpose
-_AT_ONCE = 500  # contacts that are done in some 0.5 ms, for which the event loop stands still
+_DIGEST_SIZE = 16  # bytes; too many for a collision to be made on purpose
+_AT_ONCE = 500  # contacts; they block the event loop for some 0.5 ms
 
 _encode = msgspec.msgpack.Encoder().encode
 _encode_any = msgspec.json.Encoder().encode
@@ -39,10 +39,10 @@ class Fingerprinted:
     """A contact set, and a fingerprint of each of its contacts.
 
     Attributes:
-        received: The set as it was received, but that what cannot be stored is rejected.
-        contacts: The same; no `userName` stands in its lists twice.
+        received: The set as it was received; what cannot be stored is among the rejected.
+        contacts: The same, merged: no `userName` stands in its lists twice.
         fingerprints: Those of its contacts, list after list.
-        digest: The same for sets that are alike; None if some contact was unreadable.
+        digest: Equal for equal sets; None if a contact was unreadable.
 
     """
 
@@ -53,10 +53,10 @@ class Fingerprinted:
 
 
 async def fingerprinted(contacts: ContactSet[Contact], dialect: Dialect) -> Fingerprinted:
-    """Make the fingerprints, some at a time, with other tasks between them.
+    """Make the fingerprints, some at a time, so that other tasks run between them.
 
-    That is for the event loop's thread: a second one that computes as well would hold the GIL
-    for 5 ms whenever the loop wants to go on.
+    In the event loop's thread, as a second one that computes would hold the GIL for 5 ms whenever
+    the loop is to go on.
     """
     try:
         fingerprints = await _fingerprints(contacts, dialect)
@@ -74,11 +74,11 @@ async def fingerprinted(contacts: ContactSet[Contact], dialect: Dialect) -> Fing
 
 
 class _UnstorableError(Exception):
-    """Some contact may be one that the database cannot take."""
+    """There may be a contact that the database cannot take."""
 
 
 async def _fingerprints(contacts: ContactSet[Contact], dialect: Dialect) -> Fingerprints:
-    """Make those of a set; where a name stands twice, there is one of the last contact."""
+    """Make those of a set; of a name that stands twice, that of the last contact."""
     made: Fingerprints = {}
     for kind, received in contacts.lists():
         initial = initial_of(kind)
@@ -112,7 +112,7 @@ def _encoded(contact: Contact) -> bytes:
 
 
 def _are_keys(names: list[str]) -> bool:
-    # A text that cannot be encoded is found when its fingerprint is made.
+    # A text that cannot be encoded is found when the fingerprint is made.
     return max(len(name.encode(errors="replace")) for name in names) <= LONGEST_KEY
 
 
@@ -122,10 +122,10 @@ def initial_of(kind: str) -> bytes:
 
 
 def _each_once(contacts: ContactSet[Contact], dialect: Dialect) -> ContactSet[Contact]:
-    """Merge a set in whose lists a `userName` stands twice."""
+    """Merge the lists of a set in which a `userName` stands twice."""
     once: dict[str, tuple[ContactKind, Contact]] = {}
     for kind, contact in contacts.items():
-        # Two names may have become one; the first wins, as in the merged set.
+        # Two names may be stored as one; the first wins, as in the merged set.
         once.setdefault(storable(contact.user_name, dialect), (kind, contact))
     lists = {kind: tuple(c for its, c in once.values() if its is kind) for kind in ContactKind}
     return msgspec.structs.replace(

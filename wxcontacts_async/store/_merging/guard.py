@@ -2,8 +2,8 @@
 
 Gateways answer with too little after a new login: a list is missing, all are empty, or there is
 half of one. So an answer that lacks too many is suspicious. The contacts that it lacks are held:
-each is gone once every answer since has lacked it, too, for long enough. While some are held, the
-next answer is suspicious as well, however few it lacks, as it may have just the other half.
+each is gone once every answer has lacked it for long enough. While some are held, the next answer
+is suspicious however few it lacks, as it may have the other half.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ class Held(NamedTuple):
 
     Attributes:
         since: When the answer was fetched that lacked it first.
-        is_accepted: Whether a person said that it is gone, if the next answer lacks it as well.
+        is_accepted: Whether a person accepted that it is gone, if the next answer lacks it, too.
         accepted_count: How many contacts a person accepted as gone, where it is not known which,
             so that this may be one of them; else 0.
 
@@ -43,8 +43,8 @@ class Memory:
 
     Attributes:
         held: The contacts that are held, by `userName`.
-        lacked_all: Whether the last one lacked all, or it is not known which, so that what the
-            next one lacks has no time yet.
+        lacked_all: Whether the last one lacked all, or an unknown part, so that the time of what
+            the next one lacks has yet to begin.
         merged_at: When the last one was fetched, if there was one.
         synced_at: When the last one was fetched that was not suspicious, if there was one.
 
@@ -98,7 +98,7 @@ class Guard:
 
     Attributes:
         max_shrink: The share of contacts that may leave at once, 0 to 1; 1 is no guard at all.
-        confirm_after: For how long one must have been missing to be gone.
+        confirm_after: For how long a contact must have been missing to be gone.
 
     """
 
@@ -149,7 +149,7 @@ class Guard:
         if any(not answer.arrived.get(kind) for kind in missing):
             return True
         if len(left) <= self.max_shrink * _SMALLEST_GUARDED:
-            return False  # so few are within the bound, of however many
+            return False  # so few are within the bound of any number
         stored = _by_kind(answer, answer.stored) - _by_kind(answer, gone)
         return self._is_too_many(len(left), len(answer.stored) - len(gone)) or any(
             self._is_too_many(number, stored[kind]) for kind, number in missing.items()
@@ -160,7 +160,7 @@ class Guard:
 
 
 def _with_acceptance(answer: Answer, memory: Memory) -> Memory:
-    """Say who is accepted where only their number is known: those missing, if they are no more."""
+    """Accept the missing contacts of an acceptance without names, if they are no more."""
     held = dict(memory.held)
     any_of = {name for name in held if held[name].accepted_count}
     absent = any_of & (answer.missing | answer.unclear)
@@ -172,7 +172,7 @@ def _with_acceptance(answer: Answer, memory: Memory) -> Memory:
 
 
 def _held_on(answer: Answer, left: AbstractSet[str], memory: Memory) -> dict[str, Held]:
-    """Return those that are held on; time starts anew where a clock or a name is in doubt."""
+    """Return those that stay held; time starts anew where a clock or a name is in doubt."""
     now = answer.fetched_at
     held = {}
     for name in memory.held.keys() & (left | answer.unclear):
@@ -186,7 +186,7 @@ def _held_on(answer: Answer, left: AbstractSet[str], memory: Memory) -> dict[str
 
 
 def _no_sooner(answer: Answer, before: datetime | None) -> datetime:
-    """Return when an answer was fetched; not before another one, which a wrong clock may say."""
+    """Return when an answer was fetched, or the time before it, if a wrong clock went back."""
     return answer.fetched_at if before is None else max(answer.fetched_at, before)
 
 

@@ -1,9 +1,9 @@
-"""Brings the tables in step with what was fetched, in one transaction, with set-based SQL.
+"""Merges a batch into the tables, in one transaction, with set-based SQL.
 
 The contacts that arrived are loaded in bulk into a temporary table. One join of it with what is
-there writes the change log; what the log then says is done to the contacts. What plainly is as it
-was is not loaded: a set like the one merged last, and a contact with the fingerprint of the one
-that is there. Where nothing is there, of any instance of the batch, there is nothing to join.
+stored writes the change log, and then the contacts are changed as the log says. What is unchanged
+is not loaded: a set like the one merged last, and a contact with the fingerprint of the stored
+one. If nothing is stored of any instance of the batch, contacts are loaded without a join.
 """
 
 from collections import Counter, defaultdict
@@ -60,7 +60,7 @@ def merge(
         confirm_after: For how many seconds the others must have been missing to be gone.
 
     Raises:
-        StoreError: The database refused; nothing of the batch is in it, unless it was lost.
+        StoreError: The database refused, and has nothing of the batch, unless it was lost.
 
     """
     try:
@@ -77,17 +77,22 @@ def merge(
 
 @dataclass(frozen=True)
 class _Known:
-    """What the database says of an instance."""
+    """What the database knows of an instance."""
 
-    merged_at: datetime | None = None  # when the last set of it that was merged was fetched
-    synced_at: datetime | None = None  # when the last one was that was not suspicious
+    merged_at: datetime | None = None  # when the set merged last was fetched
+    synced_at: datetime | None = None  # when the last one was fetched that was not suspicious
     lacked: str = _NONE
     contacts: int | None = None
     revision: str | None = None  # of these
 
+    @property
+    def holds(self) -> bool:
+        """Whether what is stored as held is of the last set."""
+        return self.lacked in {_ALL, _SOME}
+
 
 class _Merge:
-    """One batch, within its transaction; wIds are as the database has them."""
+    """A batch within its transaction; wIds are as the database has them."""
 
     def __init__(self, connection: Connection, batch: Batch, guard: Guard) -> None:
         self._connection = connection
@@ -100,7 +105,7 @@ class _Merge:
         self._held: Mapping[str, Mapping[str, Held]] = {}
 
     def results(self) -> dict[str, BatchResult]:
-        """Bring the tables in step; return what that changed, by wId as it was asked for."""
+        """Bring the tables in step; return what that changed, by wId as the caller has it."""
         connection = self._connection
         self._ask_for(self._asked)
         for w_id, merged_at, synced_at, *others in connection.rows(sql.KNOWN):
@@ -131,7 +136,7 @@ class _Merge:
         return results
 
     def _earlier_result(self, w_id: str) -> BatchResult | None:
-        """Return the result of an earlier attempt that took over this very set, unanswered."""
+        """Return the result of an earlier attempt, if it committed this set unanswered."""
         asked = self._asked[w_id]
         outcome = self._batch.outcomes[asked]
         if (
@@ -142,18 +147,15 @@ class _Merge:
         return self._batch.commit.results.get(asked)
 
     def _suspicions(self, w_ids: Iterable[str]) -> dict[str, Suspicion | None]:
-        """Return what another sync, which was quicker, has found suspicious."""
-        suspicious = [w_id for w_id in w_ids if self._lacked(w_id) != _NONE]
+        """Return what another, quicker sync has found suspicious."""
+        suspicious = [w_id for w_id in w_ids if self._known[w_id].lacked != _NONE]
         if not suspicious:
             return {}
         self._ask_for(suspicious)
         return {w_id: read_suspicion(*its) for w_id, *its in self._connection.rows(OF_ASKED)}
 
-    def _lacked(self, w_id: str) -> str:
-        return self._known[w_id].lacked
-
     def _is_stored(self, w_id: str, digest: str | None) -> bool:
-        """Tell whether a set is like the one merged last, of which no contact is lost."""
+        """Return whether a set is like the one merged last, all of which is still stored."""
         known = self._known[w_id]
         if digest is None or digest != known.revision:
             return False
@@ -162,8 +164,8 @@ class _Merge:
     def _newer_and_late_sets(self) -> tuple[dict[str, Fingerprinted], dict[str, Fingerprinted]]:
         """Return the sets that are newer than what was merged last, and those that are not.
 
-        Another sync of the same database may have been quicker. If the clock was changed, what
-        was merged may seem to be of the future; it is older all the same.
+        Another sync of the same database may have been quicker. A time far in the future is of a
+        clock that was wrong, and counts as older.
         """
         newer, late = {}, {}
         for w_id, asked in self._asked.items():
@@ -178,19 +180,19 @@ class _Merge:
         return newer, late
 
     def _start_anew(self, late: Mapping[str, Fingerprinted]) -> None:
-        """Start the time anew of contacts that are held and that a late set has.
+        """Start the time anew of held contacts that a late set has; take nothing else from it.
 
-        Nothing else is taken from it. It shows that they were there after they had been missing
-        first; so the first set known to lack them since is the one that was merged last.
+        They were there after they had been missing first, so the first set known to lack them
+        since is the one merged last.
         """
-        holding = {w_id: it for w_id, it in late.items() if self._lacked(w_id) in {_ALL, _SOME}}
+        holding = {w_id: it for w_id, it in late.items() if self._known[w_id].holds}
         if not holding:
             return
         memories = self._memories(holding)
-        there = self._fingerprints(holding)
+        stored = self._fingerprints(holding)
         for w_id, arrived in holding.items():
             held, merged_at = memories[w_id].held, self._known[w_id].merged_at
-            gone = Comparison(arrived, there.get(w_id, {}), self._connection.dialect).gone
+            gone = Comparison(arrived, stored.get(w_id, {}), self._connection.dialect).gone
             seen = [
                 name
                 for name, each in held.items()
@@ -199,16 +201,16 @@ class _Merge:
             if seen and merged_at is not None:
                 held = {**held, **dict.fromkeys(seen, Held(merged_at))}
                 self._hold({w_id: held})
-                if self._lacked(w_id) == _SOME:
+                if self._known[w_id].lacked == _SOME:
                     since = written_time(min(each.since for each in held.values()))
                     self._connection.execute(sql.held_since(self._connection.dialect), since, w_id)
 
     def _compared(self, sets: Mapping[str, Fingerprinted]) -> dict[str, Comparison]:
-        """Put what arrived beside what is there."""
+        """Compare what arrived with what is stored."""
         known = [w_id for w_id in sets if self._stored[w_id]]
-        there = self._fingerprints(known) if known else {}
+        stored = self._fingerprints(known) if known else {}
         return {
-            w_id: Comparison(arrived, there.get(w_id, {}), self._connection.dialect)
+            w_id: Comparison(arrived, stored.get(w_id, {}), self._connection.dialect)
             for w_id, arrived in sets.items()
         }
 
@@ -218,7 +220,7 @@ class _Merge:
         compared: Mapping[str, Comparison],
         before: int,
     ) -> Counter[tuple[str, str]]:
-        """Bring the contacts in step; return how many changes of each kind there were."""
+        """Bring the contacts in step; return how many changes of each kind that took."""
         connection = self._connection
         known = any(self._stored[w_id] for w_id in sets)
         gone = self._gone(compared)
@@ -249,20 +251,20 @@ class _Merge:
         return logged
 
     def _fingerprints(self, w_ids: Iterable[str]) -> dict[str, Fingerprints]:
-        """Return those of the contacts that are there."""
+        """Return the fingerprints of what is stored."""
         connection = self._connection
         self._ask_for(w_ids)
-        there = {w_id: read_fingerprints(kept) for w_id, kept in connection.rows(sql.FINGERPRINTS)}
-        unknown = [w_id for w_id in w_ids if len(there.get(w_id, ())) != self._stored[w_id]]
-        if unknown:  # made by an older version, perhaps just now, or changed by hand
+        stored = {w_id: read_fingerprints(kept) for w_id, kept in connection.rows(sql.FINGERPRINTS)}
+        unknown = [w_id for w_id in w_ids if len(stored.get(w_id, ())) != self._stored[w_id]]
+        if unknown:  # stored by an older version, perhaps just now, or changed by hand
             self._ask_for(unknown)
-            there |= {w_id: {} for w_id in unknown}
+            stored |= {w_id: {} for w_id in unknown}
             for w_id, name, kind in connection.rows(sql.NAMES):
-                there[w_id][name] = initial_of(kind)
-        return there
+                stored[w_id][name] = initial_of(kind)
+        return stored
 
     def _gone(self, compared: Mapping[str, Comparison]) -> dict[str, AbstractSet[str]]:
-        """Return what is gone of each instance, and write down what is held instead."""
+        """Return what is gone of each instance; store what is held instead."""
         memories = self._memories(compared)
         verdicts = {
             w_id: self._guard.judge(it.answer(), memories[w_id])
@@ -278,7 +280,7 @@ class _Merge:
             {
                 w_id: verdict.held
                 for w_id, verdict in verdicts.items()
-                if self._is_written_anew(w_id, verdict, memories[w_id])
+                if self._is_held_anew(w_id, verdict, memories[w_id])
             },
         )
         return {w_id: verdict.gone for w_id, verdict in verdicts.items()}
@@ -286,30 +288,25 @@ class _Merge:
     def _memories(self, w_ids: Iterable[str]) -> dict[str, Memory]:
         """Return what is remembered of the sets before."""
         held: dict[str, dict[str, Held]] = {w_id: {} for w_id in w_ids}
-        if known := [w_id for w_id in w_ids if self._lacked(w_id) in {_ALL, _SOME}]:
-            self._ask_for(known)
+        if holding := [w_id for w_id in w_ids if self._known[w_id].holds]:
+            self._ask_for(holding)
             for w_id, name, since, accepted in self._connection.rows(sql.HELD):
                 held[w_id][name] = Held(read_time(since), accepted > 0, max(0, -accepted))
-        return {w_id: self._memory(w_id, those) for w_id, those in held.items()}
+        memories = {}
+        for w_id, those in held.items():
+            known = self._known[w_id]
+            lacked_all = known.lacked in {_ALL, _UNKNOWN}
+            memories[w_id] = Memory(those, lacked_all, known.merged_at, known.synced_at)
+        return memories
 
-    def _memory(self, w_id: str, held: Mapping[str, Held]) -> Memory:
+    def _is_held_anew(self, w_id: str, verdict: Verdict, memory: Memory) -> bool:
         known = self._known[w_id]
-        return Memory(
-            held,
-            lacked_all=known.lacked in {_ALL, _UNKNOWN},
-            merged_at=known.merged_at,
-            synced_at=known.synced_at,
-        )
-
-    def _is_written_anew(self, w_id: str, verdict: Verdict, memory: Memory) -> bool:
-        lacked = self._lacked(w_id)
-        if lacked in {_ALL, _SOME}:
+        if known.holds:
             return verdict.held != memory.held
-        # What is written down there, if anything, is not of the last set.
-        return verdict.suspicion is not None or lacked == _UNKNOWN
+        return verdict.suspicion is not None or known.lacked == _UNKNOWN
 
     def _hold(self, held: Mapping[str, Mapping[str, Held]]) -> None:
-        """Write down which contacts of these instances are held."""
+        """Store which contacts of these instances are held."""
         if not held:
             return
         self._ask_for(held)
@@ -333,7 +330,7 @@ class _Merge:
         fingerprints: Mapping[str, Fingerprints],
         sets: Mapping[str, Fingerprinted],
     ) -> None:
-        """Write down the fingerprints of the contacts that are there now."""
+        """Store the fingerprints of the contacts that are stored now."""
         rows = [
             {
                 "w_id": w_id,
@@ -359,7 +356,7 @@ class _Merge:
         sets: Mapping[str, Fingerprinted],
         results: Mapping[str, BatchResult],
     ) -> None:
-        """Write down how each instance ended, except where a newer outcome is there."""
+        """Store how each instance ended, unless a newer outcome is stored."""
         rows: list[dict[str, object]] = []
         for w_id, asked in self._asked.items():
             outcome = self._batch.outcomes[asked]
@@ -405,11 +402,11 @@ class _Merge:
         }
 
     def _ask_for(self, w_ids: Iterable[str]) -> None:
-        """Say of which instances the next queries are."""
+        """Set the instances that the next queries are about."""
         self._connection.stage("asked", [{"w_id": w_id} for w_id in w_ids])
 
     def _logged(self, before: int) -> Counter[tuple[str, str]]:
-        """Count the changes since a line of the log, by wId and kind of change."""
+        """Count the changes after a line of the log, by wId and kind of change."""
         rows = self._connection.rows(sql.COUNT_LOGGED, before)
         return Counter({(w_id, change): count for w_id, change, count in rows})
 

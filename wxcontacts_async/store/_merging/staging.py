@@ -1,4 +1,4 @@
-"""Makes of contact sets what can be loaded in bulk."""
+"""Makes Arrow tables of contact sets, to be loaded in bulk."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from wxcontacts_async.store.errors import StoreError
 
 
 def stageable(contact_sets: Sequence[ContactSet[Contact]], dialect: Dialect) -> pa.Table:
-    """Make one table of the sets, with a column `at`.
+    """Make a table of the sets, with a column `at`.
 
     Raises:
         StoreError: A wId or `userName` is too long for a key.
@@ -36,10 +36,10 @@ def stageable(contact_sets: Sequence[ContactSet[Contact]], dialect: Dialect) -> 
 
 
 def as_contacts(contacts: pa.Table, dialect: Dialect) -> pa.Table:
-    """Make rows of the table `contacts` of contacts that are new, with their column `at`."""
+    """Make rows of the table `contacts` of new contacts, from their column `at`."""
     at = contacts["at"]
     if dialect.has_timestamps:
-        # From text without a zone, which is in UTC, by way of the number of microseconds.
+        # From text in UTC without a zone, by way of the number of microseconds.
         at = at.cast(pa.timestamp("us")).cast(pa.int64()).cast(pa.timestamp("us", tz="UTC"))
     contacts = contacts.drop_columns("at")
     return contacts.append_column("first_seen", at).append_column("last_changed", at)

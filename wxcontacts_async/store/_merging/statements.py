@@ -1,7 +1,4 @@
-"""The SQL of a merge, the same on SQLite and PostgreSQL but for the names of a few functions.
-
-What stands in braces is a small temporary table, see `Connection.stage`.
-"""
+"""The SQL of a merge; what stands in braces is a small temporary table, see `Connection.stage`."""
 
 from wxcontacts_async.store._database.dialect import Dialect
 from wxcontacts_async.store._database.temporary_tables import TEMPORARY_TABLES
@@ -9,15 +6,15 @@ from wxcontacts_async.store._tabular.columns import VERSION_FIELDS
 
 _OUTCOME_COLUMNS = TEMPORARY_TABLES["outcomes"].names
 
-# What an instance lacked the last time: none, all, some that are held, or it is not known which,
-# as an older version of this library wrote it down.
+# What the last set of an instance lacked: none, all, some that are held, or it is unknown which, as
+# an older version of this library stored it.
 _LACKED = """
     CASE WHEN suspected_at IS NULL THEN 'none' WHEN suspected_digest IS NOT NULL THEN 'unknown'
         WHEN suspected_since IS NULL THEN 'all' ELSE 'some' END"""
 
-# What is known of the instances of a batch: when its last set was fetched (what is suspected is of
-# the last one, as the next one clears it), what it lacked, and how many contacts there are, of
-# which revision.
+# What is known of an instance: when the last set was fetched (`suspected_at` is of the last one, as
+# the next one clears it), when the last one that was not suspicious, what the last one lacked, and
+# how many contacts there are, of which revision.
 KNOWN = f"""
     SELECT w_id, CAST(coalesce(suspected_at, synced_at) AS TEXT), CAST(synced_at AS TEXT),
         {_LACKED}, contacts, digest
@@ -32,7 +29,7 @@ FORGET_HELD = "DELETE FROM missing_contacts WHERE w_id IN (SELECT w_id FROM {ask
 COUNT_STORED = """
     SELECT w_id, count(*) FROM contacts WHERE w_id IN (SELECT w_id FROM {asked}) GROUP BY w_id"""
 
-# None that are older than the contacts: an older version of this library knows nothing of them.
+# None that are older than the contacts, as an older version of this library leaves them.
 FINGERPRINTS = """
     SELECT kept.w_id, kept.contacts FROM contact_fingerprints kept
     JOIN instances ON instances.w_id = kept.w_id AND instances.digest = kept.digest
@@ -68,20 +65,20 @@ _DIFFERING = " || ".join(
 
 
 def hold(dialect: Dialect) -> str:
-    """Write down which contacts are held."""
+    """Store which contacts are held."""
     return f"""
         INSERT INTO missing_contacts (w_id, user_name, since, accepted)
         SELECT w_id, user_name, CAST(since AS {dialect.timestamp}), accepted FROM {{held}}"""
 
 
 def held_since(dialect: Dialect) -> str:
-    """Write down since when contacts of an instance are held."""
+    """Store since when contacts of an instance are held."""
     return f"""
         UPDATE instances SET suspected_since = CAST($1 AS {dialect.timestamp}) WHERE w_id = $2"""
 
 
 def log_new(dialect: Dialect) -> str:
-    """Log the contacts of instances of which there was none."""
+    """Log the contacts of instances that had none."""
     return f"""
         INSERT INTO contact_changes (w_id, user_name, change, fields, after, at)
         SELECT w_id, user_name, 'added', '', {_object("contacts", dialect)}, first_seen
@@ -89,7 +86,7 @@ def log_new(dialect: Dialect) -> str:
 
 
 def log_arrivals(dialect: Dialect) -> str:
-    """Log which contacts that arrived are new, and which differ from what is there."""
+    """Log which contacts that arrived are new, and which differ from the stored ones."""
     return f"""
         INSERT INTO contact_changes (w_id, user_name, change, fields, before, after, at)
         SELECT a.w_id, a.user_name,
@@ -105,7 +102,7 @@ def log_arrivals(dialect: Dialect) -> str:
 def log_departures(dialect: Dialect) -> str:
     """Log which contacts are gone.
 
-    A cross join is one that SQLite does from left to right. With another it may read all contacts.
+    SQLite does a cross join from left to right; with another join it may read all contacts.
     """
     return f"""
         INSERT INTO contact_changes (w_id, user_name, change, fields, before, at)
@@ -116,7 +113,7 @@ def log_departures(dialect: Dialect) -> str:
 
 
 def upsert_contacts(dialect: Dialect) -> str:
-    """Take over the contacts that arrived, new ones and those that differ."""
+    """Store the contacts that arrived, if they are new or differ."""
     values = ", ".join(f"{name} = excluded.{name}" for name in VERSION_FIELDS)
     return f"""
         INSERT INTO contacts ({_NAMES}, first_seen, last_changed)
@@ -128,7 +125,7 @@ def upsert_contacts(dialect: Dialect) -> str:
 
 
 def upsert_instances(dialect: Dialect) -> str:
-    """Write down how instances ended; a failure leaves what is known of their contacts."""
+    """Store how instances ended; a failure leaves what is known of their contacts."""
     names = ", ".join(_OUTCOME_COLUMNS)
     arrived = ", ".join(
         f"CAST({name} AS {dialect.timestamp})" if name.endswith(("_at", "_since")) else name

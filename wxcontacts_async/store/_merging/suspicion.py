@@ -1,4 +1,4 @@
-"""Reads what is suspicious of an instance off its row."""
+"""Reads a `Suspicion` from the row of an instance."""
 
 from wxcontacts_async.contacts import ContactKind
 from wxcontacts_async.store._database.values import read_time
@@ -22,10 +22,10 @@ def read_suspicion(  # noqa: PLR0917  # a row's columns
     digest: str | None,
     accepted: int,
 ) -> Suspicion | None:
-    """Return what the columns say; None if nothing is suspicious."""
+    """Return the suspicion; None if nothing is suspicious."""
     if stored is None or missing is None:
         return None
-    if digest is not None:  # of an older version, which does not know the other columns
+    if digest is not None:  # of an older version, without the other columns
         return Suspicion(stored, missing)
     of_kinds = tuple(map(ContactKind, kinds.split(","))) if kinds else ()
     time = None if since is None else read_time(since)

@@ -1,4 +1,4 @@
-"""Rejects the contacts that a database cannot take, so that each costs itself alone."""
+"""Rejects contacts that a database cannot take, so that the rest of their set is stored."""
 
 import json
 
@@ -11,7 +11,7 @@ from wxcontacts_async.store._database.values import LONGEST_KEY
 LEAST_SEX, MOST_SEX = -(2**63), 2**63 - 1
 SURELY_SHORT = LONGEST_KEY // 4  # characters; one has at most four bytes in UTF-8
 
-_AT_ONCE = 200  # contacts that are looked at in some 0.5 ms
+_AT_ONCE = 200  # contacts; they block the event loop for some 0.5 ms
 _encode = msgspec.json.Encoder().encode
 
 
@@ -39,7 +39,7 @@ async def without_unstorable(contacts: ContactSet[Contact]) -> ContactSet[Contac
 
 
 def _obstacle(contact: Contact) -> str | None:
-    """Say why a contact cannot be stored, less its values; None if it can."""
+    """Return why a contact cannot be stored, less its values; None if it can."""
     if not LEAST_SEX <= contact.sex <= MOST_SEX:
         return "cannot be stored: sex must be a whole number of 64 bits"
     try:

@@ -29,7 +29,7 @@ from wxcontacts_async.validation import check_number
 _T = TypeVar("_T")
 
 _PART = re.compile(r"part-\d{5,}\.parquet")
-# So many contacts at once, or one set, are handed to the thread: a hop costs as much as some ten.
+# So many contacts at once, or one set, are handed to the thread: a hop costs as much as ten.
 _HANDED_CONTACTS = 10_000
 
 
@@ -126,24 +126,24 @@ async def _add_all(export: "_Export", sets: AsyncIterable[ContactSet[Contact]]) 
 
 
 async def _in_thread(step: Callable[[], _T]) -> _T:
-    """Run it in a worker thread; cancelled, leave it to itself there."""
+    """Run it in a worker thread; cancelled, abandon it there."""
     return await to_thread.run_sync(step, abandon_on_cancel=True)
 
 
 def _received(contact_set: ContactSet[Contact]) -> int:
-    """Return how many contacts it has at most, and one for the set itself."""
+    """Count the contacts as received, and one for the set itself."""
     return 1 + sum(len(contacts) for _, contacts in contact_set.lists())
 
 
 class _GaveUpError(Exception):
-    """Ends a step in the thread for which nobody waits any more."""
+    """Ends a step in the thread after the export was cancelled."""
 
 
 class _Export:
     """The files of one export.
 
-    All but `give_up` are steps that run in a worker thread, one at a time: one that is left to
-    itself may still be under way when `discard` is called, or begin only after it.
+    All but `give_up` are steps that run in a worker thread, one at a time: an abandoned one may
+    still be under way when `discard` is called, or begin only after it.
     """
 
     def __init__(self, path: Path, rows_per_group: int, rows_per_file: int | None) -> None:
@@ -274,7 +274,7 @@ class _Export:
 
 
 class _ParquetFile:
-    """A Parquet file under a hidden name; to its folder's readers it is not there."""
+    """A Parquet file under a hidden name, which readers of its folder skip."""
 
     def __init__(self, folder: Path) -> None:
         self._hidden = HiddenFile(folder)
@@ -289,7 +289,7 @@ class _ParquetFile:
         self.rows += group.num_rows
 
     def complete(self) -> None:
-        """Have all of it on the disk."""
+        """Write all of it to the disk."""
         self._writer.close()
         self._buffer.flush()
         self._hidden.complete()
@@ -304,5 +304,5 @@ class _ParquetFile:
 
 
 def _is_part(path: Path) -> bool:
-    """Tell whether it is a file that an export into a folder wrote, by its name."""
+    """Return whether an export into a folder wrote it, by its name."""
     return _PART.fullmatch(path.name) is not None and path.is_file() and not path.is_symlink()
