@@ -1,5 +1,6 @@
 """Every async test runs on asyncio and on uvloop, and may not block the loop."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,31 @@ from typing import Any
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
+from tests import properties
 from tests.postgresql import PostgresqlServer, postgresql_server
+
+properties.register()
+
+_FEWEST_WORKERS = 6
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return how many tests run at once: more than there are cores, as most of them wait.
+
+    A few that are named on the command line are run by pytest itself, which is there sooner.
+    """
+    if any(Path(argument.partition("::")[0]).suffix == ".py" for argument in config.args):
+        return 0
+    return max(_FEWEST_WORKERS, os.cpu_count() or 1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one worker run the tests that share a fixture of their module, which is made once so."""
+    for item in items:
+        known: dict[str, Any] = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]  # noqa: SLF001
+        if any(given[-1].scope == "module" for given in known.values()):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(
