@@ -26,13 +26,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return max(_FEWEST_WORKERS, os.cpu_count() or 1)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Let one worker run the tests that share a fixture of their module, which is made once so."""
-    for item in items:
-        known: dict[str, Any] = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]  # noqa: SLF001
-        if any(given[-1].scope == "module" for given in known.values()):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    known: dict[str, Any] = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]  # noqa: SLF001
+    if any(given[-1].scope == "module" for given in known.values()):
+        item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(
