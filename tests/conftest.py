@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import properties
 from tests.postgresql import PostgresqlServer, postgresql_server
@@ -26,11 +29,22 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return max(_FEWEST_WORKERS, os.cpu_count() or 1)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let one worker run the tests that share a fixture of their module, which is made once so."""
-    known: dict[str, Any] = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]  # noqa: SLF001
-    if any(given[-1].scope == "module" for given in known.values()):
-        item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+class _FilesOrTests(LoadScopeScheduling):
+    """Gives workers one test after the other, but whole files whose tests share a fixture."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if _shares_a_fixture(self.config.rootpath / file) else nodeid
+
+
+@cache
+def _shares_a_fixture(file: Path) -> bool:
+    return 'scope="module"' in file.read_text(encoding="utf-8")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _FilesOrTests:
+    """Say which tests go to one worker, where their fixture is made once."""
+    return _FilesOrTests(config, log)
 
 
 @pytest.fixture(

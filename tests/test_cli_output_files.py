@@ -381,8 +381,9 @@ def test_no_command_writes_to_its_database(tmp_path: Path, suffix: str) -> None:
     assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
 
 
+@slow
 @processes
-@pytest.mark.parametrize("suffix", ["-wal", *_SLOW_SIDE_FILES])
+@pytest.mark.parametrize("suffix", SIDE_FILES)
 def test_standard_output_that_leads_to_the_database_is_refused(tmp_path: Path, suffix: str) -> None:
     _synced(tmp_path)
     gateway = ("--gateway", _nobody_there())
