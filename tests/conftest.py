@@ -1,13 +1,50 @@
 """Every async test runs on asyncio and on uvloop, and may not block the loop."""
 
+import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
+from tests import properties
 from tests.postgresql import PostgresqlServer, postgresql_server
+
+properties.register()
+
+_FEWEST_WORKERS = 6
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return how many tests run at once: more than there are cores, as most of them wait.
+
+    A few that are named on the command line are run by pytest itself, which is there sooner.
+    """
+    if any(Path(argument.partition("::")[0]).suffix == ".py" for argument in config.args):
+        return 0
+    return max(_FEWEST_WORKERS, os.cpu_count() or 1)
+
+
+class _FilesOrTests(LoadScopeScheduling):
+    """Gives workers one test after the other, but whole files whose tests share a fixture."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if _shares_a_fixture(self.config.rootpath / file) else nodeid
+
+
+@cache
+def _shares_a_fixture(file: Path) -> bool:
+    return 'scope="module"' in file.read_text(encoding="utf-8")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _FilesOrTests:
+    """Say which tests go to one worker, where their fixture is made once."""
+    return _FilesOrTests(config, log)
 
 
 @pytest.fixture(

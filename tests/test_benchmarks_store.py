@@ -38,6 +38,7 @@ def test_contenders_leave_the_same_in_sqlite_and_are_measured() -> None:
     assert goals["PostgreSQL: loop lag p99, the worst sync"].met is None
 
 
+@pytest.mark.slow
 def test_other_contents_than_the_first_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 
@@ -52,6 +53,7 @@ def test_other_contents_than_the_first_are_noticed(monkeypatch: pytest.MonkeyPat
     assert "## Failures" in render_store(figures)
 
 
+@pytest.mark.slow
 def test_without_postgresql_the_page_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     def none() -> Path:
         raise NoPostgreSQLError("there is none")

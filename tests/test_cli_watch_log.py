@@ -121,7 +121,9 @@ def test_what_others_write_is_printed_as_well(tmp_path: Path) -> None:
     assert {line["wId"] for line in printed} == {"two"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_what_is_committed_is_printed_before_it_ends(
     tmp_path: Path,
     number: signal.Signals,
@@ -204,6 +206,7 @@ def _set_back(folder: Path, **mark: object) -> None:
     (folder / "cursor").write_text(json.dumps({**_mark(folder), **mark}))
 
 
+@pytest.mark.slow
 def test_who_was_killed_before_the_cursor_was_set_prints_nothing_twice_into_a_file(
     tmp_path: Path,
 ) -> None:

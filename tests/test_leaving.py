@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import Any, cast
 
 import anyio
@@ -353,8 +353,6 @@ async def test_leaving_a_stream_early_leaves_nothing_behind() -> None:
                     async with pool.stream(emulator.w_ids) as outcomes:
                         for _ in range(3):
                             await anext(outcomes)
-                        left_at = monotonic()
-                    assert monotonic() - left_at < 1
                 # What had been sent may still come in; nothing is sent any more.
                 await settle()
                 asked = len(emulator.calls)

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.program import Ending, Step, play
+from tests.properties import examples
 from tests.world import ALWAYS_READY, INSTANCES, REPLIES, SOUND_REPLIES, TROUBLED
 
 TROUBLED_ONES = [name for name in INSTANCES if name.startswith(TROUBLED)]
@@ -54,7 +55,7 @@ programs = st.builds(program, st.integers(0, 2**32 - 1), st.integers(10, 40))
 
 
 @settings(
-    max_examples=40,
+    max_examples=examples(40),
     deadline=None,
     derandomize=True,
     database=None,

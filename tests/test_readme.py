@@ -31,8 +31,6 @@ W_IDS = sorted(
     set(re.findall(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", README))
 )
 DEFAULT_URL = "http://localhost:18081"
-# One worker runs the blocks, so that they find each other's files.
-in_turn = pytest.mark.xdist_group("the README's blocks")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +65,6 @@ def run(block: str, url: str, folder: Path) -> "subprocess.CompletedProcess[str]
     )
 
 
-@in_turn
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_a_python_block_of_the_readme_runs(block: str, emulator_url: str, folder: Path) -> None:
     ran = run(block, emulator_url, folder)
@@ -98,6 +95,7 @@ async def test_the_web_service_of_the_readme_answers_with_contacts(emulator_url:
     assert len(msgspec.json.decode(body, type=ContactSet)) == 300
 
 
+@pytest.mark.slow
 def test_the_python_blocks_of_the_readme_are_well_typed(tmp_path: Path) -> None:
     scripts = [tmp_path / f"block_{number}.py" for number in range(len(BLOCKS))]
     for script, block in zip(scripts, BLOCKS, strict=True):
@@ -112,7 +110,6 @@ def test_the_python_blocks_of_the_readme_are_well_typed(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout
 
 
-@in_turn
 def test_the_questions_of_the_readme_have_answers(emulator_url: str, folder: Path) -> None:
     """In a database that a block makes, of which some contacts then leave."""
     (syncs,) = (block for block in BLOCKS if "store.sync(" in block)

@@ -1,7 +1,6 @@
 """One contact's odd value costs that value; one without a readable id costs itself."""
 
 import json
-import sys
 from typing import Any
 
 import msgspec
@@ -37,7 +36,7 @@ TEXT_FIELDS = {
     for field in msgspec.structs.fields(Contact)
     if field.name not in {"user_name", "sex"}
 }
-WHITE_SPACE = "".join(c for c in map(chr, range(sys.maxunicode + 1)) if c.isspace())
+WHITE_SPACE = "".join(c for c in map(chr, range(0x10000)) if c.isspace())  # there is none above
 NO_JSON = [
     b"NaN",
     b"Infinity",

@@ -17,6 +17,7 @@ TRUTH = Truth(contacts=20, seed=0).of(0)
 FRIEND, *OTHER_FRIENDS = TRUTH.friends
 
 
+@pytest.mark.slow
 def test_a_short_soak_with_a_restart_loses_nothing_and_leaves_nothing() -> None:
     plan = SoakPlan(4.0, instances=200, killed_after=(1.5, 1.5), away_for=(0.3, 0.3))
     figures = asyncio.run(Soak(plan).run())
@@ -24,7 +25,7 @@ def test_a_short_soak_with_a_restart_loses_nothing_and_leaves_nothing() -> None:
     assert figures.lost == figures.foreign == figures.not_once == 0
     assert figures.tasks_left == figures.sockets_left == 0
     assert figures.restarts >= 1
-    assert len(figures.faults) > 10
+    assert sum(figures.faults.values()) > figures.calls / 100
     assert figures.expected == 30 * figures.fetched > 0
     assert figures.streams > 0
     assert figures.synced > 0

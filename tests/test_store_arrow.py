@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from wxcontacts_async import Contact, ContactKind, ContactSet, InvalidArgumentError, Sex
 from wxcontacts_async.emulator.population import Population
 from wxcontacts_async.store._tabular import arrow
@@ -82,7 +83,7 @@ def test_no_sets_are_a_table_with_no_rows() -> None:
     assert list(contact_sets(to_arrow([]))) == []
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.lists(sets, max_size=4), st.integers(1, 9))
 def test_what_became_a_table_comes_back_as_it_was(originals: list[ContactSet], rows: int) -> None:
     keys = [(one.w_id, one.fetched_at) for one in originals if one]

@@ -83,7 +83,9 @@ async def test_a_disk_without_room_for_the_tables_is_said_to_be_full(tmp_path: P
         assert ended.messages.startswith(f"sqlite:///contacts.db: {_FULL}")
 
 
-@pytest.mark.parametrize("command", [("sync",), ("watch", "--every", "5s")])
+@pytest.mark.parametrize(
+    "command", [("sync",), pytest.param(("watch", "--every", "5s"), marks=pytest.mark.slow)]
+)
 async def test_a_limit_on_the_size_of_files_ends_the_command_with_that(
     tmp_path: Path,
     command: tuple[str, ...],

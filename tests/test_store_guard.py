@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.postgresql import PostgresqlServer
+from tests.properties import examples
 from tests.syncing import NOON, W_ID, Timeline, timeline
 from tests.test_store_histories import any_history
 from wxcontacts_async import Contact, ContactKind, ContactSet, RejectedContact
@@ -202,7 +203,7 @@ async def _follow(it: Timeline, rules: _Rules, steps: list[Given | str]) -> None
 
 
 @on_asyncio
-@settings(any_history, max_examples=60)
+@settings(any_history, max_examples=examples(60))
 @given(_rules, _steps)
 async def test_sqlite_loses_only_whom_the_rules_let_go(
     tmp_path_factory: pytest.TempPathFactory,
@@ -231,7 +232,7 @@ async def _follow_at(url: str, rules: _Rules, steps: list[Given | str]) -> None:
         await _follow(it, fresh, steps)
 
 
-@settings(max_examples=500, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(500), deadline=None, derandomize=True, database=None)
 @given(_rules, _steps)
 def test_the_guard_lets_go_only_whom_the_rules_let_go(
     rules: _Rules,

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.postgresql import PostgresqlServer
+from tests.properties import examples
 from tests.syncing import Scene, Versions, instances, loaded, replayed, scene, versions
 from wxcontacts_async import Contact, ContactKind, ContactSet, RejectedContact, Sex
 from wxcontacts_async.store import ContactVersion, DeltaCounts, Suspicion
@@ -60,7 +61,7 @@ populations = st.lists(
     max_size=6,
 )
 any_history = settings(
-    max_examples=20,
+    max_examples=examples(20),
     deadline=None,
     derandomize=True,
     database=None,

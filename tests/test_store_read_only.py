@@ -106,7 +106,7 @@ async def unprivileged(*arguments: str) -> Ended:
     return await run_sync(lambda: run_unprivileged(*arguments))
 
 
-@pytest.mark.parametrize("journal_mode", ["wal", "delete"])
+@pytest.mark.parametrize("journal_mode", ["wal", pytest.param("delete", marks=pytest.mark.slow)])
 async def test_a_file_that_nobody_may_write_to_is_read(folder: Path, journal_mode: str) -> None:
     url = await made(folder, journal_mode)
     close_to_all(folder)

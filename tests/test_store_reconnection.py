@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import AsyncIterator
-from time import monotonic
 
 import anyio
 import pytest
@@ -78,10 +77,11 @@ async def test_a_server_that_stays_away_is_given_up_in_time(stoppable: Postgresq
     async with scene(url, reconnect_timeout=0.5) as it:
         await it.synced(friends("a"))
         await run_sync(stoppable.stop)
-        began = monotonic()
-        with pytest.raises(StoreConnectionError, match="Check that the database server runs"):
+        with (
+            anyio.fail_after(30),  # half of what it tries by default
+            pytest.raises(StoreConnectionError, match="Check that the database server runs"),
+        ):
             await it.synced(friends("a", "b"))
-        assert monotonic() - began < 5
         with pytest.raises(StoreConnectionError):
             await it.store.load(W_ID)
         with pytest.raises(StoreConnectionError, match=re.escape("PostgreSQL says: ")):

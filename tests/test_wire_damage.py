@@ -1,7 +1,7 @@
 """Damaged replies: what is text is repaired, and what is not costs its own contact only."""
 
 import json
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -243,22 +243,22 @@ def bodies_of(fragment: bytes, size: int) -> list[bytes]:
 
 
 def seconds_to_decode(body: bytes, content_type: str) -> float:
-    began = perf_counter()
+    began = process_time()  # other programs may have the cores meanwhile
     try:
         reply = decoder.decode(body, content_type)
     except ReplyDecodeError as error:
         assert len(str(error)) < 500  # noqa: PT017
     else:
         assert isinstance(reply, Ready)
-    return perf_counter() - began
+    return process_time() - began
 
 
 @pytest.mark.parametrize("content_type", ["", GBK])
 def test_the_worst_takes_a_time_in_proportion_to_its_length(content_type: str) -> None:
-    # What grows with the square of the length takes minutes for this one.
+    # What grows with the square of the length takes ten seconds for this one.
     for fragment in HOSTILE:
-        for body in bodies_of(fragment, 100_000):
-            assert seconds_to_decode(body, content_type) < 3
+        for body in bodies_of(fragment, 30_000):
+            assert seconds_to_decode(body, content_type) < 1
 
 
 @pytest.mark.slow
