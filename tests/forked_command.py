@@ -138,7 +138,7 @@ def _watch_over_the_command(descriptors: Sequence[int]) -> None:
 if __name__ == "__main__":
     from wxcontacts_async.cli import main
     from wxcontacts_async.cli.app import app
-    from wxcontacts_async.store import parquet, xlsx  # noqa: F401  # which export imports late
+    from wxcontacts_async.store._tabular import parquet, xlsx  # noqa: F401  # which export imports late
 
     with suppress(Exception):  # imports what is imported late
         app(["sync", "x", "--gateway", "nonsense"], standalone_mode=False)

@@ -80,11 +80,11 @@ def test_small_instances_move_as_far_as_they_can() -> None:
 def test_friends_come_round_again_once_all_others_have_been_there(count: int) -> None:
     everybody = count + 10
     friends, strangers = list(range(count)), range(count, everybody)
-    before = dict(friends_after(0, friends, strangers, everybody=everybody))
+    before = dict(friends_after(0, friends, strangers, universe=everybody))
     assert before == dict.fromkeys(friends, False)
     expected = step_of(count, 0)
     for steps in range(1, everybody + 20):
-        after = dict(friends_after(steps, friends, strangers, everybody=everybody))
+        after = dict(friends_after(steps, friends, strangers, universe=everybody))
         renamed = sum(after[friend] != before[friend] for friend in after.keys() & before)
         came, went = len(after.keys() - before), len(before.keys() - after)
         assert Movement(came, went, renamed) == expected

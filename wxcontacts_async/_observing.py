@@ -26,7 +26,7 @@ from wxcontacts_async.events import (
 from wxcontacts_async.outcomes import Fetched
 
 _logger = logging.getLogger("wxcontacts_async")
-_logger.addHandler(logging.NullHandler())  # else Python prints warnings nobody asked for
+_logger.addHandler(logging.NullHandler())  # else Python would print warnings
 
 
 def _returns_a_coroutine(observer: Observer) -> bool:
@@ -36,14 +36,14 @@ def _returns_a_coroutine(observer: Observer) -> bool:
 
 
 class Announcer:
-    """Tells every observer what happens; one that raises is logged once and hurts nobody.
+    """Tells every observer what happens; one that raises is logged once and disturbs no other.
 
     Arguments:
         observers: The caller's; the log is told before them.
 
     Raises:
         InvalidArgumentError: `observers` is not iterable, or one of them cannot be called, or
-            is a coroutine function, which nobody would await.
+            is a coroutine function, which would not be awaited.
 
     """
 
@@ -65,13 +65,13 @@ class Announcer:
 
     @property
     def tells_routine(self) -> bool:
-        """Whether anybody wants what happens at every call: those events need not be made else."""
+        """Whether an observer wants routine events, which need not be made else."""
         return len(self._observers) > 1 or _logs_routine()
 
     def __call__(self, event: Event) -> None:
         """Tell them of one event, at once, in the context (contextvars) that the pool was made in.
 
-        Else it would be that of whoever happens to read a stream.
+        Else it would be that of the task that reads a stream.
         """
         for observer in self._observers:
             # An observer's bug must not hurt a fetch. A CancelledError is such a bug here, since

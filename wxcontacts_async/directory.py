@@ -1,4 +1,4 @@
-"""Many contact sets become one directory: who is known, and to which instances."""
+"""Many contact sets become one directory: each contact, and the instances that know it."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic

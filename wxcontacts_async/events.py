@@ -1,4 +1,4 @@
-"""What happens, as small records, to whoever observes: logging, progress, metrics."""
+"""What happens, as small records, for observers: logging, progress, metrics."""
 
 from collections.abc import Callable
 from datetime import datetime

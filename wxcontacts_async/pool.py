@@ -30,7 +30,7 @@ class SessionPool(Generic[ContactT]):
     """Fetches the contacts of many instances from one or more gateways.
 
     Enter it with `async with`, in asyncio's event loop, and leave it in the same task; any number
-    of tasks of that loop may share it. Leaving it cancels what is under way: those who wait get
+    of tasks of that loop may share it. Leaving it cancels what is under way: waiting callers get
     PoolClosedError. In another kind of event loop, such as trio's, it is a WxContactsError.
 
     However many ask for one instance at a time, it is called once, and never sooner than it was

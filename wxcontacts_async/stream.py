@@ -195,7 +195,7 @@ class OutcomeStream(Generic[ContactT]):
                 raise error
             if self._exhausted and not self._pending:
                 raise StopAsyncIteration
-            # Whoever reads decodes what has come, its own or another's, and need not be woken then.
+            # A reader decodes what has come, its own or another's, and need not be woken then.
             if not self._router.decode_next():
                 await self._inbox.wait()
         outcome = self._inbox.take()
@@ -214,7 +214,7 @@ class OutcomeStream(Generic[ContactT]):
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
                     raise
-                # Nobody cancelled us: it is the source's own, which awaited something cancelled.
+                # This task was not cancelled: the source awaited something that was.
                 self._error = WxContactsError("the source of instances raised CancelledError")
             if self._error is not None:
                 await _wait_for_all(self._withdraw_all())

@@ -19,7 +19,7 @@ _ARENA = 1024 * 1024
 _FILLER = 400
 _FILLERS_AN_ARENA = _ARENA // (_FILLER + 48)
 # A contact set takes about 1.5 times the memory of the reply's text, and there may be two of them:
-# one that is being decoded, and the one before it in the hands of whoever reads.
+# one that is being decoded, and the one before it in the reader's hands.
 _BYTES_A_REPLY_BYTE = 3
 _LARGEST_PIECE = 4 * 1024 * 1024
 _SMALLEST_KEPT = 128 * 1024  # what is smaller, C's allocator keeps by itself

@@ -37,9 +37,9 @@ class DecodeQueue(Generic[ContactT]):
     A tick may decode for `budget`, and one reply is never divided, so that a tick ends
     at most one decode later than that.
 
-    Who reads a stream decodes: the reader takes a reply out of the queue, has its outcome at once,
-    and comes back for the next one while the memory of this one is still in the processor's
-    cache. What no reader comes for is decoded at the end of the tick.
+    The reader of a stream decodes: it takes a reply out of the queue, has its outcome at once, and
+    comes back for the next one while the memory of this one is still in the processor's cache.
+    What no reader comes for is decoded at the end of the tick.
 
     Arguments:
         decoder: Decodes one body.

@@ -18,8 +18,8 @@ _LONGER_THAN_A_BURST = 0.2  # seconds
 class Circuit(Enum):
     """What the breaker lets through."""
 
-    CLOSED = auto()  # the gateway answers; everybody may call
-    OPEN = auto()  # it does not; nobody calls until `probe_at`
+    CLOSED = auto()  # the gateway answers; all calls are admitted
+    OPEN = auto()  # it does not; no call is admitted until `probe_at`
     HALF_OPEN = auto()  # one call, the probe, is under way to see whether it does again
 
 

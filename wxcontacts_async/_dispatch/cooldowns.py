@@ -1,4 +1,4 @@
-"""The waits of instances that nobody asks for any more, so that who asks again is not too soon."""
+"""Until when instances must not be called for which no job is left."""
 
 from time import perf_counter
 
@@ -6,7 +6,7 @@ _SWEPT_FROM = 1024
 
 
 class Cooldowns:
-    """Remembers, by wId, until when an instance must not be called; forgets what is over."""
+    """The waits that outlive their jobs, by wId; those that are over are forgotten."""
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}

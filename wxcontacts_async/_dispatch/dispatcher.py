@@ -53,9 +53,8 @@ _REPLY_NAMES: dict[type, Literal["ready", "initializing", "refused"]] = {
 class Dispatcher(Generic[ContactT]):
     """The instances of one gateway, from when they are asked for to their outcomes.
 
-    An instance that waits is a timer and nothing else. An outcome that its stream has not read
-    counts against that stream's queue, not against the slots: a consumer that stops reading stops
-    its own stream, and may still `fetch`.
+    An instance that waits is a timer and nothing else. Calls and unread outcomes count against
+    their stream's prefetch window: a stream that is not read stops, and `fetch` goes on.
 
     Arguments:
         name: The gateway's name.
@@ -100,8 +99,8 @@ class Dispatcher(Generic[ContactT]):
             on_lost=self._give_up,
         )
         self.jobs: dict[str, Job[ContactT]] = {}
-        # Queues whose turn it is, in order; every queue that may call is here. One that may not
-        # any more is passed over. While a queue here may call, every slot has its worker, unless
+        # Queues that may call, in the order of their turns; one that may not any more is passed
+        # over. While one may call, every slot has its worker, unless
         # the gateway is blocked or as many replies as there are slots wait to be decoded.
         self._rotation: OrderedDict[ConsumerQueue[ContactT], None] = OrderedDict()
         self._slots = gateway.max_concurrency
@@ -114,7 +113,7 @@ class Dispatcher(Generic[ContactT]):
         )
         self._undecoded = 0
         self._giving_up = False  # whether _give_up_some is due
-        # Callers of `fetch` take their outcomes at once, so they hold none.
+        # Callers of `fetch` take their outcomes at once, so they need no prefetch window.
         self.fetch_queue: ConsumerQueue[ContactT] = ConsumerQueue(None)
         self._cooldowns = Cooldowns()
 
@@ -123,7 +122,7 @@ class Dispatcher(Generic[ContactT]):
         return ConsumerQueue(self._slots)
 
     def request(self, w_id: str, consumer: Consumer[ContactT]) -> Job[ContactT]:
-        """Ask for one instance; share its job with whoever asks for it already."""
+        """Ask for one instance; consumers of the same instance share its job."""
         job = self.jobs.get(w_id)
         if job is not None:
             job.consumers[consumer] = job.consumers.get(consumer, 0) + 1
@@ -150,14 +149,13 @@ class Dispatcher(Generic[ContactT]):
         return job
 
     def withdraw(self, job: Job[ContactT], consumer: Consumer[ContactT]) -> Event | None:
-        """Ask no more. When the last one goes, so does the call.
+        """Ask no more. When the last consumer withdraws, the call is cancelled.
 
-        A reply that is there already is decoded all the same: it may say to wait, which must be
-        known even if it is not wanted any more.
+        A reply that has come is decoded all the same: it may say to wait, which must be heeded.
 
         Returns:
-            An event that is set when the call that is being cancelled is gone, or the reply
-            decoded; None if there is neither.
+            An event that is set when the cancelled call has ended, or the reply is decoded;
+            None if there is neither.
 
         """
         if job.state is JobState.ENDED:
@@ -197,7 +195,7 @@ class Dispatcher(Generic[ContactT]):
         self._availability.close()
         for job in list(self.jobs.values()):
             if job.state is JobState.RECEIVED:
-                job.release()  # no one will decode it
+                job.release()  # it will not be decoded
             self._end(job)
 
     async def close(self) -> None:
@@ -284,13 +282,13 @@ class Dispatcher(Generic[ContactT]):
         return self._availability.is_unlimited or self._availability.admits(self._workers.calling)
 
     def _give_up(self) -> None:
-        """Fail those who wait for a gateway that is gone, some of them a tick."""
+        """Fail the instances that wait for a lost gateway, some of them a tick."""
         if not self._giving_up and self._gives_up():
             self._giving_up = True
             asyncio.get_running_loop().call_soon(self._give_up_some)
 
     def _gives_up(self) -> bool:
-        # Whether it still is gone is for the next call to see, or the one that is under way.
+        # Whether it still is lost is for the next call to see, or for the one under way.
         return (
             self._availability.is_lost and not self._availability.is_probed and not self._admits()
         )
@@ -372,7 +370,7 @@ class Dispatcher(Generic[ContactT]):
             return self._answers.after_failure(progress, error, sent_at)
 
     def call_cancelled(self, queue: ConsumerQueue[ContactT], job: Job[ContactT]) -> None:
-        """Take note that a call was cancelled, as nobody asked for it any more."""
+        """Take note that a call was cancelled, as its last consumer withdrew."""
         self._availability.call_cancelled(job.progress.w_id)
         self.follow(queue, job, REQUEUE)
 

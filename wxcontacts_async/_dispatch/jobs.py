@@ -33,20 +33,20 @@ class ConsumerQueue(Generic[ContactT]):
         self.prefetch = prefetch
         # How many of its calls are under way, replies not decoded and outcomes unread.
         self.unacknowledged = 0
-        # Places in state READY, longest ready first. A job stands in the queue of each consumer.
+        # Jobs in state READY, longest ready first. A job stands in the queue of each consumer.
         self.ready: OrderedDict[str, Job[ContactT]] = OrderedDict()
 
     @property
     def may_call(self) -> bool:
-        """Whether it has somebody to call, and may."""
+        """Whether it has a job, and room in its prefetch window."""
         return bool(self.ready) and (self.prefetch is None or self.unacknowledged < self.prefetch)
 
 
 class Consumer(Protocol[ContactT]):
-    """Whoever wants an instance's outcome: a caller of `fetch`, or a stream.
+    """What wants an instance's outcome: a caller of `fetch`, or a stream.
 
     Attributes:
-        queue: Where what it asks for stands when it is ready.
+        queue: Where its jobs stand when they are ready.
 
     """
 
@@ -56,7 +56,7 @@ class Consumer(Protocol[ContactT]):
         """Take the outcome, once for each time that it was asked for."""
 
     def wake_reader(self) -> None:
-        """Take note that a reply came, which a reader that idles may decode."""
+        """Let an idle reader of the stream decode a reply that came."""
 
 
 class JobState(Enum):
@@ -70,7 +70,7 @@ class JobState(Enum):
 
 
 class Job(Generic[ContactT]):
-    """One instance's job in a dispatcher, shared by all who ask for it."""
+    """One instance's job, shared by all consumers that ask for it."""
 
     __slots__ = (
         "blocked_before",
@@ -91,14 +91,14 @@ class Job(Generic[ContactT]):
         self.state = JobState.READY
         # For how long the gateway had been blocked when it became READY.
         self.blocked_before = 0.0
-        # Whether anybody wanted what is routine when its call was sent.
+        # Whether an observer wanted routine events when its call was sent.
         self.is_observed = False
         self.scope: CancelScope | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.released: Event | None = None
 
     def release(self) -> None:
-        """Tell whoever waits for it that its call is gone, or its reply decoded."""
+        """Wake what waits for its call to have ended, or its reply to be decoded."""
         if self.released is not None:
             self.released.set()
             self.released = None

@@ -78,8 +78,8 @@ class InstanceProgress(Generic[ContactT]):
         self.gateway = gateway
         self.calls = 0
         self.waited = 0.0
-        # The instance must not be called before this time, whoever asks: what it was told, or
-        # would have been told to wait. It outlives the outcome.
+        # The instance must not be called before this time, be it asked for anew: what it
+        # was told, or would have been told to wait. It outlives the outcome.
         self.not_before = 0.0
         self._asked_at = asked_at
         self._initialization = initialization
@@ -93,7 +93,7 @@ class InstanceProgress(Generic[ContactT]):
         self._initializing_since: float | None = None
 
     def resume_wait(self, not_before: float, *, now: float) -> None:
-        """Take up a wait that was left unfinished by whoever asked for the instance before."""
+        """Take up a wait of the instance's last job that is not over."""
         self.waited = not_before - now
         self.not_before = not_before
 

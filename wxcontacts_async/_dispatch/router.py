@@ -115,7 +115,7 @@ class Router(Generic[ContactT]):
         self._close_callbacks.discard(callback)
 
     def abandon(self) -> None:
-        """End all jobs, and tell those who wait, as the pool is left."""
+        """End all jobs and call the close callbacks, as the pool is left."""
         self._is_open = False
         for dispatcher in self._dispatchers.values():
             dispatcher.abandon()

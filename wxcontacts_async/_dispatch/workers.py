@@ -20,10 +20,10 @@ from wxcontacts_async.settings import Gateway
 
 
 class JobSource(Protocol[ContactT]):
-    """What workers work off: the dispatcher, as they see it.
+    """The dispatcher, as its workers see it.
 
     Attributes:
-        jobs: Whoever is asked for. When there is nobody, workers end.
+        jobs: The instances that are asked for. When there are none, workers end.
 
     """
 
@@ -61,17 +61,17 @@ class JobSource(Protocol[ContactT]):
         """Do what follows from a call without a reply."""
 
     def call_cancelled(self, queue: ConsumerQueue[ContactT], job: Job[ContactT]) -> None:
-        """Take note that nobody wanted the reply any more."""
+        """Take note that the call was cancelled."""
 
 
 class Workers(Generic[ContactT]):
     """The tasks that hold a gateway's slots, and the session that they share.
 
-    A worker starts when somebody is to be called, or wakes if it idles; it idles while it finds
-    nobody, and ends when nobody is asked for.
+    A worker starts or wakes when a job is ready, idles while there is none to call, and ends when
+    there are no jobs.
 
     Arguments:
-        source: Whom they call.
+        source: Gives them jobs.
         gateway: Its settings; `max_concurrency` is the number of slots.
         tasks: Where they run.
 
@@ -93,25 +93,25 @@ class Workers(Generic[ContactT]):
         self.calling = 0
         self._context = copy_context()
         self._free_slots = gateway.max_concurrency
-        # Workers that hold a slot and find nobody to call; each idles until its future is done.
+        # Workers that hold a slot and have no job; each idles until its future is done.
         self._idle: list[asyncio.Future[None]] = []
 
     @property
     def may_start(self) -> bool:
-        """Whether one more could look whom to call."""
+        """Whether a worker idles or a slot is free."""
         return bool(self._idle or self._free_slots)
 
     def start(self) -> None:
-        """See to it that one more worker looks whom to call, if there is a slot for it."""
+        """Have one more worker look for a job, if there is a slot for it."""
         if self._idle:
             self._wake()
         elif self._free_slots:
             self._free_slots -= 1
-            # In the pool's context rather than that of whoever happens to ask.
+            # In the pool's context rather than that of the task that asks.
             _ = self._context.run(self._tasks.start_soon, self._work)
 
     def end_idle(self) -> None:
-        """Let those who idle end, as nobody is asked for any more."""
+        """Let idle workers end, as there are no jobs."""
         while self._idle:
             self._wake()
 
@@ -147,7 +147,7 @@ class Workers(Generic[ContactT]):
         """Idle, ready to be woken; starting another worker would cost more."""
         needed = asyncio.get_running_loop().create_future()
         self._idle.append(needed)
-        # Cancelled only as the pool is left, when it does not matter any more who idles.
+        # Cancelled only as the pool is left, when the list of idle workers does not matter.
         await needed
 
     async def _call(
@@ -156,7 +156,7 @@ class Workers(Generic[ContactT]):
         job: Job[ContactT],
         scope: CancelScope,
     ) -> None:
-        """Send one call. Cancelled, by whoever asked for it last, it closes the connection."""
+        """Send one call. Cancelled, it closes the connection."""
         job.scope = scope
         self.calling += 1
         sent_at = perf_counter()

@@ -9,7 +9,7 @@ class ReplyBody(msgspec.Struct, gc=False):
     """The body of a reply as it came.
 
     Attributes:
-        pieces: Its bytes. Joining large ones takes a while, so that is left to who decodes them.
+        pieces: Its bytes. The decode queue joins them, as that takes a while for large ones.
         content_type: The Content-Type header. Its charset is looked at only where the body cannot
             be decoded without it.
         status: The HTTP status. Where it is no success the body is cut after 64 KiB.

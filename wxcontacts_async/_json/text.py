@@ -3,7 +3,7 @@
 What cannot be read becomes U+FFFD, character by character; what can be read stays as it is. All
 of it is a fixed number of passes in C, each about a nanosecond a byte, and up to 250 more for
 what is looked at by itself or repaired. There may be only so many of those in a text, which bounds
-the time for any text of a given length, whoever wrote it.
+the time for any text of a given length.
 """
 
 import json

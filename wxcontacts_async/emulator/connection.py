@@ -173,7 +173,7 @@ class Connection(asyncio.Protocol):
         self._take_request()
 
     def eof_received(self) -> None:
-        """Stop: whoever closes has gone, even if it could still read."""
+        """Stop: a client that closes has gone, even if it could still read."""
         self.cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002

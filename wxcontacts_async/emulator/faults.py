@@ -117,7 +117,7 @@ class FaultKind(StrEnum):
 
     @property
     def strikes_connections(self) -> bool:
-        """Whether it strikes connections, whoever they are for, and not calls."""
+        """Whether it strikes connections, for any instance, and not calls."""
         return self in _OF_CONNECTIONS
 
     @property
@@ -164,7 +164,7 @@ _OF_CONTACTS = (
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """One fault, whom it strikes and when; every call at all times unless told otherwise.
+    """One fault, what it strikes and when; every call at all times unless told otherwise.
 
     Arguments:
         kind: What goes wrong. A kind that strikes contacts, or `THINNED`, is met by replies with

@@ -1,9 +1,9 @@
 """How the contacts of one instance move, step by step, by numbers alone.
 
 All friends there are stand in a ring, those that the instance has at first before all others. It
-knows a window of the ring, which each step moves on by a few places: who was at its beginning has
-gone, who is at its end has come. In the middle of the window a friend takes another name. Thus
-whom it knows follows from the number of its steps, and a step costs nothing until it is looked at.
+knows a window of the ring, which each step moves on by a few places: what was at its beginning has
+gone, what is at its end has come. In the middle of the window a friend takes another name. Thus
+what it knows follows from the number of its steps, and a step costs nothing until it is looked at.
 """
 
 from collections.abc import Iterable, Iterator
@@ -33,7 +33,7 @@ class Movement(msgspec.Struct, frozen=True):
 def step_of(friends: int, groups: int) -> Movement:
     """Return what one step does to an instance with so many friends and groups."""
     movers = _movers(friends)
-    renamed = min(movers, friends - movers)  # whoever has just come is not renamed as well
+    renamed = min(movers, friends - movers)  # a friend that has just come is not renamed as well
     return Movement(added=movers, removed=movers, changed=renamed + min(groups, 1))
 
 
@@ -42,7 +42,7 @@ def friends_after(
     friends: list[int],
     strangers: Iterable[int],
     *,
-    everybody: int,
+    universe: int,
 ) -> Iterator[tuple[int, bool]]:
     """Return the friends after so many steps, and of each whether it has been renamed.
 
@@ -50,17 +50,17 @@ def friends_after(
         steps: How many steps.
         friends: The friends at first.
         strangers: All others, of which no more are taken than are needed.
-        everybody: How many friends and strangers there are together.
+        universe: How many friends and strangers there are together.
 
     """
     count, movers = len(friends), _movers(len(friends))
     moved = steps * movers
-    begin = moved % everybody
+    begin = moved % universe
     window = islice(chain(friends, strangers, friends), begin, begin + count)
     middle = (count - 2 * movers) // 2
     if middle < 0:  # the only friend there is has just come
         return ((number, False) for number in window)
-    # Those who were past the middle at first have never been in it.
+    # Those past the middle at first have never been in it.
     renamed = range(max(middle + movers - moved, 0), middle + movers)
     return ((number, place in renamed) for place, number in enumerate(window))
 

@@ -36,10 +36,10 @@ _KEPT_REPLIES = 16
 
 
 class Population:
-    """Everybody there is, and whom each instance knows.
+    """All contacts there are, and which of them each instance knows.
 
     Instances know overlapping parts of it, so the same friend stands on several instances. It is
-    made up as it is asked for; nobody in it exists. It stays as it is until it is moved.
+    made up as it is asked for; none of it exists. It stays as it is until it is moved.
 
     Arguments:
         seed: Another seed, other people.
@@ -102,7 +102,7 @@ class Population:
         w_id: str,
         size: int | None,
     ) -> dict[ContactKind, Iterator[tuple[int, int]]]:
-        """Return whom an instance knows of each kind: their numbers, and those of their names."""
+        """Return the contacts of an instance by kind: their numbers, and those of their names."""
         rng = self._rng(w_id)
         counts = self._counts(rng, size)
         first = {kind: rng.sample(range(_UNIVERSE[kind]), counts[kind]) for kind in ContactKind}
@@ -116,7 +116,7 @@ class Population:
                 steps,
                 friends,
                 _strangers(friends, rng),
-                everybody=_UNIVERSE[ContactKind.FRIEND],
+                universe=_UNIVERSE[ContactKind.FRIEND],
             )
             members[ContactKind.GROUP] = zip(
                 groups,
@@ -201,14 +201,14 @@ class Population:
 
 def _strangers(friends: list[int], rng: random.Random) -> Iterator[int]:
     """Return the friends that an instance does not have, in an order of its own."""
-    everybody = _UNIVERSE[ContactKind.FRIEND]
+    universe = _UNIVERSE[ContactKind.FRIEND]
     # A stride without a common divisor comes to each of them once, and needs no shuffled list.
     stride = next(
-        n for n in range(rng.randrange(1, everybody), 2 * everybody) if math.gcd(n, everybody) == 1
+        n for n in range(rng.randrange(1, universe), 2 * universe) if math.gcd(n, universe) == 1
     )
-    begin = rng.randrange(everybody)
+    begin = rng.randrange(universe)
     known = set(friends)
-    strided = ((begin + stride * place) % everybody for place in range(everybody))
+    strided = ((begin + stride * place) % universe for place in range(universe))
     return (number for number in strided if number not in known)
 
 

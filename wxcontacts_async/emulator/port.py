@@ -19,7 +19,7 @@ class Port:
     """A TCP port of this machine with its connections; closed until it is opened.
 
     While it is closed a socket stays bound to it. Connections are refused all the same, and
-    nobody else gets its number: no other server, and no client that would then, asking for a
+    its number goes to no other server, and to no client that would then, asking for a
     connection to the closed port, be connected to itself.
 
     It accepts by itself: asyncio's own server forgets a connection that it has accepted and not

@@ -64,7 +64,7 @@ class _SQLite(Dialect):
             queries.execute("PRAGMA synchronous = NORMAL")
             return None
         queries.execute("PRAGMA synchronous = FULL")
-        return "has no write-ahead log, so that who reads and who writes must wait"
+        return "has no write-ahead log, so that readers and writers must wait"
 
     def translated(  # noqa: PLR0911  # one a kind of error
         self, error: Exception, message: str, kind: type[StoreError], path: Path | None
