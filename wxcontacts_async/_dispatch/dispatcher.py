@@ -5,12 +5,10 @@ the dispatcher in order. The calls are sent by its workers.
 """
 
 import asyncio
-import random
 from asyncio import Event
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from time import perf_counter
 from typing import Generic, Literal
 
@@ -23,6 +21,7 @@ from wxcontacts_async._dispatch.availability import Availability
 from wxcontacts_async._dispatch.cooldowns import Cooldowns
 from wxcontacts_async._dispatch.jobs import Consumer, ConsumerQueue, Job, JobState
 from wxcontacts_async._dispatch.progress import CallAgain, InstanceProgress
+from wxcontacts_async._dispatch.rotation import QueueRotation
 from wxcontacts_async._dispatch.workers import Workers
 from wxcontacts_async._http.reply_body import ReplyBody
 from wxcontacts_async._observing import Announcer
@@ -40,7 +39,6 @@ from wxcontacts_async.settings import Gateway, InitializationWait, RetryPolicy
 from wxcontacts_async.statistics import GatewayStatistics
 
 _SHORTEST_TIMER = 0.001
-_SHARE_OF_ANY = 0.5
 _GIVEN_UP_A_TICK = 64  # each takes some 20 microseconds
 _REPLY_NAMES: dict[type, Literal["ready", "initializing", "refused"]] = {
     Ready: "ready",
@@ -99,10 +97,9 @@ class Dispatcher(Generic[ContactT]):
             on_lost=self._give_up,
         )
         self.jobs: dict[str, Job[ContactT]] = {}
-        # Queues that may call, in the order of their turns; one that may not any more is passed
-        # over. While one may call, every slot has its worker, unless
-        # the gateway is blocked or as many replies as there are slots wait to be decoded.
-        self._rotation: OrderedDict[ConsumerQueue[ContactT], None] = OrderedDict()
+        # Every queue that may call is in it. While one may, every slot has its worker, unless the
+        # gateway is blocked or as many replies as there are slots wait to be decoded.
+        self._rotation: QueueRotation[ContactT] = QueueRotation()
         self._slots = gateway.max_concurrency
         self._workers: Workers[ContactT] = Workers(self, gateway, tasks=tasks)
         self._answers: Answers[ContactT] = Answers(
@@ -214,13 +211,12 @@ class Dispatcher(Generic[ContactT]):
         self._enqueue(queue)
 
     def _enqueue(self, queue: ConsumerQueue[ContactT]) -> None:
-        if not queue.may_call:
-            return
-        self._rotation[queue] = None
-        self._start_worker()
+        if queue.may_call:
+            self._rotation.add(queue)
+            self._start_worker()
 
     def _start_worker(self) -> None:
-        if self._availability.is_unlimited or self._admits():
+        if self._admits():
             self._workers.start()
         else:
             self._give_up()
@@ -228,9 +224,7 @@ class Dispatcher(Generic[ContactT]):
     def next_job(self) -> tuple[ConsumerQueue[ContactT], Job[ContactT]] | None:
         """Take the job that is to be called next; None if there is none."""
         # Callers of `fetch` may be many more than the slots; so may not be their replies.
-        if self._undecoded >= self._slots or not (
-            self._availability.is_unlimited or self._admits()
-        ):
+        if self._undecoded >= self._slots or not self._admits():
             return None
         assignment = self._take_job()
         if assignment is not None:
@@ -241,35 +235,14 @@ class Dispatcher(Generic[ContactT]):
         return assignment
 
     def _take_job(self) -> tuple[ConsumerQueue[ContactT], Job[ContactT]] | None:
-        """Take the next job of the next queue out of all queues; None if there is none."""
-        while self._rotation:
-            queue, _ = self._rotation.popitem(last=False)
-            if not queue.may_call:
-                continue
-            if self._availability.is_blocked:
-                w_id = self._probed_of(queue)
-                job = queue.ready.pop(w_id)
-            else:
-                w_id, job = queue.ready.popitem(last=False)
-            for consumer in job.consumers:
-                consumer.queue.ready.pop(w_id, None)
+        """Take the next job out of its queues; None if no queue has one that may be called."""
+        assignment = self._rotation.take(any_job=self._availability.is_blocked)
+        if assignment is not None:
+            queue, job = assignment
             queue.unacknowledged += 1
-            if queue.may_call:
-                self._rotation[queue] = None
+            self._rotation.add(queue)
             job.progress.waited += self._availability.blocked_for() - job.blocked_before
-            return queue, job
-        return None
-
-    @staticmethod
-    def _probed_of(queue: ConsumerQueue[ContactT]) -> str:
-        """Return the instance that has been ready longest, or any, for a call in an outage.
-
-        Else some that alone get no answer, and stand first, would keep it from being known that
-        there is no outage.
-        """
-        is_any = random.random() < _SHARE_OF_ANY  # noqa: S311  # guards no secret
-        which = random.randrange(len(queue.ready)) if is_any else 0  # noqa: S311  # nor this
-        return next(islice(queue.ready, which, None))
+        return assignment
 
     def _resume(self) -> None:
         """Wake one worker a tick, as the gateway may be called again."""
@@ -279,7 +252,7 @@ class Dispatcher(Generic[ContactT]):
             asyncio.get_running_loop().call_soon(self._resume)
 
     def _admits(self) -> bool:
-        return self._availability.is_unlimited or self._availability.admits(self._workers.calling)
+        return self._availability.admits(self._workers.calling)
 
     def _give_up(self) -> None:
         """Fail the instances that wait for a lost gateway, some of them a tick."""
