@@ -1,4 +1,4 @@
-"""aiohttp as the library uses it, and its decode, in a bare loop: no lines, waits or turnstile.
+"""aiohttp as the library uses it, and its decode, in a bare loop: no queues, waits or decode queue.
 
 What lies between this and the floor is aiohttp's; what lies between this and the library is what
 the library does for its users.
