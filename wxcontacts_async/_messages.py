@@ -7,6 +7,7 @@ count if it is denied by what stands right before it.
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 
 def _any_of(phrases: Sequence[str]) -> str:
@@ -35,11 +36,17 @@ _ENDED = (
 )
 _DURING = "(?:时|期间|过程中?|中)?[，,]?(?:已经?)?被?"
 _DENIED = "非|不是|无|[未不没](?:有|是)?(?:再|存在|处于|处在|在)?"
-_INITIALIZING = re.compile(
-    rf"({_DENIED})?(?:处于|处在|在)?"
-    rf"(?:{_any_of(_GOES_ON)}(?!中?{_any_of(_OTHER_WORDS)}|{_DURING}{_any_of(_ENDED)})"
-    rf"|{_any_of(_IS_NOT_DONE)})",
-)
+
+
+@cache
+def _initializing() -> re.Pattern[str]:
+    return re.compile(
+        rf"({_DENIED})?(?:处于|处在|在)?"
+        rf"(?:{_any_of(_GOES_ON)}(?!中?{_any_of(_OTHER_WORDS)}|{_DURING}{_any_of(_ENDED)})"
+        rf"|{_any_of(_IS_NOT_DONE)})",
+    )
+
+
 _GOES_ON_IN_ENGLISH = (
     r"(?:re-?)?initiali[sz]ing(?![a-z])",
     r"(?:re-?)?initiali[sz]ation (?:is )?(?:still )?in progress",
@@ -50,11 +57,16 @@ _DENIED_IN_ENGLISH = (
     r"|(?<!not )(?:stopped|finished|done)))"
     r"(?: (?:yet|currently|still|occurred|while|when|during|in|at|is|was))*"
 )
-_INITIALIZING_IN_ENGLISH = re.compile(
-    rf"({_DENIED_IN_ENGLISH} )?(?<![a-z]){_any_of(_GOES_ON_IN_ENGLISH)}"
-    # "Initializing the account failed"; but "initializing after failed login" goes on.
-    rf"(?!(?: (?!after|since|because)\w+){{0,2}} {_any_of(_ENDED_IN_ENGLISH)})",
-)
+
+
+@cache
+def _initializing_in_english() -> re.Pattern[str]:
+    return re.compile(
+        rf"({_DENIED_IN_ENGLISH} )?(?<![a-z]){_any_of(_GOES_ON_IN_ENGLISH)}"
+        # "Initializing the account failed"; but "initializing after failed login" goes on.
+        rf"(?!(?: (?!after|since|because)\w+){{0,2}} {_any_of(_ENDED_IN_ENGLISH)})",
+    )
+
 
 _TOO_OFTEN = (
     "频繁",
@@ -71,14 +83,24 @@ _TOO_OFTEN_IN_ENGLISH = (
     "throttl(?:ed|ing)",
     "(?:system|server|service)(?: is)?(?: too)? busy",
 )
-_THROTTLED = re.compile(
-    r"((?:未|没有?|不)(?:被|会)?|(?:n't|\bnot) (?:being |currently )?)?"
-    + _any_of([*_TOO_OFTEN, *_TOO_OFTEN_IN_ENGLISH]),
-)
-# What was done too often (频繁), and has come to more than waiting can mend: banned, logged out.
-_FOR_GOOD = re.compile(
-    _any_of(["被封", "封禁", "封号", "限制登录", "永久", "重新登录", "频繁[掉断离下]线"]),
-)
+
+
+@cache
+def _throttled() -> re.Pattern[str]:
+    return re.compile(
+        r"((?:未|没有?|不)(?:被|会)?|(?:n't|\bnot) (?:being |currently )?)?"
+        + _any_of([*_TOO_OFTEN, *_TOO_OFTEN_IN_ENGLISH]),
+    )
+
+
+@cache
+def _for_good() -> re.Pattern[str]:
+    # What was done too often (频繁), and has come to more than waiting can mend: banned, logged out.
+    return re.compile(
+        _any_of(["被封", "封禁", "封号", "限制登录", "永久", "重新登录", "频繁[掉断离下]线"]),
+    )
+
+
 _TOO_MANY_REQUESTS = "429"
 _LONGEST_READ = 10_000  # characters; what is longer is no message, and takes its time
 
@@ -91,12 +113,12 @@ def says_initializing(code: str, message: str) -> bool:  # noqa: ARG001  # whate
     do not count.
     """
     message = message[:_LONGEST_READ]
-    if "初始化" in message and _is_said(_INITIALIZING, message.translate(_SIMPLIFIED)):
+    if "初始化" in message and _is_said(_initializing(), message.translate(_SIMPLIFIED)):
         return True
     english = message.lower()
     if "initiali" not in english:
         return False
-    return _is_said(_INITIALIZING_IN_ENGLISH, " ".join(english.replace("_", " ").split()))
+    return _is_said(_initializing_in_english(), " ".join(english.replace("_", " ").split()))
 
 
 def says_throttled(code: str, message: str) -> bool:
@@ -109,9 +131,9 @@ def says_throttled(code: str, message: str) -> bool:
     if code == _TOO_MANY_REQUESTS:
         return True
     message = message[:_LONGEST_READ].lower().translate(_SIMPLIFIED)
-    if "频繁" in message and _FOR_GOOD.search(message):
+    if "频繁" in message and _for_good().search(message):
         return False
-    return _is_said(_THROTTLED, message)
+    return _is_said(_throttled(), message)
 
 
 def _is_said(phrases: re.Pattern[str], message: str) -> bool:

@@ -21,6 +21,7 @@ string there. So:
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 
 import msgspec
 
@@ -53,18 +54,37 @@ _SHALLOW_VALUE = b"%b|%b|%b" % (_STRING.pattern, _WORD.pattern, _nested(2))
 _SHALLOW_MEMBER = rb'"[^"\\]*+"\s*+:\s*+(?:%b)' % _SHALLOW_VALUE
 # What comes behind a member is another one or the end, so a pattern has each part once.
 _SHALLOW = rb'\{\s*+(?:(?:%b)\s*+(?:,\s*+(?=")|(?=\})))++\}\s*+'
-_SHALLOW_OBJECT = re.compile(_SHALLOW % _SHALLOW_MEMBER, re.DOTALL)
-_MEMBER = re.compile(rb'"([^"\\]*+)"\s*+:\s*+(%b)' % _SHALLOW_VALUE, re.DOTALL)
-# A group that is matched several times has what it matched last, as JSON means it.
-_SHALLOW_WITH_NAME = re.compile(
-    _SHALLOW % rb'"userName"\s*+:\s*+(%b)|%b' % (_SHALLOW_VALUE, _SHALLOW_MEMBER),
-    re.DOTALL,
-)
-_NAME_FIRST = re.compile(
-    rb'\{\s*+(?:(?!"userName")%b\s*+,\s*+)*+"userName"\s*+:\s*+(%b)\s*+[,}]'
-    % (_SHALLOW_MEMBER, _SHALLOW_VALUE),
-    re.DOTALL,
-)
+
+
+# These take 1 to 2 ms each to compile, so that is done when one is first needed.
+
+
+@cache
+def _shallow_object() -> re.Pattern[bytes]:
+    return re.compile(_SHALLOW % _SHALLOW_MEMBER, re.DOTALL)
+
+
+@cache
+def _member() -> re.Pattern[bytes]:
+    return re.compile(rb'"([^"\\]*+)"\s*+:\s*+(%b)' % _SHALLOW_VALUE, re.DOTALL)
+
+
+@cache
+def _shallow_with_name() -> re.Pattern[bytes]:
+    # A group that is matched several times has what it matched last, as JSON means it.
+    named = rb'"userName"\s*+:\s*+(%b)|%b' % (_SHALLOW_VALUE, _SHALLOW_MEMBER)
+    return re.compile(_SHALLOW % named, re.DOTALL)
+
+
+@cache
+def _name_first() -> re.Pattern[bytes]:
+    return re.compile(
+        rb'\{\s*+(?:(?!"userName")%b\s*+,\s*+)*+"userName"\s*+:\s*+(%b)\s*+[,}]'
+        % (_SHALLOW_MEMBER, _SHALLOW_VALUE),
+        re.DOTALL,
+    )
+
+
 _ONE_BY_ONE = 8  # times as long as the patterns need for a member
 # Between the strings of sound JSON there is a comma or a colon. A key here holds none of both, so
 # that its quotes are no end of a string and beginning of the next.
@@ -187,8 +207,8 @@ def members(text: bytes, allowance: Allowance) -> dict[bytes, bytes]:
 
     """
     allowance.charge(text.count(b":"))
-    if _SHALLOW_OBJECT.fullmatch(text):
-        return dict(_MEMBER.findall(text))
+    if _shallow_object().fullmatch(text):
+        return dict(_member().findall(text))
     found: dict[str, bytes] = {}
     _read_members(text, found, allowance)
     return {key.encode(): value for key, value in found.items()}
@@ -211,9 +231,9 @@ def name_in(text: bytes) -> bytes | None:
     try:
         return bytes(_named.decode(text).name) or None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        found = _SHALLOW_WITH_NAME.fullmatch(text)
+        found = _shallow_with_name().fullmatch(text)
     if found is None:
-        found = _NAME_FIRST.match(text)
+        found = _name_first().match(text)
         if found is not None and not _is_balanced(text):
             return None
     return found[1] if found else None
