@@ -95,7 +95,7 @@ def _throttled() -> re.Pattern[str]:
 
 @cache
 def _for_good() -> re.Pattern[str]:
-    # What was done too often (频繁), and has come to more than waiting can mend: banned, logged out.
+    # What was done too often (频繁), and no waiting mends: the account is banned or logged out.
     return re.compile(
         _any_of(["被封", "封禁", "封号", "限制登录", "永久", "重新登录", "频繁[掉断离下]线"]),
     )
