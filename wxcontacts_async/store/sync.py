@@ -8,9 +8,10 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 import msgspec
-from anyio import CancelScope, Event, create_task_group, current_time, get_cancelled_exc_class
+from anyio import CancelScope, current_time, get_cancelled_exc_class
 from anyio.abc import TaskGroup
 
+from wxcontacts_async._concurrency import Signal, enter_task_group, leave_task_group
 from wxcontacts_async.errors import WxContactsError, own_error
 from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.store._database.connection import Connection
@@ -82,8 +83,9 @@ class SyncStream:
         self._inbox: deque[SyncResult] = deque()
         self._all_written = False
         self._error: Exception | None = None
-        # Set when there is something to write, room to gather, something to read, none unread.
-        self._fetched, self._room, self._written, self._read = Event(), Event(), Event(), Event()
+        # Given when there is something to write, room to gather, something to read, none unread.
+        self._fetched, self._has_room = Signal(), Signal()
+        self._written, self._read = Signal(), Signal()
 
     async def __aenter__(self) -> Self:
         """Start it.
@@ -97,8 +99,7 @@ class SyncStream:
             msg = "a sync is entered once; call store.sync again"
             raise StoreError(msg)
         await self._database.run(Connection.check_may_write)
-        self._tasks = create_task_group()
-        await self._tasks.__aenter__()
+        self._tasks = await enter_task_group()
         self._is_open = True
         self._tasks.start_soon(self._gather)
         self._tasks.start_soon(self._write)
@@ -114,10 +115,9 @@ class SyncStream:
             return
         self._is_open = False
         self._inbox.clear()
-        self._written.set()
+        self._written.notify()
         self._tasks.cancel_scope.cancel()
-        # Not given the body's exception, which it would wrap in a group; it goes out as it is.
-        await self._tasks.__aexit__(None, None, None)
+        await leave_task_group(self._tasks)
 
     def stop(self) -> None:
         """Fetch and write no more than what is being written, which ends within some seconds.
@@ -151,12 +151,10 @@ class SyncStream:
                 if self._error is not None:
                     raise self._error
                 raise StopAsyncIteration
-            if self._written.is_set():
-                self._written = Event()
             await self._written.wait()
         result = self._inbox.popleft()
         if not self._inbox:
-            self._read.set()
+            self._read.notify()
         return result
 
     async def _gather(self) -> None:
@@ -169,18 +167,17 @@ class SyncStream:
                         came_at = current_time()
                         outcome, contacts = await self._fingerprinted(outcome)  # noqa: PLW2901
                         while self._is_too_much(outcome):
-                            self._room = Event()
-                            await self._room.wait()
+                            await self._has_room.wait()
                         arrival = _Arrival(outcome, contacts, came_at)
                         self._gathered[self._key(outcome)] = arrival
                         self._contacts += _size(outcome)
-                        self._fetched.set()
+                        self._fetched.notify()
                         # Or they would stay in memory until the next one comes.
                         del outcome, contacts, arrival
         except Exception as error:  # noqa: BLE001  # it is the reader's
             self._error = self._error or error
         self._all_fetched = True
-        self._fetched.set()
+        self._fetched.notify()
 
     async def _fingerprinted(
         self,
@@ -216,22 +213,20 @@ class SyncStream:
             self._error = error
             self._gathering.cancel()
             while not self._all_fetched:  # what is given up is not fetched any more
-                self._fetched = Event()
                 await self._fetched.wait()
         finally:  # what was written can be read after a cancellation, too
             self._all_written = True
-            self._written.set()
+            self._written.notify()
 
     async def _write_batches(self) -> None:
         while True:
             while not self._gathered and not self._all_fetched:
-                self._fetched = Event()
                 await self._fetched.wait()
             if not self._gathered:
                 break
             arrivals = list(self._gathered.values())
             self._gathered, self._contacts = {}, 0
-            self._room.set()
+            self._has_room.notify()
             await self._write_batch(arrivals)
             del arrivals  # or they would stay in memory until the next ones come
 
@@ -288,12 +283,11 @@ class SyncStream:
         """Give results to the readers, once those before have been read, or when cancelled."""
         try:
             while self._inbox:
-                self._read = Event()
                 await self._read.wait()
         finally:
             if self._is_open:
                 self._inbox.extend(results)
-            self._written.set()
+            self._written.notify()
 
     def _note_unclear(self, batch: Batch) -> None:
         if batch.commit.is_unclear:

@@ -5,7 +5,9 @@ from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Self
 
-from anyio import Event, current_time, move_on_after
+from anyio import current_time, move_on_after
+
+from wxcontacts_async._concurrency import Signal
 
 _CATCH_UP_SECONDS = 0.1  # that a late event loop may make up for at once
 
@@ -46,7 +48,7 @@ class Schedule:
         self._w_ids = set(w_ids)
         self._next_turn = now
         self._last_started_at = -inf
-        self._changed = Event()
+        self._changed = Signal()
 
     def ended(self, w_id: str) -> None:
         """Record that an instance is no longer running."""
@@ -67,14 +69,13 @@ class Schedule:
     def _add(self, w_id: str, due: float) -> None:
         self._due[w_id] = due
         heappush(self._heap, (due, w_id))
-        self._changed.set()
+        self._changed.notify()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> str:
         while (delay := self._delay()) > 0:
-            self._changed = Event()
             with move_on_after(delay):
                 await self._changed.wait()
         _, w_id = heappop(self._heap)
