@@ -199,6 +199,21 @@ def friends(*names: str | int, w_id: str = W_ID) -> ContactSet[Contact]:
     return ContactSet(w_id, friends=tuple(Contact(str(name)) for name in names))
 
 
+def without(contacts: ContactSet[Contact], names: Iterable[int]) -> ContactSet[Contact]:
+    left_out = {str(name) for name in names}
+    kept = tuple(contact for contact in contacts.friends if contact.user_name not in left_out)
+    return ContactSet(W_ID, friends=kept)
+
+
+FORTY = friends(*range(100, 140))
+HALF = ContactSet(
+    W_ID,
+    friends=(*FORTY.friends[20:39], Contact("139", city="深圳"), Contact("new")),
+)
+FEWER = ContactSet(W_ID, friends=HALF.friends[1:])
+NONE = ContactSet[Contact](W_ID)
+
+
 def versions(contacts: ContactSet[Contact]) -> Versions:
     return {contact.user_name: ContactVersion(kind, contact) for kind, contact in contacts.items()}
 

@@ -3,6 +3,8 @@
 import pytest
 
 from tests.syncing import (
+    FORTY,
+    NONE,
     W_ID,
     Timeline,
     all_synced,
@@ -18,10 +20,8 @@ from tests.syncing import (
 from wxcontacts_async import ContactSet, InvalidArgumentError
 from wxcontacts_async.store import ContactStore, DeltaCounts, NotSyncedError, Suspicion
 
-ALL = friends(*range(100, 140))
-THIN = ContactSet(W_ID, friends=ALL.friends[25:])
-THINNER = ContactSet(W_ID, friends=ALL.friends[30:])
-NONE = ContactSet(W_ID)
+THIN = ContactSet(W_ID, friends=FORTY.friends[25:])
+THINNER = ContactSet(W_ID, friends=FORTY.friends[30:])
 
 # The database does the same on any loop, so asyncio's will do.
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 async def test_who_is_accepted_is_removed_by_the_next_sync(database_url: str) -> None:
     async with scene(database_url) as it:
-        await it.synced(ALL)
+        await it.synced(FORTY)
         await it.synced(THIN)
         async with ContactStore(database_url) as other:
             accepted = await other.accept(W_ID)
@@ -65,17 +65,17 @@ async def test_an_answer_with_nobody_is_accepted_whole(database_url: str) -> Non
 
 async def test_who_is_there_again_is_accepted_no_more(database_url: str) -> None:
     async with scene(database_url) as it:
-        await it.synced(ALL)
+        await it.synced(FORTY)
         await it.synced(THIN)
         await it.store.accept(W_ID)
-        assert (await it.synced(ALL)).suspicion is None
+        assert (await it.synced(FORTY)).suspicion is None
         assert (await it.synced(THIN)).suspicion == Suspicion(40, 25)
         assert (await it.synced(THIN)).delta_counts == DeltaCounts()
 
 
 async def test_others_than_those_accepted_are_held(database_url: str) -> None:
     async with scene(database_url) as it:
-        await it.synced(ALL)
+        await it.synced(FORTY)
         await it.synced(THIN)
         await it.store.accept(W_ID)
         synced = await it.synced(friends("139"))
@@ -83,7 +83,7 @@ async def test_others_than_those_accepted_are_held(database_url: str) -> None:
         assert synced.delta_counts == DeltaCounts(removed=25)
         assert synced.suspicion == Suspicion(40, 14)
 
-        await it.synced(ALL)
+        await it.synced(FORTY)
         await it.synced(THINNER)
         await it.store.accept(W_ID)
         synced = await it.synced(NONE)
@@ -93,7 +93,7 @@ async def test_others_than_those_accepted_are_held(database_url: str) -> None:
 
 async def test_accepting_outlasts_failures_and_is_the_same_twice(database_url: str) -> None:
     async with scene(database_url) as it:
-        await it.synced(ALL)
+        await it.synced(FORTY)
         await it.synced(THIN)
         assert await it.store.accept(W_ID) == await it.store.accept(W_ID)
         async with it.gateway.down():
@@ -106,7 +106,7 @@ async def test_accepting_outlasts_failures_and_is_the_same_twice(database_url: s
 async def test_accepting_is_for_one_instance_alone(database_url: str) -> None:
     others = friends(*range(40), w_id="other")
     async with scene(database_url) as it:
-        await it.sync(ALL, others)
+        await it.sync(FORTY, others)
         await it.sync(THIN, friends(1, w_id="other"))
         await it.store.accept(W_ID)
         results = await it.all_synced(THIN, friends(1, w_id="other"))
@@ -118,7 +118,7 @@ async def test_an_answer_with_nobody_after_a_thin_one_is_accepted_whole(
     database_url: str,
 ) -> None:
     async with timeline(database_url) as it:
-        await it.answered(0, ALL)
+        await it.answered(0, FORTY)
         await it.answered(1, THIN)
         await it.answered(2, NONE)
         assert it.accept() == Suspicion(40, 40)
@@ -131,7 +131,7 @@ async def test_an_answer_with_nobody_after_a_thin_one_is_accepted_whole(
 @pytest.mark.parametrize("w_id", ["w\n", " w", "w\u3000w", "\ufeffw"])
 async def test_what_is_stored_under_an_odd_wid_is_found(database_url: str, w_id: str) -> None:
     async with timeline(database_url) as it:
-        await it.answered(0, ALL)
+        await it.answered(0, FORTY)
         await it.answered(1, THIN)
         for table in ("instances", "contacts", "contact_changes", "missing_contacts"):
             it.connection.execute(f"UPDATE {table} SET w_id = $1", w_id)
@@ -154,7 +154,7 @@ async def test_who_is_accepted_by_number_is_removed_if_no_more_are_missing(
     database_url: str,
 ) -> None:
     async with timeline(database_url) as it:
-        await it.answered(0, ALL)
+        await it.answered(0, FORTY)
         await it.answered(1, THIN)
         forget_who(it, 25)
         for _ in range(2):
@@ -165,7 +165,7 @@ async def test_who_is_accepted_by_number_is_removed_if_no_more_are_missing(
 
 async def test_no_more_are_removed_than_were_accepted(database_url: str) -> None:
     async with timeline(database_url) as it:
-        await it.answered(0, ALL)
+        await it.answered(0, FORTY)
         await it.answered(1, THIN)
         forget_who(it, 25)
         it.accept()
@@ -182,7 +182,7 @@ async def test_what_was_accepted_by_number_outlasts_an_answer_with_nobody(
     database_url: str,
 ) -> None:
     async with timeline(database_url) as it:
-        await it.answered(0, ALL)
+        await it.answered(0, FORTY)
         await it.answered(1, THIN)
         forget_who(it, 25)
         it.accept()
