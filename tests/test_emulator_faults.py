@@ -4,7 +4,6 @@ import json
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import pairwise
 
 import aiohttp
 import anyio
@@ -186,11 +185,12 @@ async def test_a_rate_limit_lets_calls_through_one_by_one_and_refuses_the_others
                 statuses.append(response.status)
                 if response.status == 429:
                     assert response.headers["Retry-After"] == "3"
-        through = [call.began for call in emulator.calls if call.reply == "ready"]
+        ended = anyio.current_time()
+        through = [call for call in emulator.calls if call.reply == "ready"]
         assert emulator.faults_met == {FaultKind.RATE_LIMIT: statuses.count(429)}
     assert statuses[:2] == [200, 429]
-    assert 2 <= len(through) == statuses.count(200) <= 11
-    assert all(after - before >= 0.049 for before, after in pairwise(through))
+    assert 2 <= len(through) == statuses.count(200)
+    assert len(through) <= 1 + 20 * (ended - began)
 
 
 @on_asyncio
