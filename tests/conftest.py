@@ -11,8 +11,8 @@ from blockbuster import BlockBuster, blockbuster_ctx
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from tests import properties
-from tests.postgresql import PostgresqlServer, postgresql_server
+from tests.support import properties
+from tests.support.postgresql import PostgresqlServer, postgresql_server
 
 properties.register()
 

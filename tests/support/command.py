@@ -1,0 +1,110 @@
+"""Runs the command as a process of its own, or in a copy of one that has imported it."""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.forked_command import is_too_long, run_forked
+
+COMMAND = [sys.executable, "-m", "wxcontacts_async.cli"]
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in {"COLUMNS", "FORCE_COLOR", "NO_COLOR", "TERM", "WXCONTACTS_AUTHORIZATION"}
+}
+SECONDS = 30.0  # far more than any of them takes
+
+
+@dataclass
+class Ended:
+    """A process that has ended, and what it wrote."""
+
+    code: int
+    output: str
+    messages: str
+
+    @property
+    def has_traceback(self) -> bool:
+        return "Traceback" in self.messages or "Exception ignored" in self.messages
+
+
+def start(
+    *arguments: str,
+    folder: Path | None = None,
+    variables: dict[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603  # this very program
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env={**ENVIRONMENT, **(variables or {})},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def end(process: subprocess.Popen[bytes], given: bytes = b"") -> Ended:
+    with process:
+        try:
+            output, messages = process.communicate(given, timeout=SECONDS)
+        finally:
+            process.kill()
+    return Ended(process.returncode, output.decode(), messages.decode())
+
+
+def run(
+    *arguments: str,
+    given: bytes = b"",
+    folder: Path | None = None,
+    variables: dict[str, str] | None = None,
+) -> Ended:
+    if variables or is_too_long(arguments):
+        return end(start(*arguments, folder=folder, variables=variables), given)
+    code, output, messages = run_forked(arguments, given, folder, SECONDS, ENVIRONMENT)
+    return Ended(code, output.decode(), messages.decode())
+
+
+def run_limited(kib: int, *arguments: str, folder: Path) -> Ended:
+    """Run it where no file may be larger than that, and wait for its end."""
+    command = shlex.join([*COMMAND, *arguments])
+    ended = subprocess.run(  # noqa: S603  # this very program
+        [shutil.which("bash") or "bash", "-c", f"ulimit -f {kib} && exec {command}"],
+        capture_output=True,
+        check=False,
+        cwd=folder,
+        env=ENVIRONMENT,
+        timeout=SECONDS,
+    )
+    return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+
+def read_until(process: subprocess.Popen[bytes], words: str) -> str:
+    """Read its messages until there is a line with these words, and return that line."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line.decode():
+            return line.decode()
+    raise AssertionError(words)
+
+
+@contextmanager
+def emulator(*options: str) -> Iterator[str]:
+    """Run `wxcontacts emulator` on a free port; give its URL."""
+    process = start("emulator", "--port", "0", *options)
+    with process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().decode().strip()
+            process.send_signal(signal.SIGINT)
+            _, messages = process.communicate(timeout=SECONDS)
+        finally:
+            process.kill()
+    assert process.returncode == 0, messages.decode()
+    assert "Traceback" not in messages.decode()
