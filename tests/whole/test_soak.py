@@ -19,7 +19,7 @@ FRIEND, *OTHER_FRIENDS = TRUTH.friends
 
 @pytest.mark.slow
 def test_a_short_soak_with_a_restart_loses_nothing_and_leaves_nothing() -> None:
-    plan = SoakPlan(4.0, instances=200, killed_after=(1.5, 1.5), away_for=(0.3, 0.3))
+    plan = SoakPlan(12.0, instances=200, killed_after=(4.0, 4.0), away_for=(0.3, 0.3))
     figures = asyncio.run(Soak(plan).run())
     assert figures.passed
     assert figures.lost == figures.foreign == figures.not_once == 0
