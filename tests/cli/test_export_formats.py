@@ -248,6 +248,7 @@ def test_xlsx_without_its_extra_says_what_to_install(folder: Path) -> None:
     assert not (folder / "none.xlsx").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("least_size", [0, 1], ids=["adding rows", "putting it together"])
 def test_ctrl_c_says_what_the_workbook_is_and_leaves_nothing_beside_it(
     tmp_path: Path,
@@ -272,6 +273,7 @@ def test_ctrl_c_says_what_the_workbook_is_and_leaves_nothing_beside_it(
     assert {entry.name for entry in tmp_path.iterdir()} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("written_as", ["parquet", "xlsx"])
 def test_ctrl_c_once_the_file_is_complete_does_not_say_that_it_is_as_it_was(
     folder: Path,

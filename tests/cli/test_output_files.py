@@ -202,7 +202,14 @@ def test_the_name_of_a_descriptor_is_what_it_leads_to(tmp_path: Path) -> None:
 
 
 @processes
-@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1", "link"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "-",
+        "/dev/stdout",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("/dev/fd/1", "link")),
+    ],
+)
 @pytest.mark.parametrize("is_down", [False, True])
 def test_what_the_shell_appends_to_is_appended_to(
     tmp_path: Path,

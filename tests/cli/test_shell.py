@@ -79,6 +79,7 @@ def test_ctrl_c_while_anything_is_imported_is_quiet(
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")
 
 
+@pytest.mark.slow
 @_hangs_up
 def test_a_closed_terminal_ends_a_fetch_as_sigterm_does(tmp_path: Path) -> None:
     output = tmp_path / "contacts.jsonl"
@@ -103,6 +104,7 @@ def test_a_closed_terminal_ends_a_fetch_as_sigterm_does(tmp_path: Path) -> None:
     assert list(lines.values()) == [500, 500]
 
 
+@pytest.mark.slow
 @_hangs_up
 def test_a_closed_terminal_stops_watch_in_order_unless_it_was_started_with_nohup(
     tmp_path: Path,
@@ -164,6 +166,7 @@ def test_an_output_that_is_full_is_said_in_one_line(
     assert ended.stderr == "standard output cannot be written: the disk is full.\n"
 
 
+@pytest.mark.slow
 @_full
 def test_an_exit_code_stays_what_it_is_when_its_reason_cannot_be_written() -> None:
     with Path("/dev/full").open("w") as full, recording(reply_with("someone")) as server:
@@ -198,6 +201,7 @@ def test_standard_streams_that_are_closed_harm_no_file(tmp_path: Path) -> None:
     assert [json.loads(line)["userName"] for line in output.read_text().splitlines()] == ["someone"]
 
 
+@pytest.mark.slow
 def test_a_narrow_window_cuts_no_number_and_no_word(tmp_path: Path) -> None:
     with recording(reply_with(*(f"wxid_{number}" for number in range(1_234)))) as server:
         arguments = ("one", "--gateway", server.url)

@@ -88,6 +88,7 @@ def test_the_database_is_in_step_and_another_run_does_just_the_rest(
     assert "just the rest" not in again.messages
 
 
+@pytest.mark.slow
 def test_after_ctrl_c_the_same_command_does_just_the_rest(tmp_path: Path) -> None:
     arguments = ("--to", f"sqlite:///{tmp_path}/contacts.db", "--stale-after", "1h")
     with emulator(*(str(word) for option in _OPTIONS.items() for word in option)) as url:
@@ -108,6 +109,7 @@ def test_after_ctrl_c_the_same_command_does_just_the_rest(tmp_path: Path) -> Non
     assert _rows(rest)["instances synced"] == "6"
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_though_another_one_holds_the_database(tmp_path: Path) -> None:
     with recording(reply_with("someone")) as server:
         command = ("sync", "one", "--gateway", server.url)

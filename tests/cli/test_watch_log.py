@@ -156,6 +156,7 @@ def _wait_for_changes(folder: Path, number: int) -> None:
     raise AssertionError(number)
 
 
+@pytest.mark.slow
 def test_what_nobody_reads_is_printed_by_the_next_run(tmp_path: Path) -> None:
     names = [f"wxid_{number}" for number in range(2_000)]
     with recording(reply_with(*names)) as server:
@@ -184,6 +185,7 @@ def test_what_nobody_reads_is_printed_by_the_next_run(tmp_path: Path) -> None:
     assert _ids(first.output + second.output) == [*range(1, len(names) + 1)]
 
 
+@pytest.mark.slow
 def test_without_a_cursor_it_says_behind_which_id_to_go_on(tmp_path: Path) -> None:
     with recording(reply_with(*(f"wxid_{number}" for number in range(2_000)))) as server:
         process = _watch("--gateway", server.url, folder=tmp_path)
@@ -241,6 +243,7 @@ def test_who_was_killed_before_the_cursor_was_set_prints_nothing_twice_into_a_fi
     assert output.read_bytes() == b"".join([*lines, b"mine\n", lines[9]])
 
 
+@pytest.mark.slow
 def test_a_line_longer_than_a_pipe_takes_at_once_stands_whole_after_half_of_it(
     tmp_path: Path,
 ) -> None:
@@ -269,6 +272,7 @@ def test_a_line_longer_than_a_pipe_takes_at_once_stands_whole_after_half_of_it(
     assert json.loads(lines[1])["after"]["nickName"] == long
 
 
+@pytest.mark.slow
 def test_the_cursor_is_of_one_database(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
@@ -291,6 +295,7 @@ def test_the_cursor_is_of_one_database(tmp_path: Path) -> None:
         assert len(ended.messages.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_what_is_no_cursor_is_left_as_it_is(tmp_path: Path) -> None:
     listed = tmp_path / "w_ids.txt"
     listed.write_text("one\n")

@@ -26,6 +26,7 @@ def benchmark(*only: str) -> StoreFigures:
     ).run()
 
 
+@pytest.mark.slow
 def test_contenders_leave_the_same_in_sqlite_and_are_measured() -> None:
     figures = benchmark("store/wxcontacts_async-sqlite", "store/sqlite3-*")
     names = {run.contender for run in figures.runs}

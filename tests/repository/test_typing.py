@@ -6,6 +6,8 @@ from pathlib import Path
 
 SERVICE = """
 from wxcontacts_async import (
+
+import pytest
     Contact, Failed, Fetched, Gateway, Instance, SessionPool, merge_contact_sets,
 )
 
@@ -32,6 +34,7 @@ async def bare(pool: SessionPool) -> None:
 """
 
 
+@pytest.mark.slow
 def test_a_type_checker_knows_which_contacts_come_back(tmp_path: Path) -> None:
     source = tmp_path / "service.py"
     source.write_text(SERVICE, encoding="utf-8")

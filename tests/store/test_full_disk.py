@@ -83,6 +83,7 @@ async def test_a_disk_without_room_for_the_tables_is_said_to_be_full(tmp_path: P
         assert ended.messages.startswith(f"sqlite:///contacts.db: {_FULL}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [("sync",), pytest.param(("watch", "--every", "5s"), marks=pytest.mark.slow)]
 )
@@ -135,6 +136,7 @@ def cramped_url(postgresql: PostgresqlServer) -> Iterator[str]:
         )
 
 
+@pytest.mark.slow
 async def test_a_full_disk_of_postgresql_is_said_to_be_full(cramped_url: str) -> None:
     async with scene(cramped_url) as it:
         synced = await synced_until_full(it)
