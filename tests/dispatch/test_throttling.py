@@ -3,6 +3,7 @@
 import anyio
 import pytest
 
+from tests.support.loops import on_asyncio
 from tests.support.observing import Witness
 from tests.support.raw_server import RawServer
 from tests.support.scripted import INITIALIZING, READY, TOO_OFTEN, Script, reply
@@ -68,6 +69,7 @@ async def test_one_of_many_slows_no_other() -> None:
     assert "often" not in {outcome.w_id for outcome in ended}
 
 
+@on_asyncio
 async def test_several_in_a_row_are_the_gateway_s_load() -> None:
     busy = {"is": True}
     script = Script(lambda *_: TOO_OFTEN if busy["is"] else READY)

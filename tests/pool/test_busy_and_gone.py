@@ -5,6 +5,7 @@ from itertools import pairwise
 import anyio
 import pytest
 
+from tests.support.loops import on_asyncio
 from tests.support.observing import Witness
 from tests.support.raw_server import RawServer, http_reply
 from tests.support.scripted import BAD_GATEWAY, BUSY, READY, TOO_OFTEN, Script, reply
@@ -44,6 +45,7 @@ async def test_a_retry_after_is_held_in_an_outage_as_well() -> None:
     assert all(gap > 0.9 for gap in late)
 
 
+@on_asyncio
 @pytest.mark.parametrize("refusal", [BUSY, BAD_GATEWAY])
 async def test_who_comes_later_is_not_failed_for_what_was_before(refusal: bytes) -> None:
     away = True
@@ -63,6 +65,7 @@ async def test_who_comes_later_is_not_failed_for_what_was_before(refusal: bytes)
     report.raise_for_errors()
 
 
+@on_asyncio
 async def test_many_without_an_answer_at_the_beginning_do_not_fail_the_others() -> None:
     bad = [f"bad{n}" for n in range(40)]
     script = Script(lambda w_id, _: BAD_GATEWAY if w_id in bad else READY)

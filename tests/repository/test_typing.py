@@ -4,10 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SERVICE = """
 from wxcontacts_async import (
-
-import pytest
     Contact, Failed, Fetched, Gateway, Instance, SessionPool, merge_contact_sets,
 )
 
