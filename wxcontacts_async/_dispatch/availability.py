@@ -36,14 +36,14 @@ class Availability:
         outage_timeout: Seconds that instances wait for a gateway that serves none.
         retry: Its delays are those between probes.
         announce: Told of outages and pauses.
-        on_admit: Called when a call may be let through again: any, or the next probe.
+        on_admit: Called when a call may be admitted again: any, or the next probe.
         on_lost: Called when no instance is to wait for the gateway any longer.
 
     Attributes:
         is_unlimited: Whether there is nothing to heed: any call may be sent.
         is_blocked: Whether there is an outage or a pause.
         refuses_for_good: Whether it has refused all calls for load for `outage_timeout`.
-        is_probed: Whether a call is under way that was sent to see whether it still is gone.
+        is_probed: Whether a call is under way that was sent to see whether it still is lost.
 
     """
 
@@ -89,7 +89,7 @@ class Availability:
         self.is_probed = False
         self._served = self._refused = 0
         self._closed = False
-        # Set while it is not wide open and time alone changes something.
+        # Set while it is not unlimited and time alone changes something.
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -119,7 +119,7 @@ class Availability:
                 return False
 
     def blocked_for(self) -> float:
-        """Return for how many seconds it has been shut so far, in all."""
+        """Return for how many seconds it has been blocked so far, in all."""
         if not self.is_blocked:
             return self._was_blocked_for
         return self._was_blocked_for + perf_counter() - self._blocked_at
@@ -135,7 +135,7 @@ class Availability:
         return max(0.0, self._paused_until - perf_counter())
 
     def call_begins(self, w_id: str) -> None:
-        """Take note of a call that was let through while it was not wide open."""
+        """Take note of a call that was admitted while calls were limited."""
         self.is_probed = self.is_lost
         if self._breaker.circuit is Circuit.OPEN:
             self._breaker.probe_sent()
@@ -338,7 +338,7 @@ class Availability:
                 return GatewayConnectionError("the gateway refuses all calls for load")
 
     def _may_still(self, w_id: str, now: float) -> bool:
-        """Tell whether a call that was let through a while ago may go out."""
+        """Tell whether a call that was admitted a while ago may be sent."""
         if now < self._paused_until:
             return False
         return w_id == self._probe or self._breaker.circuit is Circuit.CLOSED

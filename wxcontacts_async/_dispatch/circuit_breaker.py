@@ -16,7 +16,7 @@ _LONGER_THAN_A_BURST = 0.2  # seconds
 
 
 class Circuit(Enum):
-    """What the breaker lets through."""
+    """Which calls the breaker admits."""
 
     CLOSED = auto()  # the gateway answers; all calls are admitted
     OPEN = auto()  # it does not; no call is admitted until `probe_at`
@@ -36,7 +36,7 @@ class CircuitBreaker:
         retry: Its delays are those between probes, within bounds.
 
     Attributes:
-        circuit: What it lets through.
+        circuit: Which calls it admits.
         probe_at: While it is OPEN, when the next probe may be sent.
         has_answered: Whether it has ever answered.
 

@@ -39,7 +39,7 @@ def check_environment(gateway: Gateway) -> None:
 class GatewaySession:
     """The connections to one gateway. Make it within a running event loop, and close it.
 
-    Slots are not counted here: that is the dispatcher's (lane.py).
+    Slots are counted by the dispatcher's workers.
 
     Raises:
         InvalidArgumentError: The environment's proxy is to be used, and is none.
