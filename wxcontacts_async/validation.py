@@ -8,9 +8,7 @@ from wxcontacts_async.errors import InvalidArgumentError, shown_id
 
 # White space, control characters, and what takes no room and has no meaning in an id: U+FEFF and
 # its like, marks of direction. Not the joiners, which emoji and some scripts are made with.
-_ODD = re.compile(
-    r"[\s\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]",
-)
+_ODD = r"[\s\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
 
 
 def check_number(
@@ -52,7 +50,7 @@ def check_w_id(w_id: object) -> None:
     if isinstance(w_id, str) and w_id.isprintable() and w_id and " " not in w_id:
         return  # nearly all are; streams check 100,000 of them
     w_id = _not_blank(w_id)
-    if odd := _ODD.search(w_id):
+    if odd := re.search(_ODD, w_id):
         what = f"{_kind_of(odd[0])} at character {odd.start() + 1} of {len(w_id)}"
         msg = f"w_id must not have {what}, as {shown_id(w_id)} has"
         raise InvalidArgumentError(msg, argument="w_id", advice=_advice(w_id))

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from time import sleep
 
@@ -42,6 +43,14 @@ if begun_as == "script":
 runpy.run_module(begun_as, run_name="__main__", alter_sys=True)
 """
 _SYNC = ("sync", "one", "--gateway", "http://127.0.0.1:9")
+
+
+@pytest.fixture(autouse=True)
+def _started_without_nohup() -> Iterator[None]:
+    """Let what is started heed SIGHUP, however these tests were started."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from benchmarks.ideal import ideal_seconds
 from benchmarks.machine import Machine
 from benchmarks.measured import Import, Lag, Measured, Run, Task, Waiting
 from benchmarks.report import render
-from benchmarks.runner import serving
+from benchmarks.runner import PEERS_IMPORTS, serving
 from benchmarks.server import Announcement, Setup
 from benchmarks.workloads import INITIALIZATION_INTERVAL, SLOTS, Workload, workloads
 from tests.support.loops import on_asyncio
@@ -131,7 +131,7 @@ def figures(*, missing: str = "wreq-msgspec") -> Figures:
             if name != missing
         ],
         waiting=[Waiting(1_000, 900.0)],
-        imports={"wxcontacts_async": [Import(0.1)], "aiohttp, msgspec, anyio": [Import(0.1)]},
+        imports={"wxcontacts_async": [Import(0.1)], ", ".join(PEERS_IMPORTS): [Import(0.1)]},
     )
 
 

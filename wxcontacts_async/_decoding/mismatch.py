@@ -8,15 +8,16 @@ from wxcontacts_async._decoding.verdict import SUCCESS_CODE, in_full
 from wxcontacts_async.errors import ReplyDecodeError
 
 _LONGEST_SHOWN_BODY = 60
-_PERHAPS_CONTACTS = re.compile(rb'"\s*[:,]|userName|wxid_|gh_|@chatroom')
-_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+# Patterns are compiled when they are first needed, as most replies are none of this.
+_PERHAPS_CONTACTS = rb'"\s*[:,]|userName|wxid_|gh_|@chatroom'
+_FIELD_NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
 # What field names are made of, and what those of contacts mostly are not.
-_PART_OF_FIELD_NAME = re.compile(
+_PART_OF_FIELD_NAME = (
+    "(?i)"
     "contact|friend|group|public|list|data|user|member|chat|room|code|msg|message|result|total"
-    "|count|page|status|error|info",
-    re.IGNORECASE,
+    "|count|page|status|error|info"
 )
-_LIKE_AN_ID = re.compile(r"^(?:wxid|gh)_|@|[0-9]{5}")
+_LIKE_AN_ID = r"^(?:wxid|gh)_|@|[0-9]{5}"
 _MOST_KEYS_SHOWN = 5
 _LONGEST_KEY_SHOWN = 40
 
@@ -44,7 +45,7 @@ def check_keys(strange_keys: Sequence[str]) -> None:
 
 def _named(keys: Sequence[str]) -> str:
     """Name some keys; only count those that may be of contacts, as ids may be keys, too."""
-    named = [] if any(map(_LIKE_AN_ID.search, keys)) else filter(_is_field_name, keys)
+    named = [] if any(re.search(_LIKE_AN_ID, key) for key in keys) else filter(_is_field_name, keys)
     shown = [key[:_LONGEST_KEY_SHOWN] for key in islice(named, _MOST_KEYS_SHOWN)]
     if others := len(keys) - len(shown):
         shown.append(f"{others} other{'s' if others > 1 else ''}")
@@ -52,7 +53,7 @@ def _named(keys: Sequence[str]) -> str:
 
 
 def _is_field_name(key: str) -> bool:
-    return bool(_FIELD_NAME.fullmatch(key) and _PART_OF_FIELD_NAME.search(key))
+    return bool(re.fullmatch(_FIELD_NAME, key) and re.search(_PART_OF_FIELD_NAME, key))
 
 
 def _looks_like(body: bytes) -> str:
@@ -68,6 +69,6 @@ def _looks_like(body: bytes) -> str:
             what = "a web page"
         case _:
             what = "other text"
-    if _PERHAPS_CONTACTS.search(body):
+    if re.search(_PERHAPS_CONTACTS, body):
         return f"{what} of {len(body)} bytes"
     return f"{what} of {len(body)} bytes that begins {text[:_LONGEST_SHOWN_BODY].strip()!r}"

@@ -18,8 +18,7 @@ from wxcontacts_async._decoding.queue import DecodeQueue
 from wxcontacts_async._decoding.verdict import Initializing, Ready, Refused, Throttled, Unready
 from wxcontacts_async._dispatch.answers import REQUEUE, Answers, Requeue, Step
 from wxcontacts_async._dispatch.availability import Availability
-from wxcontacts_async._dispatch.cooldowns import Cooldowns
-from wxcontacts_async._dispatch.jobs import Consumer, ConsumerQueue, Job, JobState
+from wxcontacts_async._dispatch.jobs import Consumer, ConsumerQueue, Cooldowns, Job, JobState
 from wxcontacts_async._dispatch.progress import CallAgain, InstanceProgress
 from wxcontacts_async._dispatch.rotation import QueueRotation
 from wxcontacts_async._dispatch.workers import Workers

@@ -15,15 +15,16 @@ from wxcontacts_async.errors import (
     may_pass,
 )
 
-# What llhttp, aiohttp's parser, says stands before the bytes that it says it of.
-_QUOTED_BYTES = re.compile(r"""(?:^|(?<=[\s:(]))b?['"].*""", re.DOTALL)
+# Patterns are compiled when they are first needed. What llhttp, aiohttp's parser, says stands
+# before the bytes that it says it of.
+_QUOTED_BYTES = r"""(?s)(?:^|(?<=[\s:(]))b?['"].*"""
 # Other words may be of the reply: the parser in Python gives a part of it as its reason.
-_KNOWN_REASON = re.compile(
+_KNOWN_REASON = (
     r"(?:Bad status line|Bad Request|Expected|Invalid|Missing|Duplicate|Unexpected|Too many|Data|"
-    r"Content-Length|Transfer-Encoding|Span|Pause)\b[\w ,:/'-]*\Z",
+    r"Content-Length|Transfer-Encoding|Span|Pause)\b[\w ,:/'-]*\Z"
 )
-_HEADER_NAME = re.compile(r"""b(['"])([!#$%&'*+.^_`|~0-9A-Za-z-]{1,60}):""")
-_TOO_LONG = re.compile(r"Got more than \d+ bytes")
+_HEADER_NAME = r"""b(['"])([!#$%&'*+.^_`|~0-9A-Za-z-]{1,60}):"""
+_TOO_LONG = r"Got more than \d+ bytes"
 _TLS_RECORD = r"\x15\x03"  # an alert, as the parser quotes it
 
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
@@ -156,19 +157,21 @@ def _no_http(said: str) -> WxContactsError:
 
 def _parser_reason(said: str) -> str:
     """Return what the parser says, less the bytes that it quotes; a header's name may stand."""
-    too_long = _TOO_LONG.match(said)
+    too_long = re.match(_TOO_LONG, said)
     if too_long:
         return f"{too_long[0]} in a line of its head"
     reason = ": ".join(filter(None, (line.strip(" :") for line in _unquoted(said).splitlines())))
-    if not _KNOWN_REASON.match(reason):
+    if not re.match(_KNOWN_REASON, reason):
         return "it cannot be read"
-    header = _HEADER_NAME.search(said) if "eader" in reason or "Content-Length" in reason else None
+    header = None
+    if "eader" in reason or "Content-Length" in reason:
+        header = re.search(_HEADER_NAME, said)
     where = f" in the header {header[2]}" if header else ""
     return f"{reason}{where}"
 
 
 def _unquoted(said: str) -> str:
-    return _QUOTED_BYTES.sub("", said)
+    return re.sub(_QUOTED_BYTES, "", said)
 
 
 def _os_reason(error: OSError) -> str:

@@ -13,7 +13,7 @@ from wxcontacts_async.store._database.dialect import ONLY_READ
 from wxcontacts_async.store._database.opening import Opening
 from wxcontacts_async.store._database.temporary_tables import SMALL, TEMPORARY_TABLES, creation
 from wxcontacts_async.store._database.url import Address
-from wxcontacts_async.store._database.waits import (
+from wxcontacts_async.store._database.wait_monitor import (
     FOR_ANSWER,
     FOR_CONNECTION,
     FOR_WRITER,

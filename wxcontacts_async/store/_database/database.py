@@ -13,7 +13,7 @@ from wxcontacts_async.store._database.connection import Connection
 from wxcontacts_async.store._database.opening import Opening
 from wxcontacts_async.store._database.schema import prepare
 from wxcontacts_async.store._database.url import Address
-from wxcontacts_async.store._database.waits import Waiting, WaitMonitor
+from wxcontacts_async.store._database.wait_monitor import Waiting, WaitMonitor
 from wxcontacts_async.store.errors import StoreConnectionError, StoreError
 
 _BACKOFF = RetryPolicy(initial_delay=0.2, max_delay=5.0)

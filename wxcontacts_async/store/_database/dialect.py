@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 import pyarrow as pa
 
-from wxcontacts_async.store._database.waits import FOR_ANSWER, Wait
+from wxcontacts_async.store._database.wait_monitor import FOR_ANSWER, Wait
 from wxcontacts_async.store.errors import StoreError
 
 ONLY_READ = "the database can only be read; "

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from wxcontacts_async.store._database.dialect import FILLED, ONLY_READ, Dialect, Queries
 from wxcontacts_async.store._database.sqlite_files import has_no_room
-from wxcontacts_async.store._database.waits import FOR_WRITER
+from wxcontacts_async.store._database.wait_monitor import FOR_WRITER
 from wxcontacts_async.store.errors import (
     OF_THE_DATABASE,
     StoreAccessError,
