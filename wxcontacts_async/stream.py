@@ -38,20 +38,17 @@ class _Inbox(Generic[ContactT]):
     """Outcomes that have arrived and are not read yet.
 
     Attributes:
+        outcomes: Each with the consumer that it counts against; None if it counts no more.
         has_news: Given when an outcome or a reply that may be decoded has come, or none will.
 
     """
 
     def __init__(self) -> None:
         self.has_news = Signal()
-        # Each with the consumer that it counts against; None: it counts no more.
-        self._outcomes: deque[
+        self.outcomes: deque[
             tuple[Fetched[ContactT] | Failed, _StreamConsumer[ContactT] | None]
         ] = deque()
         self._idle_readers = 0
-
-    def __len__(self) -> int:
-        return len(self._outcomes)
 
     def put(
         self,
@@ -60,23 +57,23 @@ class _Inbox(Generic[ContactT]):
     ) -> None:
         """Keep an outcome to be read in its turn."""
         if consumer is not None:
-            if self._idle_readers > len(self._outcomes):
+            if self._idle_readers > len(self.outcomes):
                 consumer = None  # as good as read, so the next call need not wait for it
             else:
                 consumer.hold()
-        self._outcomes.append((outcome, consumer))
+        self.outcomes.append((outcome, consumer))
         self.has_news.notify()
 
     def take(self) -> Fetched[ContactT] | Failed:
         """Take out the outcome that has been there longest."""
-        outcome, consumer = self._outcomes.popleft()
+        outcome, consumer = self.outcomes.popleft()
         if consumer is not None:
             consumer.read()
         return outcome
 
     def clear(self) -> None:
         """Let go of all."""
-        self._outcomes.clear()
+        self.outcomes.clear()
 
     async def wait(self) -> None:
         """Wait for news, as a reader that has nothing to do."""
@@ -187,7 +184,7 @@ class OutcomeStream(Generic[ContactT]):
             Exception: Whatever the source raised, after what was under way has been cancelled.
 
         """
-        while not self._inbox:
+        while not self._inbox.outcomes:
             if self._closed_because is not None:
                 raise PoolClosedError(self._closed_because)
             if self._error is not None:
@@ -278,7 +275,7 @@ class OutcomeStream(Generic[ContactT]):
     def _withdraw_all(self) -> list[Event]:
         """Ask for nothing any more; return what is set when the cancelled calls are gone."""
         gone = [event for consumer in self._consumers.values() for event in consumer.withdraw()]
-        self._pending = len(self._inbox)
+        self._pending = len(self._inbox.outcomes)
         return gone
 
 

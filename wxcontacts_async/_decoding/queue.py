@@ -83,20 +83,17 @@ class DecodeQueue(Generic[ContactT]):
         return True
 
     def _decode(self, received: UndecodedReply[ContactT]) -> None:
-        body = self._join(received.pieces)
+        decoder, pieces = self._decoder, received.pieces
+        body = self._joiner.joined(pieces) if decoder.keeps_no_body else b"".join(pieces)
+        pieces.clear()
         reply_bytes = len(body)
         self._arenas.prepare_for(reply_bytes)
         reply: Ready[ContactT] | Unready | Exception
         try:
-            reply = self._decoder.decode(body, received.content_type)
+            reply = decoder.decode(body, received.content_type)
         except Exception as error:  # noqa: BLE001  # a contact type may raise what it likes
             reply = error
         received.decoded(reply, reply_bytes)
-
-    def _join(self, pieces: list[bytes]) -> bytes | memoryview:
-        joined = self._joiner.joined(pieces) if self._decoder.keeps_no_body else b"".join(pieces)
-        pieces.clear()
-        return joined
 
     def clear(self) -> None:
         """Decode nothing of what still waits."""

@@ -239,7 +239,8 @@ class Dispatcher(Generic[ContactT]):
         if assignment is not None:
             queue, job = assignment
             queue.unacknowledged += 1
-            self._rotation.add(queue)
+            if queue.may_call:
+                self._rotation.add(queue)
             job.progress.waited += self._availability.blocked_for() - job.blocked_before
         return assignment
 
@@ -251,7 +252,7 @@ class Dispatcher(Generic[ContactT]):
             asyncio.get_running_loop().call_soon(self._resume)
 
     def _admits(self) -> bool:
-        return self._availability.admits(self._workers.calling)
+        return self._availability.is_unlimited or self._availability.admits(self._workers.calling)
 
     def _give_up(self) -> None:
         """Fail the instances that wait for a lost gateway, some of them a tick."""

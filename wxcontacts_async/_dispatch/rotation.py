@@ -22,9 +22,8 @@ class QueueRotation(Generic[ContactT]):
         return bool(self._queues)
 
     def add(self, queue: ConsumerQueue[ContactT]) -> None:
-        """Give a queue its turn after the others, if it may call and has none yet."""
-        if queue.may_call:
-            self._queues[queue] = None
+        """Give a queue that may call its turn after the others, unless it has one."""
+        self._queues[queue] = None
 
     def take(self, *, any_job: bool) -> tuple[ConsumerQueue[ContactT], Job[ContactT]] | None:
         """Take the next job of the next queue out of all queues; None if there is none.

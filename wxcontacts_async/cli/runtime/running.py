@@ -8,7 +8,7 @@ import msgspec
 from anyio import create_task_group, sleep_forever
 
 from wxcontacts_async.cli.runtime.errors import CommandError
-from wxcontacts_async.cli.runtime.signals import run_until_signal
+from wxcontacts_async.cli.runtime.signals import exit_code_of, run_until_signal
 
 _LAST_WRITE_SECONDS = 0.5
 
@@ -44,7 +44,7 @@ class RunResult(msgspec.Struct, frozen=True):
     def exit_code(self) -> int:
         """0 if it completed, 1 after an error, 128 and the signal's number if it was stopped."""
         if self.error is None and self.stopped_by is not None:
-            return 128 + self.stopped_by
+            return exit_code_of(self.stopped_by)
         return 0 if self.error is None else 1
 
 

@@ -10,9 +10,16 @@ from contextlib import contextmanager
 import anyio
 import typer
 
-INTERRUPTED = 128 + signal.SIGINT
 # A terminal sends these for Ctrl-C and when it is closed.
 _OF_TERMINAL = [signal.SIGINT] if sys.platform == "win32" else [signal.SIGINT, signal.SIGHUP]
+
+
+def exit_code_of(number: signal.Signals) -> int:
+    """Return the exit code of a command that a signal stopped, as a shell would give it."""
+    return 128 + number
+
+
+INTERRUPTED = exit_code_of(signal.SIGINT)
 
 
 @contextmanager

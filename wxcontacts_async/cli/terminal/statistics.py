@@ -21,6 +21,7 @@ from wxcontacts_async import (
     WxContactsError,
 )
 from wxcontacts_async.cli.runtime.running import RunResult
+from wxcontacts_async.cli.runtime.signals import exit_code_of
 
 
 class FetchStatistics:
@@ -142,7 +143,7 @@ class FetchResult(RunResult, frozen=True):
     def exit_code(self) -> int:
         """0 if all are fetched, 1 if not, 128 and the signal's number if it was stopped."""
         if self.error is None and self.stopped_by is not None and self.stats.missing:
-            return 128 + self.stopped_by
+            return exit_code_of(self.stopped_by)
         return 1 if self.error is not None or self.stats.failed else 0
 
 
