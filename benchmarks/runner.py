@@ -20,7 +20,7 @@ from benchmarks.waiting_process import WaitingTask
 from benchmarks.workloads import MANY, Workload, workloads
 
 # What the library imports; anyio imports parts of itself when they are asked for.
-PEERS_IMPORTS = ("aiohttp", "msgspec", "anyio", "anyio.abc", "anyio.lowlevel")
+PEERS_IMPORTS = ("aiohttp", "aiolimiter", "msgspec", "anyio", "anyio.abc", "anyio.lowlevel")
 _ROOT = Path(__file__).parents[1]
 _IMPORT_PROCESS = Path(__file__).with_name("import_process.py")
 _LONGEST_PROCESS = 120.0

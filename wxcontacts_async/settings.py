@@ -4,7 +4,6 @@ import re
 import ssl as tls
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from importlib import import_module
 from types import MappingProxyType
 
 from aiohttp.abc import AbstractResolver
@@ -77,8 +76,6 @@ class Gateway:
             object.__setattr__(self, "base_url", pasted[1])
         check_number("max_concurrency", self.max_concurrency, at_least=1, whole=True)
         check_number("max_rate", self.max_rate, at_least=_LOWEST_RATE, optional=True)
-        if self.max_rate is not None:
-            import_module("aiolimiter")  # not later, in the event loop; most need it never
         check_number("connect_timeout", self.connect_timeout, above=0)
         check_number("request_timeout", self.request_timeout, above=0)
         check_number("max_reply_bytes", self.max_reply_bytes, at_least=1, whole=True)

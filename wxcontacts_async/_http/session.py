@@ -4,9 +4,9 @@ import math
 import ssl
 from datetime import UTC, datetime
 from http.cookies import SimpleCookie
-from typing import TYPE_CHECKING
 
 import aiohttp
+from aiolimiter import AsyncLimiter
 from anyio.lowlevel import checkpoint
 from multidict import CIMultiDict
 from yarl import URL
@@ -19,9 +19,6 @@ from wxcontacts_async._http.retry_after import parse_retry_after
 from wxcontacts_async._http.translation import translated
 from wxcontacts_async.errors import ReplyTooLargeError, WxContactsError
 from wxcontacts_async.settings import Gateway
-
-if TYPE_CHECKING:
-    from aiolimiter import AsyncLimiter
 
 _OK, _REDIRECTION = 200, 300
 _LONGEST_PROBLEM = 64 * 1024  # bytes, of the body of an answer that is no success
@@ -249,13 +246,11 @@ async def _problem(response: aiohttp.ClientResponse) -> ReplyBody:
     )
 
 
-def _even_limiter(max_rate: float) -> "AsyncLimiter":
+def _even_limiter(max_rate: float) -> AsyncLimiter:
     """Make a leaky bucket that spreads calls evenly; a second's worth must not go at once.
 
     It holds one call, or a fiftieth of a second's worth where that is more, since timers are not
     finer than that.
     """
-    from aiolimiter import AsyncLimiter  # noqa: PLC0415  # Gateway(max_rate=...) has imported it
-
     burst = max(1.0, max_rate / 50)
     return AsyncLimiter(burst, burst / max_rate)
