@@ -68,23 +68,31 @@ async def fetch_through(front: ReverseProxy, *observers: Clocked) -> Reading:
         observers=observers,
         max_concurrency=32,
     ) as pool:
-        with anyio.move_on_after(3 * IDEAL):  # longer than any of them may take
+        with anyio.move_on_after(5 * IDEAL):  # longer than any of them may take
             await reading.read(pool, INSTANCES)
     return reading
 
 
-def check(reading: Reading, node: NodeGateway, front: ReverseProxy, *, times_ideal: float) -> None:
+def check(
+    reading: Reading,
+    node: NodeGateway,
+    front: ReverseProxy,
+    *,
+    paused: float = 0.0,
+) -> None:
+    """Check that all is fetched, in twice the ideal time beside the seconds that it was paused."""
     calls = front.calls()
     happened = (
         f"{len(reading.report.contacts)} of {len(INSTANCES)} fetched, "
-        f"{len(calls)} calls, {front.refused} refused, {reading.seconds:.1f} s"
+        f"{len(calls)} calls, {front.refused} refused, "
+        f"{reading.seconds:.1f} s, paused for {paused:.0f} s"
     )
     assert len(reading.report.contacts) == len(INSTANCES), happened
     check_all_fetched(reading.report, node, INSTANCES)
     assert calls_of(reading.report) == len(calls), happened
     assert len(node.calls()) == NEEDED == len(calls) - front.refused, happened
     assert front.refused <= len(calls) / 3, happened
-    assert reading.seconds <= times_ideal * IDEAL, happened
+    assert reading.seconds - paused <= 2 * IDEAL, happened
     check_manners(node, interval=INTERVAL)
 
 
@@ -104,7 +112,7 @@ async def test_a_limit_on_the_rate_costs_no_instance_and_few_calls(
     seen = Clocked(GatewayDown)
     with NodeGateway(instances=INITIALIZING) as node, limited(node.port) as front:
         reading = await fetch_through(front, seen)
-        check(reading, node, front, times_ideal=2)
+        check(reading, node, front)
         statuses = {call.status for call in front.calls()}
     # As many 503 in a row as a first burst meets could be an outage; 429 never is one.
     assert 503 in statuses or not seen.events
@@ -119,10 +127,11 @@ async def test_a_pause_that_is_asked_for_is_made_once_and_by_all() -> None:
         nginx_that_asks_for_a_pause(node.port) as nginx,
     ):
         reading = await fetch_through(nginx, seen)
-        check(reading, node, nginx, times_ideal=2.5)
         calls = nginx.calls()
-    pauses = [at for at, _ in seen.events]
-    assert pauses
+        pauses = [at for at, _ in seen.events]
+        assert pauses
+        # How many there are depends on how late the machine is; each is as long as was asked.
+        check(reading, node, nginx, paused=len(pauses) * ASKED_PAUSE)
     # One that is announced within another one would be that one again.
     assert all(after - before >= ASKED_PAUSE - 0.1 for before, after in pairwise(pauses))
     for refused in (call for call in calls if call.status == 429):
