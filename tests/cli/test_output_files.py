@@ -1,4 +1,4 @@
-"""What a command writes is complete under its name or as it was, and never a database's file."""
+"""What a command writes is complete under its name or as it was before."""
 
 import asyncio
 import errno
@@ -6,13 +6,10 @@ import json
 import os
 import resource
 import signal
-import socket
-import sqlite3
 import stat
 import struct
 import subprocess
 import sys
-from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,30 +17,16 @@ from tempfile import TemporaryDirectory
 import pytest
 import typer
 
-from tests.support.command import run, run_limited, start
+from tests.support.command import dead_gateway, run, run_limited, start, synced
 from tests.support.mounts import mounted, mounted_at
 from tests.support.recording_server import recording, reply_with
 from wxcontacts_async._hidden_file import HiddenFile
 from wxcontacts_async.cli.options.line_file import LineFile
-from wxcontacts_async.cli.options.output_path import OutputPath, database_files
+from wxcontacts_async.cli.options.output_path import OutputPath
 from wxcontacts_async.cli.runtime.errors import OutputError
 
 BEFORE = b"what was there before\n"
-SIDE_FILES = ["-wal", "-shm", "-journal"]
 processes = pytest.mark.processes
-slow = pytest.mark.slow
-_SLOW_SIDE_FILES = [pytest.param(name, marks=slow) for name in SIDE_FILES[1:]]
-
-
-def _nobody_there() -> str:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{taken.getsockname()[1]}"
-
-
-def _synced(folder: Path) -> None:
-    with recording(reply_with("a", "b")) as server:
-        assert run("sync", "one", "--gateway", server.url, folder=folder).code == 0
 
 
 def _only(folder: Path, *names: str) -> bool:
@@ -220,7 +203,7 @@ def test_what_the_shell_appends_to_is_appended_to(
     out.write_bytes(BEFORE)
     link.symlink_to("/dev/stdout")
     with recording(reply_with("a")) as server, out.open("ab") as stdout:
-        url = _nobody_there() if is_down else server.url
+        url = dead_gateway() if is_down else server.url
         arguments = ["fetch", "one", "--gateway", url, "--outage-timeout", "0", "--output", name]
         command = [sys.executable, "-m", "wxcontacts_async", *arguments]
         ended = subprocess.run(  # noqa: S603  # this very program
@@ -245,7 +228,7 @@ def test_a_gateway_that_is_down_leaves_the_contacts_from_before(
     if is_there:
         out.write_bytes(BEFORE)
     ended = run(
-        *("fetch", "one", "--gateway", _nobody_there(), "--outage-timeout", "0"),
+        *("fetch", "one", "--gateway", dead_gateway(), "--outage-timeout", "0"),
         *("--output", "out", "--failures", "failures"),
         folder=tmp_path,
     )
@@ -297,13 +280,13 @@ def test_ctrl_c_keeps_what_was_complete(tmp_path: Path) -> None:
 @processes
 @pytest.mark.parametrize(
     "written_as",
-    ["jsonl", "parquet", *(pytest.param(name, marks=slow) for name in ("csv", "xlsx"))],
+    ["jsonl", "parquet", *(pytest.param(name, marks=pytest.mark.slow) for name in ("csv", "xlsx"))],
 )
 def test_an_export_of_an_unknown_instance_leaves_the_file_from_before(
     tmp_path: Path,
     written_as: str,
 ) -> None:
-    _synced(tmp_path)
+    synced(tmp_path)
     (tmp_path / "out").write_bytes(BEFORE)
     wanted = ("--w-id", "one", "--w-id", "unknown")
     ended = run("export", "--format", written_as, "--output", "out", *wanted, folder=tmp_path)
@@ -322,101 +305,13 @@ def test_a_database_that_cannot_be_opened_leaves_the_failures_from_before(tmp_pa
     assert (tmp_path / "failures").read_bytes() == BEFORE
 
 
-# The files of a database
-
-
-@pytest.mark.parametrize("suffix", ["", *SIDE_FILES])
-def test_a_database_is_no_output_by_any_name(tmp_path: Path, suffix: str) -> None:
-    folder, linked = tmp_path / "real", tmp_path / "linked"
-    folder.mkdir()
-    linked.symlink_to(folder)
-    database, file = folder / "c.db", folder / f"c.db{suffix}"
-    (tmp_path / "link").symlink_to(file)
-
-    def refuses(path: Path | str, base: Path = database) -> bool:
-        try:
-            OutputPath(str(path), "--output").must_not_be(database_files(base), "--store")
-        except typer.BadParameter:
-            return True
-        return False
-
-    for is_there in (False, True):
-        if is_there:
-            file.write_bytes(b"")
-            os.link(file, tmp_path / "hard")
-            assert refuses(tmp_path / "hard")
-        assert refuses(file)
-        assert refuses(linked / file.name)
-        assert refuses(tmp_path / "link")
-        assert refuses(folder / ".." / "real" / file.name)
-        assert refuses(os.path.relpath(file))
-        assert refuses(file, linked / "c.db")
-        assert not refuses(folder / "other.db")
-
-
-@pytest.mark.parametrize("suffix", ["", *SIDE_FILES])
-def test_a_file_of_any_sqlite_database_is_no_output(tmp_path: Path, suffix: str) -> None:
-    with closing(sqlite3.connect(tmp_path / "any.db")) as database:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("CREATE TABLE t (x)")
-        database.commit()
-        for path in (tmp_path / f"any.db{suffix}", tmp_path / "link"):
-            with pytest.raises(typer.BadParameter, match="belongs to an SQLite database"):
-                OutputPath(str(path), "--output").must_not_be_a_database()
-            if not (tmp_path / "link").is_symlink():
-                (tmp_path / "link").symlink_to(path)
-
-
-@processes
-@pytest.mark.parametrize("suffix", ["-wal", pytest.param("", marks=slow), *_SLOW_SIDE_FILES])
-def test_no_command_writes_to_its_database(tmp_path: Path, suffix: str) -> None:
-    _synced(tmp_path)
-    name = f"contacts.db{suffix}"
-    store = ("--store", "sqlite:///contacts.db")
-    before = {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()}
-    gateway = ("--gateway", _nobody_there())
-    for arguments in (
-        ("export", "--format", "csv", "--output", name, *store),
-        ("export", "--format", "parquet", "--output", name, *store),
-        ("sync", "one", "--failures", name, *store, *gateway),
-        ("watch", "one", "--every", "1s", "--cursor", name, *store, *gateway),
-        ("fetch", "one", "--output", name, *gateway),
-        ("fetch", "one", "--failures", name, *gateway),
-    ):
-        ended = run(*arguments, folder=tmp_path)
-        assert ended.code == 2, (arguments, ended.messages)
-    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
-
-
-@slow
-@processes
-@pytest.mark.parametrize("suffix", SIDE_FILES)
-def test_standard_output_that_leads_to_the_database_is_refused(tmp_path: Path, suffix: str) -> None:
-    _synced(tmp_path)
-    gateway = ("--gateway", _nobody_there())
-    for arguments in (
-        ("changes",),
-        ("export", "--format", "csv", "--output", "-"),
-        ("sync", "one", *gateway),
-        ("watch", "one", "--every", "1s", *gateway),
-        ("accept", "one"),
-    ):
-        with (tmp_path / f"contacts.db{suffix}").open("ab") as stdout:
-            command = [sys.executable, "-m", "wxcontacts_async", *arguments]
-            ended = subprocess.run(  # noqa: S603
-                command, cwd=tmp_path, stdout=stdout, stderr=subprocess.PIPE, check=False
-            )
-        assert ended.returncode == 2
-        assert b"'standard output': must be another file than that of --" in ended.stderr
-
-
 # Disks
 
 
 @processes
 def test_a_small_disk_that_is_full_is_said_and_keeps_what_was_there(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
-    _synced(tmp_path)
+    synced(tmp_path)
     names = (sha256(str(number).encode()).hexdigest() for number in range(2_000))
     big = reply_with(*names)
     with mounted(disk, 12), recording(big) as server:

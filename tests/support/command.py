@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.forked_command import is_too_long, run_forked
+from tests.support.recording_server import recording, reply_with
 
 COMMAND = [sys.executable, "-m", "wxcontacts_async.cli"]
 ENVIRONMENT = {
@@ -108,3 +110,16 @@ def emulator(*options: str) -> Iterator[str]:
             process.kill()
     assert process.returncode == 0, messages.decode()
     assert "Traceback" not in messages.decode()
+
+
+def dead_gateway() -> str:
+    """Return the URL of a port of this machine at which nothing listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+def synced(folder: Path) -> None:
+    """Make a database in a folder, with two contacts of one instance."""
+    with recording(reply_with("a", "b")) as server:
+        assert run("sync", "one", "--gateway", server.url, folder=folder).code == 0
