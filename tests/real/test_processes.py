@@ -1,5 +1,9 @@
 """How the tests find the servers that they start, and leave nothing of them behind."""
 
+import urllib.error
+import urllib.request
+from contextlib import suppress
+
 import psutil
 import pytest
 
@@ -24,6 +28,9 @@ def test_a_server_that_was_killed_leaves_no_worker_and_no_folder() -> None:
     others = psutil.Process().children(recursive=True)
     with NodeGateway() as node, Nginx(node.port) as nginx:
         folder = nginx.folder
+        # It listens before it has a worker, and answers once it has one.
+        with suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(nginx.url, timeout=5).close()  # noqa: S310  # our own http://
         children = set(psutil.Process().children(recursive=True)).difference(others)
         workers = [child for child in children if child.parent()]
         assert len(workers) >= 3  # Node, nginx, and the worker of that
