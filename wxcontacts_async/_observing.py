@@ -9,6 +9,7 @@ from asyncio import CancelledError
 from collections.abc import Iterable
 from contextlib import suppress
 from contextvars import copy_context
+from typing import Any
 
 from wxcontacts_async.errors import InvalidArgumentError, shown_id
 from wxcontacts_async.events import (
@@ -23,7 +24,7 @@ from wxcontacts_async.events import (
     ReplyReceived,
     RetryScheduled,
 )
-from wxcontacts_async.outcomes import Fetched
+from wxcontacts_async.outcomes import Failed, Fetched
 
 _logger = logging.getLogger("wxcontacts_async")
 _logger.addHandler(logging.NullHandler())  # else Python would print warnings
@@ -47,10 +48,7 @@ class Announcer:
 
     """
 
-    def __init__(
-        self,
-        observers: Iterable[Observer],
-    ) -> None:
+    def __init__(self, observers: Iterable[Observer]) -> None:
         try:
             self._observers: tuple[Observer, ...] = (_log, *observers)
         except TypeError:
@@ -92,7 +90,6 @@ class Announcer:
 
 
 def _logs_routine() -> bool:
-    """Tell whether what is routine is logged at present."""
     return _logger.isEnabledFor(logging.DEBUG)
 
 
@@ -103,58 +100,31 @@ def _log(event: Event) -> None:
     """
     match event:
         case GatewayDown():
-            _logger.warning(
-                "gateway %r does not answer (%s); its instances wait until it does",
-                event.gateway,
-                event.reason,
-            )
-            return
+            what = "gateway %r does not answer (%s); its instances wait until it does"
+            _logger.warning(what, event.gateway, event.reason)
         case GatewayUp():
             _logger.warning("gateway %r is back after %.1f s", event.gateway, event.seconds)
-            return
         case GatewayPaused():
             _logger.info("gateway %r asks for a pause of %.1f s", event.gateway, event.delay)
-            return
         case RetryScheduled():
             _logger.info("calling again in %.1f s: %s", event.delay, event.error)
-            return
-        case InstanceEnded(outcome=outcome) if not isinstance(outcome, Fetched):
-            _logger.warning("%s", outcome.error)
-            return
-    if _logs_routine():
-        _log_routine(event)
-
-
-def _log_routine(event: Event) -> None:
-    match event:
         case CallSent():
-            _logger.debug(
-                "wId %s at gateway %r: call %d",
-                shown_id(event.w_id),
-                event.gateway,
-                event.call,
-            )
+            _log_routine(event, "call %d", event.call)
         case ReplyReceived():
-            _logger.debug(
-                "wId %s at gateway %r: %s, %d bytes in %.3f s",
-                shown_id(event.w_id),
-                event.gateway,
-                event.reply,
-                event.reply_bytes,
-                event.seconds,
-            )
+            what = "%s, %d bytes in %.3f s"
+            _log_routine(event, what, event.reply, event.reply_bytes, event.seconds)
         case InstanceWaiting():
-            _logger.debug(
-                "wId %s at gateway %r: initializing, next call in %.1f s",
-                shown_id(event.w_id),
-                event.gateway,
-                event.delay,
-            )
+            _log_routine(event, "initializing, next call in %.1f s", event.delay)
         case InstanceEnded(outcome=Fetched() as outcome):
-            _logger.debug(
-                "wId %s at gateway %r: fetched with %d calls in %.3f s",
-                shown_id(outcome.w_id),
-                outcome.gateway,
-                outcome.calls,
-                outcome.elapsed,
-            )
+            what = "fetched with %d calls in %.3f s"
+            _log_routine(outcome, what, outcome.calls, outcome.elapsed)
+        case InstanceEnded(outcome=Failed() as outcome):
+            _logger.warning("%s", outcome.error)
+
+
+def _log_routine(
+    of: CallSent | ReplyReceived | InstanceWaiting | Fetched[Any], what: str, *values: object
+) -> None:
+    if _logs_routine():
+        message = f"wId %s at gateway %r: {what}"
+        _logger.debug(message, shown_id(of.w_id), of.gateway, *values)
