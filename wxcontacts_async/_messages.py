@@ -9,6 +9,8 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
+_compiled = cache(re.compile)  # a pattern when it is first needed
+
 
 def _any_of(phrases: Sequence[str]) -> str:
     return f"(?:{'|'.join(phrases)})"
@@ -38,14 +40,11 @@ _DURING = "(?:时|期间|过程中?|中)?[，,]?(?:已经?)?被?"
 _DENIED = "非|不是|无|[未不没](?:有|是)?(?:再|存在|处于|处在|在)?"
 
 
-@cache
-def _initializing() -> re.Pattern[str]:
-    return re.compile(
-        rf"({_DENIED})?(?:处于|处在|在)?"
-        rf"(?:{_any_of(_GOES_ON)}(?!中?{_any_of(_OTHER_WORDS)}|{_DURING}{_any_of(_ENDED)})"
-        rf"|{_any_of(_IS_NOT_DONE)})",
-    )
-
+_INITIALIZING = (
+    rf"({_DENIED})?(?:处于|处在|在)?"
+    rf"(?:{_any_of(_GOES_ON)}(?!中?{_any_of(_OTHER_WORDS)}|{_DURING}{_any_of(_ENDED)})"
+    rf"|{_any_of(_IS_NOT_DONE)})"
+)
 
 _GOES_ON_IN_ENGLISH = (
     r"(?:re-?)?initiali[sz]ing(?![a-z])",
@@ -57,16 +56,11 @@ _DENIED_IN_ENGLISH = (
     r"|(?<!not )(?:stopped|finished|done)))"
     r"(?: (?:yet|currently|still|occurred|while|when|during|in|at|is|was))*"
 )
-
-
-@cache
-def _initializing_in_english() -> re.Pattern[str]:
-    return re.compile(
-        rf"({_DENIED_IN_ENGLISH} )?(?<![a-z]){_any_of(_GOES_ON_IN_ENGLISH)}"
-        # "Initializing the account failed"; but "initializing after failed login" goes on.
-        rf"(?!(?: (?!after|since|because)\w+){{0,2}} {_any_of(_ENDED_IN_ENGLISH)})",
-    )
-
+_INITIALIZING_IN_ENGLISH = (
+    rf"({_DENIED_IN_ENGLISH} )?(?<![a-z]){_any_of(_GOES_ON_IN_ENGLISH)}"
+    # "Initializing the account failed"; but "initializing after failed login" goes on.
+    rf"(?!(?: (?!after|since|because)\w+){{0,2}} {_any_of(_ENDED_IN_ENGLISH)})"
+)
 
 _TOO_OFTEN = (
     "频繁",
@@ -83,23 +77,10 @@ _TOO_OFTEN_IN_ENGLISH = (
     "throttl(?:ed|ing)",
     "(?:system|server|service)(?: is)?(?: too)? busy",
 )
-
-
-@cache
-def _throttled() -> re.Pattern[str]:
-    return re.compile(
-        r"((?:未|没有?|不)(?:被|会)?|(?:n't|\bnot) (?:being |currently )?)?"
-        + _any_of([*_TOO_OFTEN, *_TOO_OFTEN_IN_ENGLISH]),
-    )
-
-
-@cache
-def _for_good() -> re.Pattern[str]:
-    # What was done too often (频繁), and no waiting mends: the account is banned or logged out.
-    return re.compile(
-        _any_of(["被封", "封禁", "封号", "限制登录", "永久", "重新登录", "频繁[掉断离下]线"]),
-    )
-
+_NOT_TOO_OFTEN = r"(?:未|没有?|不)(?:被|会)?|(?:n't|\bnot) (?:being |currently )?"
+_THROTTLED = f"({_NOT_TOO_OFTEN})?{_any_of([*_TOO_OFTEN, *_TOO_OFTEN_IN_ENGLISH])}"
+# What was done too often (频繁), and no waiting mends: the account is banned or logged out.
+_FOR_GOOD = _any_of(["被封", "封禁", "封号", "限制登录", "永久", "重新登录", "频繁[掉断离下]线"])
 
 _TOO_MANY_REQUESTS = "429"
 _LONGEST_READ = 10_000  # characters; what is longer is no message, and takes its time
@@ -113,12 +94,12 @@ def says_initializing(code: str, message: str) -> bool:  # noqa: ARG001  # whate
     do not count.
     """
     message = message[:_LONGEST_READ]
-    if "初始化" in message and _is_said(_initializing(), message.translate(_SIMPLIFIED)):
+    if "初始化" in message and _is_said(_INITIALIZING, message.translate(_SIMPLIFIED)):
         return True
     english = message.lower()
     if "initiali" not in english:
         return False
-    return _is_said(_initializing_in_english(), " ".join(english.replace("_", " ").split()))
+    return _is_said(_INITIALIZING_IN_ENGLISH, " ".join(english.replace("_", " ").split()))
 
 
 def says_throttled(code: str, message: str) -> bool:
@@ -131,11 +112,11 @@ def says_throttled(code: str, message: str) -> bool:
     if code == _TOO_MANY_REQUESTS:
         return True
     message = message[:_LONGEST_READ].lower().translate(_SIMPLIFIED)
-    if "频繁" in message and _for_good().search(message):
+    if "频繁" in message and _compiled(_FOR_GOOD).search(message):
         return False
-    return _is_said(_throttled(), message)
+    return _is_said(_THROTTLED, message)
 
 
-def _is_said(phrases: re.Pattern[str], message: str) -> bool:
+def _is_said(phrases: str, message: str) -> bool:
     """Tell whether one of the phrases stands there, and is not denied."""
-    return any(not found[1] for found in phrases.finditer(message))
+    return any(not found[1] for found in _compiled(phrases).finditer(message))
