@@ -1,9 +1,9 @@
 """What callers hold: contacts, and the contact set of one instance."""
 
-from collections.abc import Iterator, ValuesView
+from collections.abc import Iterable, Iterator, ValuesView
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
 import msgspec
@@ -185,10 +185,6 @@ class ContactDelta(msgspec.Struct, Generic[ContactT], frozen=True, gc=False):
         return bool(self.added or self.removed or self.changed)
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class ContactSet(
     msgspec.Struct,
     Generic[ContactT],
@@ -225,7 +221,7 @@ class ContactSet(
     friends: tuple[ContactT, ...] = ()
     groups: tuple[ContactT, ...] = ()
     rejected: tuple[RejectedContact, ...] = ()
-    fetched_at: datetime = msgspec.field(default_factory=_now)
+    fetched_at: datetime = msgspec.field(default_factory=partial(datetime.now, UTC))
     flawed: tuple[FlawedContact, ...] = ()
 
     def lists(self) -> tuple[tuple[ContactKind, tuple[ContactT, ...]], ...]:
@@ -312,6 +308,16 @@ class ContactSet(
             f"{len(self.friends)} friends, {len(self.groups)} groups, "
             f"{len(self.rejected)} rejected{flawed})"
         )
+
+
+def with_lists(
+    contacts: ContactSet[ContactT], lists: Iterable[Iterable[ContactT]]
+) -> ContactSet[ContactT]:
+    """Return the set with these lists instead, which are in the order of `ContactSet.lists`."""
+    official_accounts, friends, groups = map(tuple, lists)
+    return msgspec.structs.replace(
+        contacts, official_accounts=official_accounts, friends=friends, groups=groups
+    )
 
 
 def filled(contact: ContactT, other: ContactT) -> ContactT:

@@ -6,9 +6,7 @@ from collections.abc import Set as AbstractSet
 from itertools import compress
 from operator import ne
 
-import msgspec
-
-from wxcontacts_async.contacts import Contact, ContactSet
+from wxcontacts_async.contacts import Contact, ContactSet, with_lists
 from wxcontacts_async.store._database.dialect import Dialect
 from wxcontacts_async.store._database.values import storable
 from wxcontacts_async.store._merging.fingerprints import Fingerprinted, Fingerprints, initial_of
@@ -16,12 +14,7 @@ from wxcontacts_async.store._merging.guard import Answer
 
 
 class Comparison:
-    """What arrived of one instance, beside what is stored.
-
-    Arguments:
-        arrived: What arrived.
-        before: The fingerprints of the stored contacts.
-        dialect: The database's.
+    """What arrived of one instance, beside the fingerprints of what was stored before.
 
     Attributes:
         gone: The `userName`s of stored contacts that did not arrive.
@@ -50,12 +43,7 @@ class Comparison:
         differs = map(ne, self._now.values(), map(self._before.get, self._now))
         contacts = self._arrived.contacts
         # Each `compress` takes as many from `differs` as its list has contacts.
-        return msgspec.structs.replace(
-            contacts,
-            official_accounts=tuple(compress(contacts.official_accounts, differs)),
-            friends=tuple(compress(contacts.friends, differs)),
-            groups=tuple(compress(contacts.groups, differs)),
-        )
+        return with_lists(contacts, (compress(listed, differs) for _, listed in contacts.lists()))
 
     def answer(self) -> Answer:
         """Return what the guard judges."""

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import msgspec
 from anyio.lowlevel import checkpoint
 
-from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
+from wxcontacts_async.contacts import Contact, ContactKind, ContactSet, with_lists
 from wxcontacts_async.store._database.dialect import Dialect
 from wxcontacts_async.store._database.values import LONGEST_KEY, storable
 from wxcontacts_async.store._merging.unstorable import (
@@ -127,10 +127,5 @@ def _each_once(contacts: ContactSet[Contact], dialect: Dialect) -> ContactSet[Co
     for kind, contact in contacts.items():
         # Two names may be stored as one; the first wins, as in the merged set.
         once.setdefault(storable(contact.user_name, dialect), (kind, contact))
-    lists = {kind: tuple(c for its, c in once.values() if its is kind) for kind in ContactKind}
-    return msgspec.structs.replace(
-        contacts,
-        official_accounts=lists[ContactKind.OFFICIAL_ACCOUNT],
-        friends=lists[ContactKind.FRIEND],
-        groups=lists[ContactKind.GROUP],
-    )
+    lists = ((c for its, c in once.values() if its is kind) for kind in ContactKind)
+    return with_lists(contacts, lists)

@@ -5,7 +5,7 @@ import json
 import msgspec
 from anyio.lowlevel import checkpoint
 
-from wxcontacts_async.contacts import Contact, ContactKind, ContactSet, RejectedContact
+from wxcontacts_async.contacts import Contact, ContactSet, RejectedContact, with_lists
 from wxcontacts_async.store._database.values import LONGEST_KEY
 
 LEAST_SEX, MOST_SEX = -(2**63), 2**63 - 1
@@ -18,9 +18,10 @@ _encode = msgspec.json.Encoder().encode
 async def without_unstorable(contacts: ContactSet[Contact]) -> ContactSet[Contact]:
     """Return the set with each contact that cannot be stored among the rejected."""
     rejected = list(contacts.rejected)
-    lists: dict[ContactKind, list[Contact]] = {}
+    lists: list[list[Contact]] = []
     for kind, received in contacts.lists():
-        fit = lists[kind] = []
+        fit: list[Contact] = []
+        lists.append(fit)
         for begin in range(0, len(received), _AT_ONCE):
             for contact in received[begin : begin + _AT_ONCE]:
                 reason = _obstacle(contact)
@@ -29,13 +30,7 @@ async def without_unstorable(contacts: ContactSet[Contact]) -> ContactSet[Contac
                 else:
                     rejected.append(RejectedContact(kind, _raw(contact), reason))
             await checkpoint()
-    return msgspec.structs.replace(
-        contacts,
-        official_accounts=tuple(lists[ContactKind.OFFICIAL_ACCOUNT]),
-        friends=tuple(lists[ContactKind.FRIEND]),
-        groups=tuple(lists[ContactKind.GROUP]),
-        rejected=tuple(rejected),
-    )
+    return with_lists(msgspec.structs.replace(contacts, rejected=tuple(rejected)), lists)
 
 
 def _obstacle(contact: Contact) -> str | None:
