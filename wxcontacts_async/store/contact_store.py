@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from functools import partial
-from types import TracebackType
 from typing import Any, Self
 
 from anyio import CancelScope
@@ -106,8 +105,7 @@ class ContactStore:
 
         """
         if self._is_open:
-            msg = "the store is open already"
-            raise StoreError(msg)
+            raise StoreError("the store is open already")
         running_loop("a ContactStore")
         self._is_open = True
         try:
@@ -120,12 +118,7 @@ class ContactStore:
             raise
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if not self._is_open:
             return
         self._is_open = False
@@ -164,12 +157,7 @@ class ContactStore:
             msg = f"pool must be a SessionPool, not {type(pool).__name__}"
             raise InvalidArgumentError(msg, argument="pool")
         outcomes = pool.stream(instances, max_pending=max_pending)
-        return SyncStream(
-            outcomes,
-            self._database,
-            self._max_shrink,
-            confirm_after=self._confirm_after,
-        )
+        return SyncStream(outcomes, self._database, self._max_shrink, self._confirm_after)
 
     async def load(self, w_id: str) -> ContactSet[Contact]:
         """Return the contacts of one instance, as of its last sync.
@@ -228,10 +216,9 @@ class ContactStore:
             StoreError: The store is not open, or cannot be read.
 
         """
-        if since is not None and (not isinstance(since, datetime) or since.utcoffset() is None):
-            msg = "since must be an aware datetime"
-            raise InvalidArgumentError(msg, argument="since")
         if since is not None:
+            if not isinstance(since, datetime) or since.utcoffset() is None:
+                raise InvalidArgumentError("since must be an aware datetime", argument="since")
             try:
                 since = since.astimezone(UTC)
             except OverflowError:

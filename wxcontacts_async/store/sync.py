@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 import msgspec
@@ -64,8 +63,7 @@ class SyncStream:
         outcomes: OutcomeStream[Any],
         database: Database,
         max_shrink: float,
-        *,
-        confirm_after: float = 86_400.0,
+        confirm_after: float,
     ) -> None:
         self._outcomes = outcomes
         self._database = database
@@ -96,8 +94,7 @@ class SyncStream:
 
         """
         if self._tasks is not None:
-            msg = "a sync is entered once; call store.sync again"
-            raise StoreError(msg)
+            raise StoreError("a sync is entered once; call store.sync again")
         await self._database.run(Connection.check_may_write)
         self._tasks = await enter_task_group()
         self._is_open = True
@@ -105,12 +102,7 @@ class SyncStream:
         self._tasks.start_soon(self._write)
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._tasks is None:
             return
         self._is_open = False
