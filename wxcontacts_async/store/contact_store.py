@@ -65,6 +65,7 @@ class ContactStore:
     """
 
     _opening = Opening.MAKE  # the command's stores may be opened for less
+    _on_wait: Callable[[str, bool], None] = staticmethod(lambda *_: None)  # as of `Database`
 
     def __init__(
         self,
@@ -295,9 +296,6 @@ class ContactStore:
     async def _run(self, work: Callable[[Connection], ResultT]) -> ResultT:
         self._check_open()
         return await self._database.run(work)
-
-    def _on_wait(self, sentence: str, waits: bool) -> None:  # noqa: FBT001  # called, not calling
-        """Hear of each wait that is logged, and whether it goes on; the command overrides this."""
 
     def _check_open(self) -> None:
         if not self._is_open:

@@ -6,6 +6,7 @@ import typer
 
 from wxcontacts_async.cli.options import gateway_options as options
 from wxcontacts_async.cli.options import store_options as stores
+from wxcontacts_async.cli.options.option_groups import with_option_groups
 from wxcontacts_async.cli.options.w_ids import WIdSources
 from wxcontacts_async.cli.runtime.signals import exiting_when_interrupted
 from wxcontacts_async.cli.terminal.console import HumanConsole
@@ -13,6 +14,7 @@ from wxcontacts_async.cli.terminal.summary import say_early_end
 from wxcontacts_async.validation import check_stored_w_id
 
 
+@with_option_groups
 def accept(
     *,
     w_ids: Annotated[
@@ -26,8 +28,7 @@ def accept(
             stores.STORE, metavar="URL", help=stores.url_help("The database that holds them")
         ),
     ] = stores.DEFAULT_STORE,
-    busy_timeout: stores.BusyTimeout = stores.DEFAULT_BUSY,
-    reconnect_timeout: stores.ReconnectTimeout = stores.DEFAULT_RECONNECTION,
+    timeouts: stores.Timeouts,
 ) -> None:
     """Accept that the contacts that are missing of suspicious instances are gone.
 
@@ -43,13 +44,7 @@ def accept(
         from wxcontacts_async.cli.options.database import DatabaseOption, check_no_url  # noqa: PLC0415
 
         check_no_url(w_ids or (), stores.STORE)
-        database = DatabaseOption(
-            store,
-            stores.STORE,
-            must_exist=True,
-            busy_timeout=busy_timeout,
-            reconnect_timeout=reconnect_timeout,
-        )
+        database = DatabaseOption(store, stores.STORE, opening="update", **vars(timeouts))
         console = HumanConsole()
         chosen, _ = WIdSources(w_ids or (), sources or (), check_stored_w_id).read()
         acceptance = Acceptance(chosen, database, console)

@@ -66,7 +66,7 @@ def changes(
             check_number("after", number(after), at_least=0, whole=True)
             if w_id is not None:
                 check_stored_w_id(w_id)
-        database = DatabaseOption(store, STORE, is_read=True)
+        database = DatabaseOption(store, STORE, opening="read")
         printed = ChangesRun(database, ChangeFilter(begin, number(after), w_id))
         result = printed.run()
         if not result.output_closed:

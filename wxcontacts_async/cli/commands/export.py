@@ -84,7 +84,7 @@ def export(
         with naming_options(w_id="--w-id"):
             for one in w_ids:
                 check_w_id(one)
-        database = DatabaseOption(store, STORE, is_read=True)
+        database = DatabaseOption(store, STORE, opening="read")
         result, stats, state = run_export(Export(database, output, written_as, w_ids, bom))
         if not result.output_closed:
             console = HumanConsole()

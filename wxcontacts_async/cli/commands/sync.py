@@ -32,10 +32,8 @@ def sync(
             show_default="none is skipped",
         ),
     ] = None,
-    max_shrink: stores.MaxShrink = stores.DEFAULT_SHRINK,
-    confirm_after: stores.ConfirmAfter = stores.DEFAULT_CONFIRMATION,
-    busy_timeout: stores.BusyTimeout = stores.DEFAULT_BUSY,
-    reconnect_timeout: stores.ReconnectTimeout = stores.DEFAULT_RECONNECTION,
+    guarding: stores.Guarding,
+    timeouts: stores.Timeouts,
     failures: options.Failures = None,
     gateway_options: options.GatewayOptions,
 ) -> None:
@@ -66,14 +64,7 @@ def sync(
         settings = gateway_options.read()
         stale = None if stale_after is None else duration("--stale-after", stale_after)
         check_no_url(w_ids or ())
-        database = DatabaseOption(
-            to,
-            stores.TO,
-            max_shrink=max_shrink,
-            confirm_after=confirm_after,
-            busy_timeout=busy_timeout,
-            reconnect_timeout=reconnect_timeout,
-        )
+        database = DatabaseOption(to, stores.TO, **vars(guarding), **vars(timeouts))
         chosen, repeated = WIdSources(w_ids or (), sources or ()).read()
         say_repeated(repeated, console)
         failures_file = open_failures(

@@ -35,8 +35,7 @@ def watch(
     w_ids: options.WIds = None,
     sources: options.Sources = None,
     to: stores.ToStore = stores.DEFAULT_STORE,
-    max_shrink: stores.MaxShrink = stores.DEFAULT_SHRINK,
-    confirm_after: stores.ConfirmAfter = stores.DEFAULT_CONFIRMATION,
+    guarding: stores.Guarding,
     after: Annotated[
         str | None,
         typer.Option(
@@ -57,8 +56,7 @@ def watch(
             show_default="none is kept",
         ),
     ] = None,
-    busy_timeout: stores.BusyTimeout = stores.DEFAULT_BUSY,
-    reconnect_timeout: stores.ReconnectTimeout = stores.DEFAULT_RECONNECTION,
+    timeouts: stores.Timeouts,
     gateway_options: options.GatewayOptions,
 ) -> None:
     """Sync the same instances again and again, and print what changes as it is learned.
@@ -87,14 +85,7 @@ def watch(
         settings = gateway_options.read()
         interval = duration("--every", every, shortest=_SHORTEST_INTERVAL)
         check_no_url(w_ids or ())
-        database = DatabaseOption(
-            to,
-            stores.TO,
-            max_shrink=max_shrink,
-            confirm_after=confirm_after,
-            busy_timeout=busy_timeout,
-            reconnect_timeout=reconnect_timeout,
-        )
+        database = DatabaseOption(to, stores.TO, **vars(guarding), **vars(timeouts))
         w_id_sources = WIdSources(w_ids or (), sources or ())
         begin = None if after is None else number(after)
         with naming_options():

@@ -40,43 +40,20 @@ class UnopenedDatabaseError(DatabaseError):
 
 
 class _Store(ContactStore):
-    """A store that can be opened without creating it, and reports what it waits for.
-
-    Arguments:
-        url: Where it is.
-        opening: What it is opened for.
-        on_wait: Called with a sentence, and whether it waits from then on.
-        rules: As for a ContactStore.
-
-    """
+    """A store that may be opened without creating it, and that tells what it waits for."""
 
     def __init__(
-        self,
-        url: str,
-        opening: Opening,
-        on_wait: Callable[[str, bool], None],
-        **rules: float,
+        self, url: str, opening: Opening, on_wait: Callable[[str, bool], None], **rules: float
     ) -> None:
-        self._opening = opening
-        self._called = on_wait
+        self._opening, self._on_wait = opening, on_wait
         super().__init__(url, **rules)
-
-    def _on_wait(self, sentence: str, waits: bool) -> None:  # noqa: FBT001  # called, not calling
-        self._called(sentence, waits)
 
 
 class DatabaseOption:
     """A database that an option names, not opened yet.
 
-    Arguments:
-        url: The value of the option.
-        option: Its name.
-        is_read: Whether it is only read: it must exist, and is not changed.
-        must_exist: Whether it must exist, with contacts in it.
-        max_shrink: The value of --max-shrink.
-        confirm_after: The value of --confirm-after.
-        busy_timeout: The value of --busy-timeout; None where there is no such option.
-        reconnect_timeout: The value of --reconnect-timeout; None where there is no such option.
+    The arguments are values as typed: busy_timeout and reconnect_timeout are None where there are
+    no such options, and opening is that of an `Opening`.
 
     Attributes:
         confirm_after: Seconds.
@@ -96,16 +73,12 @@ class DatabaseOption:
         url: str,
         option: str,
         *,
-        is_read: bool = False,
-        must_exist: bool = False,
+        opening: str = "make",
         max_shrink: str = "1",
         confirm_after: str = DEFAULT_CONFIRMATION,
         busy_timeout: str | None = None,
         reconnect_timeout: str | None = None,
     ) -> None:
-        opening = Opening.MAKE
-        if is_read or must_exist:
-            opening = Opening.READ if is_read else Opening.UPDATE
         self.confirm_after = duration("--confirm-after", confirm_after)
         rules = {"max_shrink": number(max_shrink), "confirm_after": self.confirm_after}
         if busy_timeout is not None:
@@ -117,25 +90,25 @@ class DatabaseOption:
             address = read_address(url)
             self._store = _Store(
                 url,
-                opening,
+                Opening(opening),
                 lambda *wait: self.on_wait(*wait),  # noqa: PLW0108  # a job may set another one
                 **rules,
             )
         self._option = option
         self._has_timeouts = busy_timeout is not None
-        self._is_sqlite = address.path is not None
+        self._path = address.path
         self.name = address.shown
         # A query is not shown, as it may hold a password.
-        self.typed = quote(self.name) if self._is_sqlite or self.name == url else "URL"
-        driver = "adbc_driver_sqlite" if self._is_sqlite else "adbc_driver_postgresql"
+        self.typed = quote(self.name) if self._path or self.name == url else "URL"
+        driver = "adbc_driver_sqlite" if self._path else "adbc_driver_postgresql"
         if find_spec(driver) is None:
             raise ModuleNotFoundError(name=driver)
-        if address.path is not None:
-            self._check_file(address.path, must_exist=opening is not Opening.MAKE)
-            self._refuse_standard_output()
+        if self._path is not None:
+            self._check_file(self._path, must_exist=opening != "make")
+            if sys.stdout is not None:  # which may be redirected to one of its files
+                self.refuse_output(OutputPath(STANDARD, "standard output"))
 
     def _check_file(self, path: Path, *, must_exist: bool) -> None:
-        self._path = path
         if path.is_dir():
             what = "is a directory"
         elif not path.parent.is_dir():
@@ -148,22 +121,12 @@ class DatabaseOption:
 
     def refuse_output(self, output: OutputPath) -> None:
         """Raise typer.BadParameter if an output is, or would be, one of its files."""
-        if self._is_sqlite:
+        if self._path is not None:
             output.must_not_be(database_files(self._path), self._option)
-
-    def _refuse_standard_output(self) -> None:
-        if sys.stdout is not None:  # which may be redirected to one of its files
-            self.refuse_output(OutputPath(STANDARD, "standard output"))
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[ContactStore]:
-        """Open it for the block.
-
-        Raises:
-            UnopenedDatabaseError: It cannot be opened.
-            DatabaseError: It can no longer be used.
-
-        """
+        """Open it for the block; raise DatabaseError if it cannot be, or can no longer be, used."""
         error_type: type[DatabaseError] = UnopenedDatabaseError
         try:
             async with self._store:

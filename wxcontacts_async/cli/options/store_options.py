@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 DEFAULT_STORE = "sqlite:///contacts.db"
-DEFAULT_SHRINK = "0.5"
 DEFAULT_CONFIRMATION = "1d"
-DEFAULT_BUSY = DEFAULT_RECONNECTION = "60s"
 TO, STORE = "--to", "--store"
 BUSY_TIMEOUT, RECONNECT_TIMEOUT = "--busy-timeout", "--reconnect-timeout"
 
@@ -39,42 +38,54 @@ FromStore = Annotated[
     str,
     typer.Option(STORE, metavar="URL", help=url_help("The database to read")),
 ]
-MaxShrink = Annotated[
-    str,
-    typer.Option(
-        metavar="SHARE",
-        help="Share of an instance's contacts, 0 to 1, that may leave at once. An answer that "
-        "lacks more of at least 20, in all or of one kind (public, friend, group), or all of a "
-        "kind, is suspicious, and none is removed; 1 removes always.",
-    ),
-]
-ConfirmAfter = Annotated[
-    str,
-    typer.Option(
-        metavar="TIME",
-        help="How long contacts that a suspicious answer lacks must be missing from every answer "
-        "until they are removed: 90s, 10m, 1h or 2d. Where an answer has no contact at all, they "
-        "are not, unless `wxcontacts accept` says so.",
-    ),
-]
-BusyTimeout = Annotated[
-    str,
-    typer.Option(
-        BUSY_TIMEOUT,
-        metavar="TIME",
-        help="How long to wait while another one writes to the database: 90s, 10m, 1h or 1d at "
-        "most. That it is waited for is said after a second.",
-    ),
-]
-ReconnectTimeout = Annotated[
-    str,
-    typer.Option(
-        RECONNECT_TIMEOUT,
-        metavar="TIME",
-        help="How long to try to connect again once the connection to the database was lost: "
-        "90s, 10m, 1h or 2d. What was fetched is kept meanwhile.",
-    ),
-]
+
+
+@dataclass(kw_only=True)
+class Guarding:
+    """When missing contacts are removed, as typed."""
+
+    max_shrink: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of an instance's contacts, 0 to 1, that may leave at once. An answer that "
+            "lacks more of at least 20, in all or of one kind (public, friend, group), or all of a "
+            "kind, is suspicious, and none is removed; 1 removes always.",
+        ),
+    ] = "0.5"
+    confirm_after: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            help="How long contacts that a suspicious answer lacks must be missing from every "
+            "answer until they are removed: 90s, 10m, 1h or 2d. Where an answer has no contact at "
+            "all, they are not, unless `wxcontacts accept` says so.",
+        ),
+    ] = DEFAULT_CONFIRMATION
+
+
+@dataclass(kw_only=True)
+class Timeouts:
+    """How long a database is waited for, as typed."""
+
+    busy_timeout: Annotated[
+        str,
+        typer.Option(
+            BUSY_TIMEOUT,
+            metavar="TIME",
+            help="How long to wait while another one writes to the database: 90s, 10m, 1h or 1d at "
+            "most. That it is waited for is said after a second.",
+        ),
+    ] = "60s"
+    reconnect_timeout: Annotated[
+        str,
+        typer.Option(
+            RECONNECT_TIMEOUT,
+            metavar="TIME",
+            help="How long to try to connect again once the connection to the database was lost: "
+            "90s, 10m, 1h or 2d. What was fetched is kept meanwhile.",
+        ),
+    ] = "60s"
 
 
 @contextmanager
