@@ -40,14 +40,13 @@ def accept(
     instance or cannot be used, 2 wrong usage, 130 interrupted by Ctrl-C.
     """
     with exiting_when_interrupted(), stores.needing_store():
-        from wxcontacts_async.cli.jobs.accept import Acceptance  # noqa: PLC0415
+        from wxcontacts_async.cli.jobs.accept import accept_all  # noqa: PLC0415
         from wxcontacts_async.cli.options.database import DatabaseOption, check_no_url  # noqa: PLC0415
 
         check_no_url(w_ids or (), stores.STORE)
         database = DatabaseOption(store, stores.STORE, opening="update", **vars(timeouts))
         console = HumanConsole()
         chosen, _ = WIdSources(w_ids or (), sources or (), check_stored_w_id).read()
-        acceptance = Acceptance(chosen, database, console)
-        result = acceptance.run()
+        result, unknown = accept_all(chosen, database, console)
         say_early_end(result, console)
-        raise typer.Exit(result.exit_code or min(acceptance.unknown, 1))
+        raise typer.Exit(result.exit_code or min(unknown, 1))

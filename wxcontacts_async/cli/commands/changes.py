@@ -58,7 +58,7 @@ def changes(
     --w-id, or the output was closed, 2 wrong usage, 130 interrupted by Ctrl-C.
     """
     with exiting_when_interrupted(), needing_store():
-        from wxcontacts_async.cli.jobs.changes import ChangeFilter, ChangesRun  # noqa: PLC0415
+        from wxcontacts_async.cli.jobs.changes import ChangesRun  # noqa: PLC0415
         from wxcontacts_async.cli.options.database import DatabaseOption  # noqa: PLC0415
 
         begin = None if since is None else moment("--since", since)
@@ -67,7 +67,7 @@ def changes(
             if w_id is not None:
                 check_stored_w_id(w_id)
         database = DatabaseOption(store, STORE, opening="read")
-        printed = ChangesRun(database, ChangeFilter(begin, number(after), w_id))
+        printed = ChangesRun(database, begin, number(after), w_id)
         result = printed.run()
         if not result.output_closed:
             console = HumanConsole()
@@ -78,7 +78,6 @@ def changes(
                 console.say(
                     f"--after {after}: the log of {database.name} ends at {printed.last_id}."
                 )
-            suspects = printed.suspects
-            if suspects.number:
-                console.say(f"{suspects.number:,} x suspicious, such as {suspects.example}")
+            if printed.suspicious:
+                console.say(f"{printed.suspicious:,} x suspicious, such as {printed.example}")
         raise typer.Exit(result.exit_code or int(printed.is_unknown))

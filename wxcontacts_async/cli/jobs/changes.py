@@ -1,52 +1,43 @@
 """Prints the log of changes of a database, as lines of JSON."""
 
-from collections.abc import AsyncIterable, AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterable
 from datetime import datetime
 
 from wxcontacts_async.cli.jobs.change_printer import ChangePrinter
 from wxcontacts_async.cli.options.database import DatabaseOption
 from wxcontacts_async.cli.runtime.running import RunResult, run_to_end
-from wxcontacts_async.cli.terminal.suspicion import Suspects
-from wxcontacts_async.store import ContactChange, ContactStore, StoredInstance
+from wxcontacts_async.cli.terminal.suspicion import describe_stored
+from wxcontacts_async.store import ContactChange, ContactStore
 
 _CHANGES_AT_ONCE = 500
-
-
-@dataclass
-class ChangeFilter:
-    """Which changes are printed.
-
-    Arguments:
-        since: Those fetched from then on, aware; None: all.
-        after: Those with a higher id.
-        w_id: Those of that instance; None: of all.
-
-    """
-
-    since: datetime | None
-    after: int
-    w_id: str | None
 
 
 class ChangesRun:
     """One run of `changes`.
 
+    Arguments:
+        database: Whose changes are printed.
+        since: Those fetched from then on, aware; None: all.
+        after: Those with a higher id.
+        w_id: Those of that instance; None: of all.
+
     Attributes:
-        suspects: The suspicious instances among those chosen.
+        suspicious: How many of the chosen instances are.
+        example: The description of the first one.
         is_unknown: Whether the database does not know the chosen instance.
         last_id: The id of the last change of the log, 0 if there is none; None if the run ended
             before it was read.
 
     """
 
-    def __init__(self, database: DatabaseOption, chosen: ChangeFilter) -> None:
-        self.suspects = Suspects(database)
+    def __init__(
+        self, database: DatabaseOption, since: datetime | None, after: int, w_id: str | None
+    ) -> None:
+        self.suspicious, self.example = 0, ""
         self.is_unknown = False
         self.last_id: int | None = None
-        self._is_known = False
         self._database = database
-        self._filter = chosen
+        self._since, self._after, self._w_id = since, after, w_id
         self._printer = ChangePrinter()
 
     def run(self) -> RunResult:
@@ -54,33 +45,29 @@ class ChangesRun:
         return run_to_end(self._print, files=[self._printer])
 
     async def _print(self) -> None:
-        chosen = self._filter
         async with self._database.opened() as store:
-            await print_changes(
-                store.changes(since=chosen.since, after=chosen.after, w_id=chosen.w_id),
-                self._printer,
-            )
-            await self.suspects.add(self._instances(store), chosen.w_id)
-            self.is_unknown = chosen.w_id is not None and not self._is_known
+            changes = store.changes(since=self._since, after=self._after, w_id=self._w_id)
+            await print_changes(changes, self._printer)
+            await self._read_instances(store)
             last = await store.last_change()
             self.last_id = 0 if last is None else last.id
 
-    async def _instances(self, store: ContactStore) -> AsyncIterator[StoredInstance]:
-        """Give all instances, and record whether the chosen one is among them."""
-        self._is_known = self._printer.after > 0
+    async def _read_instances(self, store: ContactStore) -> None:
+        """Find which of the chosen instances are suspicious, and whether it is known at all."""
+        is_known = self._w_id is None or self._printer.after > 0
         async for instance in store.instances():
-            self._is_known = self._is_known or instance.w_id == self._filter.w_id
-            yield instance
+            if self._w_id in {None, instance.w_id}:
+                is_known = True
+                if instance.suspicion is not None:
+                    self.suspicious += 1
+                    self.example = self.example or describe_stored(
+                        instance, instance.suspicion, self._database
+                    )
+        self.is_unknown = not is_known
 
 
 async def print_changes(changes: AsyncIterable[ContactChange], printer: ChangePrinter) -> None:
-    """Print changes in batches, until the printer times out.
-
-    Raises:
-        StoreError: As reading them does.
-        OutputError: They cannot be printed.
-
-    """
+    """Print changes in batches, until the printer times out."""
     some: list[ContactChange] = []
     async for change in changes:
         some.append(change)

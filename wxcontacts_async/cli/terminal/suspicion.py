@@ -1,6 +1,5 @@
 """Describes suspicious instances, whose missing contacts were kept, and what to do."""
 
-from collections.abc import AsyncIterable
 from shlex import quote
 
 from wxcontacts_async.cli.options.database import DatabaseOption
@@ -10,30 +9,6 @@ from wxcontacts_async.errors import shown_id
 from wxcontacts_async.store import StoredInstance, Suspicion, Synced
 
 _LONGEST_TYPED = 100  # characters of a wId
-
-
-class Suspects:
-    """The suspicious instances of a database.
-
-    Attributes:
-        number: How many there are.
-        example: The description of the first one.
-
-    """
-
-    def __init__(self, database: DatabaseOption) -> None:
-        self.number = 0
-        self.example = ""
-        self._database = database
-
-    async def add(self, instances: AsyncIterable[StoredInstance], w_id: str | None) -> None:
-        """Count the suspicious ones among them; with a wId, that instance alone."""
-        async for instance in instances:
-            if instance.suspicion is not None and w_id in {None, instance.w_id}:
-                self.number += 1
-                self.example = self.example or _describe_stored(
-                    instance, instance.suspicion, self._database
-                )
 
 
 def describe_suspicion(w_id: str, suspicion: Suspicion, database: DatabaseOption) -> str:
@@ -66,9 +41,10 @@ def held_back(number: int) -> str:
     )
 
 
-def _describe_stored(
+def describe_stored(
     instance: StoredInstance, suspicion: Suspicion, database: DatabaseOption
 ) -> str:
+    """Describe what was missing from the last answer, and what to do."""
     where = f"wId {shown_id(instance.w_id)}: {_counted(suspicion)} are missing"
     if suspicion.is_accepted:
         return f"{where}, which is accepted; the next sync removes those that it still lacks."
