@@ -92,18 +92,10 @@ def watch(
             check_number("after", begin, at_least=0, whole=True, optional=True)
         chosen, repeated = w_id_sources.read()
         say_repeated(repeated, console)
-        watched = Watch(
-            WatchJob(
-                chosen,
-                w_id_sources,
-                settings,
-                database,
-                interval,
-                begin,
-                open_cursor(cursor, database),
-            ),
-            console,
+        job = WatchJob(
+            chosen, w_id_sources, settings, database, interval, begin, open_cursor(cursor, database)
         )
+        watched = Watch(job, console)
         result = watched.run()
         if result.output_closed:
             raise typer.Exit(result.exit_code)

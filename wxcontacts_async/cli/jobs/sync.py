@@ -1,20 +1,23 @@
 """Syncs a database with many instances, and shows progress."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from anyio import CancelScope
 
 from wxcontacts_async import Failed
 from wxcontacts_async.cli.jobs.contact_lines import decoding_lines, failure_lines
 from wxcontacts_async.cli.jobs.fetch import run_with_progress
-from wxcontacts_async.cli.jobs.sync_results import take_all
 from wxcontacts_async.cli.options.database import DatabaseOption
 from wxcontacts_async.cli.options.gateway_options import CallSettings
 from wxcontacts_async.cli.options.line_file import LineFile
+from wxcontacts_async.cli.runtime.errors import CommandError
 from wxcontacts_async.cli.terminal.console import HumanConsole
 from wxcontacts_async.cli.terminal.statistics import FetchResult
 from wxcontacts_async.cli.terminal.sync_statistics import SyncStatistics
-from wxcontacts_async.store import ContactStore, SyncResult
+from wxcontacts_async.store import ContactStore, StoreError, SyncResult, SyncStream
 
 
 @dataclass
@@ -90,3 +93,25 @@ async def _stale(job: SyncJob, store: ContactStore) -> list[str]:
         and abs(now - instance.synced_at) < job.stale_after
     }
     return [w_id for w_id in job.w_ids if w_id not in fresh]
+
+
+async def take_all(
+    results: SyncStream,
+    take: Callable[[SyncResult], Awaitable[None]],
+) -> None:
+    """Take each result; after an error or a cancellation, also those committed by then.
+
+    Arguments:
+        results: The sync, which is stopped at the end.
+        take: Counts a result and then writes it; its first error is raised once all are counted.
+
+    """
+    try:
+        async for result in results:
+            await take(result)
+    finally:
+        results.stop()
+        with CancelScope(shield=True), suppress(StoreError):
+            async for result in results:
+                with suppress(CommandError):
+                    await take(result)

@@ -11,7 +11,7 @@ from wxcontacts_async import Failed
 from wxcontacts_async.cli.jobs.change_printer import ChangePrinter
 from wxcontacts_async.cli.jobs.log_follower import READER_TIMEOUT, LogFollower
 from wxcontacts_async.cli.jobs.schedule import Schedule
-from wxcontacts_async.cli.jobs.sync_results import take_all
+from wxcontacts_async.cli.jobs.sync import take_all
 from wxcontacts_async.cli.options.cursor import Cursor
 from wxcontacts_async.cli.options.database import DatabaseOption
 from wxcontacts_async.cli.options.gateway_options import CallSettings
