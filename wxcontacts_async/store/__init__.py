@@ -1,8 +1,12 @@
 """A database that is kept in step with what gateways answer; needs the extra `store`."""
 
-from wxcontacts_async.store import _extra  # noqa: F401  # must come first
+try:
+    import adbc_driver_manager  # noqa: F401
+    import pyarrow  # noqa: ICN001, F401
+except ModuleNotFoundError as error:
+    msg = f"{error}; wxcontacts_async.store needs: pip install 'wxcontacts_async[store]'"
+    raise ModuleNotFoundError(msg, name=error.name) from None
 
-# isort: split
 from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA, contact_sets, to_arrow
 from wxcontacts_async.store._tabular.parquet import ParquetWritten, write_parquet
 from wxcontacts_async.store.contact_store import ContactStore
