@@ -1,6 +1,5 @@
 """The options of each command that calls a gateway: which instances, where and how."""
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
@@ -172,16 +171,11 @@ class GatewayOptions:
     ] = None
 
     def read(self) -> CallSettings:
-        """Convert them.
-
-        Raises:
-            typer.BadParameter: One cannot be used.
-
-        """
+        """Convert them; typer.BadParameter if one cannot be used."""
         with naming_options():
             gateway = Gateway(
                 self.gateway,
-                headers=read_headers(self.header or (), os.environ),
+                headers=read_headers(self.header or ()),
                 max_concurrency=number(self.max_concurrency),
                 max_rate=number(self.max_rate),
                 connect_timeout=number(self.connect_timeout),

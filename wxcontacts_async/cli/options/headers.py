@@ -1,7 +1,8 @@
 """Reads headers from `--header` and the environment."""
 
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from wxcontacts_async import Gateway, InvalidArgumentError
 from wxcontacts_async.cli.options.usage import AUTHORIZATION_VARIABLE, requirement, wrong
@@ -9,7 +10,7 @@ from wxcontacts_async.cli.options.usage import AUTHORIZATION_VARIABLE, requireme
 _HEADER = re.compile(r"[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:(.*)", re.DOTALL)
 
 
-def read_headers(lines: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
+def read_headers(lines: Iterable[str]) -> dict[str, str]:
     """Read `Name: value` options, and Authorization from the environment if none has it."""
     headers: dict[str, str] = {}
     for text in lines:
@@ -22,7 +23,7 @@ def read_headers(lines: Iterable[str], environment: Mapping[str, str]) -> dict[s
             raise wrong("--header", f"gives {name} twice; it may stand once")
         _check_header("--header", name, value)
         headers[name] = value
-    secret = environment.get(AUTHORIZATION_VARIABLE, "").strip()
+    secret = os.environ.get(AUTHORIZATION_VARIABLE, "").strip()
     if secret and "authorization" not in map(str.lower, headers):
         _check_header(AUTHORIZATION_VARIABLE, "Authorization", secret)
         headers["Authorization"] = secret

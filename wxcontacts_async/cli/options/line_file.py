@@ -19,25 +19,13 @@ from wxcontacts_async.cli.runtime.errors import CommandError, OutputError, reaso
 
 
 class LineFile:
-    """A file that is written in batches of whole lines.
+    """A file that is written in batches of whole lines; `-` is standard output.
 
     A regular file is written under a hidden name and renamed when it is closed, if it is to be
     kept; otherwise the old file stays. Anything else, and standard output, is written directly.
 
     Writing is done in a thread, as a disk or a pipe's reader may be slow. A regular file has a
     batch as a whole or not at all, even on a full disk or after Ctrl-C.
-
-    Arguments:
-        path: The value of the option; `-` is standard output.
-        option: Its name.
-
-    Attributes:
-        path: What that is.
-        name: The path as messages show it.
-
-    Raises:
-        typer.BadParameter: It cannot be written.
-
     """
 
     def __init__(self, path: str, option: str) -> None:
@@ -60,12 +48,7 @@ class LineFile:
         return self.path.is_replaced and (self._hidden is not None or not self._is_kept)
 
     def open(self) -> None:
-        """Open it, empty; the old file stays.
-
-        Raises:
-            typer.BadParameter: It cannot be opened, or belongs to a database.
-
-        """
+        """Open it, empty; typer.BadParameter if it cannot be, or belongs to a database."""
         self.path.must_not_be_a_database()
         try:
             self._file = self._opened()
@@ -91,15 +74,7 @@ class LineFile:
         self._is_kept = True
 
     async def write(self, lines: Iterable[bytes]) -> None:
-        """Write a batch of lines; cancelled, it is written all the same.
-
-        Arguments:
-            lines: Pieces of the batch, which are made in the thread.
-
-        Raises:
-            OutputError: It cannot be written.
-
-        """
+        """Write a batch of lines, made in the thread; cancelled, it is written all the same."""
         with CancelScope(shield=True, deadline=self._give_up_at) as scope:
             self._writing = scope
             await to_thread.run_sync(self._write, lines, abandon_on_cancel=True)
@@ -134,12 +109,7 @@ class LineFile:
             raise OutputError(self.name, error) from None
 
     def close(self) -> None:
-        """Close it, and rename it if it is to be kept.
-
-        Raises:
-            OutputError: Not all may be written; a regular file is unchanged.
-
-        """
+        """Close it, and rename it if it is to be kept; on an OutputError, a file is as it was."""
         if self._file is None:
             return
         try:
@@ -167,19 +137,10 @@ class LineFile:
                     raise
                 # A file that is itself a mount point, as in a container, cannot be replaced; the
                 # container's owner can copy the hidden one.
-                raise _NotReplacedError(self.name, hidden.path) from None
+                what = f"{self.name} cannot be replaced, as it is mounted there by itself"
+                msg = f"{what}; what was written is in {str(hidden.path)!r}"
+                raise CommandError(msg) from None
             sync_folder(real.parent)
-
-
-class _NotReplacedError(OutputError):
-    """A file that cannot be renamed."""
-
-    def __init__(self, name: str, hidden: Path) -> None:
-        CommandError.__init__(
-            self,
-            f"{name} cannot be replaced, as it is mounted there by itself; what was written is in "
-            f"{str(hidden)!r}",
-        )
 
 
 def _not_emptied(path: str, flags: int) -> int:
@@ -193,9 +154,7 @@ def open_files(
 ) -> tuple[LineFile, LineFile | None]:
     """Open the file for contacts and the one for failures, if any.
 
-    Raises:
-        typer.BadParameter: One cannot be opened, or is the same as another, or as one of `sources`.
-
+    Raise typer.BadParameter if one cannot be opened, or is another's, or one of `sources`.
     """
     contacts_file = LineFile(output, "--output")
     _must_not_be_source(contacts_file, sources)
@@ -218,10 +177,7 @@ def open_failures(
 ) -> LineFile | None:
     """Open the file for failures, if any, once it is checked.
 
-    Raises:
-        typer.BadParameter: It cannot be opened, is the same as one of `sources`, or fails the
-            check.
-
+    Raise typer.BadParameter if it cannot be opened, is one of `sources`, or fails the check.
     """
     if failures is None:
         return None

@@ -63,16 +63,11 @@ def shown_source(source: str) -> str:
 
 
 def w_ids_in(source: str) -> Iterator[FoundWId]:
-    """Give the wIds of a file, or of standard input.
+    """Give the wIds of a file, or of standard input; raise typer.BadParameter if there can be none.
 
     It may be a list with one wId a line, where blank lines and # comments are skipped; CSV with a
     column, JSON Lines with a key, or a JSON array of objects with a key `w_id` or `wId` in any
-    case; or a JSON array of wIds.
-
-    Raises:
-        typer.BadParameter: It cannot be read, or looks like something else. The message has no
-            content, as that may be contacts.
-
+    case; or a JSON array of wIds. An error's message has no content, as that may be contacts.
     """
     name = shown_source(source)
     try:
@@ -111,13 +106,7 @@ def _decoded(content: bytes, name: str) -> str:
 
 
 class _Text:
-    """The text of a file.
-
-    Arguments:
-        name: The file as messages show it.
-        text: Its content.
-
-    """
+    """The text of a file, which messages call by its name."""
 
     def __init__(self, name: str, text: str) -> None:
         self._name = name
@@ -174,19 +163,15 @@ class _Text:
                 if any(map(str.strip, row)):
                     yield skipped + reader.line_num, row
         except csv.Error as error:
-            where = f"{self._name}, line {skipped + reader.line_num}"
+            where = self._place(skipped + reader.line_num)
             raise wrong(OPTION, f"{where}: cannot be read as CSV: {error}") from None
 
-    def _in_column(
-        self,
-        column: int,
-        rows: Iterator[tuple[int, list[str]]],
-    ) -> Iterator[FoundWId]:
+    def _in_column(self, column: int, rows: Iterator[tuple[int, list[str]]]) -> Iterator[FoundWId]:
         next(rows)  # the names
         for number, row in rows:
             w_id = row[column].strip() if column < len(row) else ""
             if not w_id:
-                raise wrong(OPTION, f"{self._name}, line {number}: a row has no wId")
+                raise wrong(OPTION, f"{self._place(number)}: a row has no wId")
             yield FoundWId(w_id, number)
 
     def _in_objects(self) -> Iterator[FoundWId]:
@@ -194,16 +179,15 @@ class _Text:
             if not _uncommented(line):
                 continue
             try:
-                found = _decode(line)
+                found = msgspec.json.decode(line)
             except (msgspec.DecodeError, RecursionError):
-                raise self._looks_like(
-                    "JSON, but not a whole object a line", _KEY, number
-                ) from None
+                what = "JSON, but not a whole object a line"
+                raise self._looks_like(what, _KEY, number) from None
             yield self._in_object(found, number)
 
     def _in_array(self) -> Iterator[FoundWId]:
         try:
-            array = _decode(self._text)
+            array = msgspec.json.decode(self._text)
         except (msgspec.DecodeError, RecursionError):
             raise self._looks_like("a JSON array that is damaged", _KEY) from None
         for found in array:
@@ -215,21 +199,17 @@ class _Text:
         for key, value in found.items():
             if _is_w_id(key):
                 if not isinstance(value, str):
-                    where = self._name if line is None else f"{self._name}, line {line}"
-                    raise wrong(OPTION, f"{where}: a wId must be text in JSON")
+                    raise wrong(OPTION, f"{self._place(line)}: a wId must be text in JSON")
                 return FoundWId(value, line)
         raise self._looks_like("JSON, without wIds", _KEY, line)
 
     def _looks_like(self, what: str, needed: str, line: int | None = None) -> typer.BadParameter:
         # Without any content, as that may be contacts.
-        where = self._name if line is None else f"{self._name}, line {line}"
-        return wrong(
-            OPTION, f"{where}: looks like {what}; it must have one wId a line, or {needed}"
-        )
+        expected = f"it must have one wId a line, or {needed}"
+        return wrong(OPTION, f"{self._place(line)}: looks like {what}; {expected}")
 
-
-def _decode(text: str) -> Any:  # noqa: ANN401  # any JSON
-    return msgspec.json.decode(text)
+    def _place(self, line: int | None) -> str:
+        return self._name if line is None else f"{self._name}, line {line}"
 
 
 def _uncommented(line: str) -> str:

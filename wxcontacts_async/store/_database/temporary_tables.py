@@ -43,7 +43,6 @@ TEMPORARY_TABLES: Mapping[str, pa.Schema] = {
     ),
 }
 SMALL = frozenset({"asked", "fingerprinted", "held", "outcomes"})  # those with few rows
-_KEYS = {"departing": ("w_id", "user_name")}
 
 
 def creation(name: str, dialect: Dialect) -> str:
@@ -54,7 +53,7 @@ def creation(name: str, dialect: Dialect) -> str:
         for column in TEMPORARY_TABLES[name]
     ]
     clustered = ""
-    if name in _KEYS:
-        parts.append(f"PRIMARY KEY ({', '.join(_KEYS[name])})")
+    if name == "departing":
+        parts.append("PRIMARY KEY (w_id, user_name)")
         clustered = dialect.clustered
     return f"CREATE TEMPORARY TABLE {name} ({', '.join(parts)}){clustered}{dialect.temporary}"
