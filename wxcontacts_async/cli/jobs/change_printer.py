@@ -72,12 +72,7 @@ class ChangePrinter:
         return self._mark.id
 
     def begin(self, mark: Mark) -> None:
-        """Continue from there, and set the cursor; blocks.
-
-        Raises:
-            OutputError: The cursor cannot be set.
-
-        """
+        """Continue from there, and set the cursor; blocks. OutputError if it cannot be set."""
         if (mark.device, mark.inode) == (self._mark.device, self._mark.inode):
             if self._is_regular and mark.end is not None:
                 self._tail = self._read_from(mark.end)
@@ -96,12 +91,7 @@ class ChangePrinter:
             self._cursor.write(cursor_line(self._mark))
 
     async def write(self, changes: Iterable[ContactChange]) -> None:
-        """Print some changes, also when cancelled, unless it times out.
-
-        Raises:
-            OutputError: They cannot be printed, or the cursor cannot be set.
-
-        """
+        """Print changes, also when cancelled, unless it times out; OutputError if it cannot."""
         with CancelScope(shield=True):  # the thread times out by itself
             await to_thread.run_sync(self._write, changes)
 

@@ -43,13 +43,6 @@ def run_demo(
 ) -> int:
     """Sync, advance the emulator's population, sync again; show both.
 
-    Arguments:
-        w_ids: The instances.
-        url: The emulator's.
-        advance: Changes a few of their contacts.
-        database: What is synced with them.
-        console: Where the progress is shown.
-
     Returns:
         The exit code: 0 although a few are refused, as is intended.
 

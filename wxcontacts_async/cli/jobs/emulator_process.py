@@ -15,12 +15,7 @@ class EmulatorProcessError(Exception):
 
 @contextlib.contextmanager
 def emulator_process(*arguments: str) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Run `wxcontacts emulator` on a free port; give its URL, and what advances it.
-
-    Raises:
-        EmulatorProcessError: It ended before it served.
-
-    """
+    """Run `wxcontacts emulator` on a free port; give its URL, and what advances it."""
     process = subprocess.Popen(  # noqa: S603  # this very program
         [sys.executable, "-m", "wxcontacts_async.cli", *_COMMAND, *arguments],
         # The pipe closes with this process, however it ends, and the emulator ends with the pipe.

@@ -63,12 +63,7 @@ class Export:
 def run_export(export: Export) -> tuple[RunResult, ExportStatistics, OutputState]:
     """Export until all is written, a signal arrives or writing fails.
 
-    Returns:
-        The result, the statistics, and the state of the output.
-
-    Raises:
-        typer.BadParameter: The file cannot be written, or not in that format.
-
+    Raise typer.BadParameter if the file cannot be written, or not in that format.
     """
     stats = ExportStatistics()
     if export.bom is not None and export.written_as != "csv":
@@ -109,11 +104,8 @@ def _run_lines(
     result = run_to_end(work, files=[file])
     if file.path.is_replaced:
         return result, stats, _state_of_replaced(path, before, result)
-    return (
-        result,
-        stats,
-        OutputState.NOT_COMPLETE if result.exit_code else OutputState.COMPLETE,
-    )
+    state = OutputState.NOT_COMPLETE if result.exit_code else OutputState.COMPLETE
+    return result, stats, state
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -52,14 +52,7 @@ class LogFollower:
         return self._printer.after
 
     async def begin(self, store: ContactStore) -> None:
-        """Find the position to continue from, and set the cursor to it.
-
-        Raises:
-            DatabaseError: This log has no such position.
-            OutputError: The cursor cannot be set.
-            StoreError: The log cannot be read.
-
-        """
+        """Set the cursor to where to continue from; DatabaseError if this log has no such place."""
         last = await store.last_change()
         mark = None if self._cursor is None else self._cursor.mark
         if mark is not None:
@@ -95,25 +88,14 @@ class LogFollower:
         self._news.set()
 
     async def follow(self, store: ContactStore) -> None:
-        """Print the log, and then each new change.
-
-        Raises:
-            StoreError: The log cannot be read.
-            OutputError: It cannot be printed.
-
-        """
+        """Print the log, and then each new change."""
         while not self._printer.timed_out:
             await self._catch_up(store)
             with move_on_after(_POLL_INTERVAL):
                 await self._news.wait()
 
     async def finish(self, store: ContactStore) -> None:
-        """Print the rest while the command shuts down, unless the database is lost.
-
-        Raises:
-            OutputError: It cannot be printed.
-
-        """
+        """Print the rest while the command shuts down, unless the database is lost."""
         self.is_behind = True
         self._printer.give_up_in(READER_TIMEOUT)
         with move_on_after(_LAST_SECONDS, shield=True), suppress(StoreError):

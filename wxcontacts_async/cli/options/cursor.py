@@ -51,9 +51,6 @@ class Cursor:
     That is a single write of less than a page, so a killed process leaves the old line or the new
     one. It is not synced to the disk, as the output is not.
 
-    Arguments:
-        path: Where it is; `make` creates it if it does not exist.
-
     Attributes:
         name: The path as messages show it.
         mark: The position at first; None if the file did not exist.
@@ -111,12 +108,7 @@ class Cursor:
         return wrong(OPTION, f"{self.name} cannot be used: {error.strerror or error}")
 
     def make(self) -> None:
-        """Create the file if it does not exist.
-
-        Raises:
-            OutputError: It cannot be created, or another process has just done so.
-
-        """
+        """Create the file if there is none; OutputError if another process has just done so."""
         if self._file == _NONE:
             try:
                 self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -125,12 +117,7 @@ class Cursor:
             self._lock()
 
     def write(self, line: bytes) -> None:
-        """Overwrite it with a line that `cursor_line` made.
-
-        Raises:
-            OutputError: It cannot be written.
-
-        """
+        """Overwrite it with a line that `cursor_line` made; OutputError if that fails."""
         try:
             if sys.platform == "win32":
                 os.lseek(self._file, 0, os.SEEK_SET)
@@ -153,12 +140,7 @@ def cursor_line(mark: Mark) -> bytes:
 
 
 def open_cursor(path: str | None, database: DatabaseOption) -> Cursor | None:
-    """Open the file that the option names, if it names one.
-
-    Raises:
-        typer.BadParameter: It cannot be used, or is the database.
-
-    """
+    """Open the file of the option, if there is one; typer.BadParameter if it cannot be used."""
     if path is None:
         return None
     output = OutputPath(path, OPTION, in_place=True)

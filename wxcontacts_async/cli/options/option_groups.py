@@ -42,14 +42,7 @@ def with_options(
     group: type[GroupT],
     apply: Callable[[GroupT], None],
 ) -> Command:
-    """Give a command the fields of a dataclass as more options.
-
-    Arguments:
-        command: The command.
-        group: The dataclass.
-        apply: Called with an instance of it before the command.
-
-    """
+    """Give a command the fields of a dataclass as more options, to be applied before it runs."""
     names = [field.name for field in fields(group)]
 
     @wraps(command)

@@ -18,7 +18,7 @@ _JOURNAL = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 
 
 class OutputPath:
-    """A file, or `-` for standard output, that is to be written.
+    """A file, or `-` for standard output, that is to be written, and can be.
 
     Arguments:
         path: The value of the option.
@@ -29,9 +29,6 @@ class OutputPath:
         name: The path as messages show it.
         real: The path with links resolved; None for standard output.
         status: Of the file that exists; None if none does.
-
-    Raises:
-        typer.BadParameter: It cannot be written.
 
     """
 

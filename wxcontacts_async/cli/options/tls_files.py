@@ -22,15 +22,12 @@ def tls_of(
     *,
     insecure: bool,
 ) -> ssl.SSLContext | bool:
-    """Return what a Gateway takes as `ssl`.
+    """Return what a Gateway takes as `ssl`; typer.BadParameter if a file or both cannot be used.
 
     Arguments:
         authorities: A file of certificates in PEM, which are trusted instead of the system's.
         certificate: FILE or FILE:KEY in PEM, the client certificate.
         insecure: Whether any certificate of the gateway is accepted.
-
-    Raises:
-        typer.BadParameter: A file cannot be used, or two options contradict each other.
 
     """
     if insecure and authorities is not None:

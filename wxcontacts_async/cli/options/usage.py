@@ -36,12 +36,7 @@ def wrong(option: str, what: str) -> typer.BadParameter:
 
 @contextmanager
 def naming_options(**options: str) -> Iterator[None]:
-    """Turn InvalidArgumentError into a usage error of the option.
-
-    Arguments:
-        options: The options of arguments for which they are not the usual ones.
-
-    """
+    """Turn InvalidArgumentError into a usage error; `options` are those with names of their own."""
     try:
         yield
     except InvalidArgumentError as error:

@@ -23,9 +23,6 @@ class WIdSources:
         sources: Files with wIds; `-` is standard input.
         check: Raises InvalidArgumentError for an invalid one.
 
-    Raises:
-        typer.BadParameter: An argument cannot be used, or standard input is named twice.
-
     """
 
     def __init__(
@@ -47,12 +44,7 @@ class WIdSources:
         self._files = [_WIdFile(source, check) for source in dict.fromkeys(sources)]
 
     def read(self) -> tuple[list[str], int]:
-        """Return the wIds in their order, each once, and how many were duplicates.
-
-        Raises:
-            typer.BadParameter: There are none, or one cannot be used.
-
-        """
+        """Return the wIds in their order, each once, and how many were duplicates."""
         for file in self._files:
             file.read()
         return self._unique()
@@ -60,11 +52,7 @@ class WIdSources:
     def read_if_changed(self) -> list[str] | None:
         """Return the wIds if a file has changed and then been stable for one call of this.
 
-        Its writer may not be done before. An error in it is raised once.
-
-        Raises:
-            typer.BadParameter: It cannot be used.
-
+        Its writer may not be done before. An error in it, a typer.BadParameter, is raised once.
         """
         first_error: typer.BadParameter | None = None
         for file in self._files:
@@ -115,12 +103,7 @@ class _WIdFile:
         self._is_read = True
 
     def read(self) -> None:
-        """Read it, or keep the last wIds if it cannot be used.
-
-        Raises:
-            typer.BadParameter: It cannot be used.
-
-        """
+        """Read it; if it cannot be used, keep the last wIds and raise typer.BadParameter."""
         self.w_ids = list(self._checked())
 
     def is_stable(self) -> bool:

@@ -55,7 +55,7 @@ def run_to_end(
     background: Callable[[], Coroutine[Any, Any, None]] = sleep_forever,
     reader_timeout: float = _LAST_WRITE_SECONDS,
 ) -> RunResult:
-    """Run it until it ends, a signal arrives or a CommandError is raised.
+    """Run `work` until it ends, a signal arrives or a CommandError is raised.
 
     Arguments:
         work: What to run.

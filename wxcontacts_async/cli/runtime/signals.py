@@ -43,15 +43,12 @@ def run_until_signal(
     *,
     on_signal: Callable[[signal.Signals], None] = lambda _: None,
 ) -> signal.Signals | None:
-    """Run `work` on uvloop, if there is one, or else on asyncio.
+    """Run `work` on uvloop, if there is one, or else on asyncio; return the signal that ended it.
 
     Arguments:
         work: Is cancelled at the first SIGINT, SIGTERM or SIGHUP (unless that is ignored, as
             under nohup). Further ones are ignored, also while the summary is shown.
         on_signal: Called with the signal in the event loop.
-
-    Returns:
-        The signal received, or None.
 
     """
     received: list[signal.Signals] = []

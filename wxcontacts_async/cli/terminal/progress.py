@@ -21,14 +21,7 @@ _BAR_WIDTH = 30
 
 
 async def show_progress(stats: FetchStatistics, console: HumanConsole, *, redrawn: bool) -> None:
-    """Show it until cancelled, unless --quiet.
-
-    Arguments:
-        stats: What to show.
-        console: Where.
-        redrawn: Whether it is redrawn in place, and cleared at the end.
-
-    """
+    """Show it until cancelled, unless --quiet: redrawn in place and then cleared, or in lines."""
     if not console.is_quiet:
         await (_redraw(stats, console) if redrawn else _print_periodically(stats, console))
 

@@ -87,14 +87,7 @@ def say_repeated(repeated: int, console: HumanConsole) -> None:
 def say_failures(
     stats: FetchStatistics, console: HumanConsole, *, failures: LineFile | None
 ) -> None:
-    """Show each kind of error once, with one example and what to do.
-
-    Arguments:
-        stats: The statistics of the fetch.
-        console: Where to show it.
-        failures: The file that has the failures, or None.
-
-    """
+    """Show each kind of error once, with one example, what to do, and the file that has all."""
     for kind, number in stats.errors.most_common():
         console.say(f"{number:,} x {kind}, such as {describe_failure(stats.examples[kind])}")
     if stats.rejected:

@@ -51,9 +51,6 @@ class Connection:
     Attributes:
         notes: What is to be logged of the database.
 
-    Raises:
-        StoreError: There is no such database, or it cannot be used.
-
     """
 
     def __init__(
@@ -157,13 +154,7 @@ class Connection:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Do all of the block or nothing of it, with no other writer meanwhile.
-
-        Raises:
-            StoreBusyError: Another writer has been at work for longer than `busy_timeout`.
-            StoreAccessError: The database can only be read, or a right is missing.
-
-        """
+        """Do all of the block or nothing of it, with no other writer meanwhile."""
         self._check_may_write()
         if not self._is_ready_to_write:
             self._prepare_to_write()

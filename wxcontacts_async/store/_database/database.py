@@ -52,12 +52,7 @@ class Database:
         self._is_closed = False
 
     async def open(self) -> None:
-        """Connect, and make the tables or bring them up to date.
-
-        Raises:
-            StoreError: That cannot be done; see `errors`.
-
-        """
+        """Connect, and make the tables or bring them up to date."""
         # For one task at a time, in order; of the event loop that it is opened in.
         self._turn = Lock()
         self._thread = CapacityLimiter(1)
@@ -75,18 +70,11 @@ class Database:
                 await BlockingCall(connection.close, patience=_PATIENCE).run(self._thread)
 
     async def run(self, work: Callable[[Connection], ResultT]) -> ResultT:
-        """Run some work with the connection; if it is lost, connect and run it again.
+        """Run some work in the thread; if the connection is lost, connect and run it again.
 
         Cancelled, it lets what is running end, so that nothing is left half done; a thread whose
-        database does not answer within some seconds is abandoned.
-
-        Arguments:
-            work: Called with the connection, in the thread; may be called again.
-
-        Raises:
-            StoreConnectionError: The connection was lost and has not come back in time.
-            StoreError: The work raised it, or the store was left.
-
+        database does not answer within some seconds is abandoned. Raise StoreConnectionError if the
+        connection has not come back in time.
         """
         async with self._turn:
             with self._monitor.watching():

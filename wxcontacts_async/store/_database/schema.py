@@ -11,12 +11,8 @@ _OWN_DATABASE = "Give the store a database, or a schema, without other tables of
 def prepare(connection: Connection) -> None:
     """Make the tables or bring them up to date, as far as the connection was opened for that.
 
-    If they are up to date, nothing is written.
-
-    Raises:
-        StoreVersionError: They are of another version, and cannot be brought up to date.
-        StoreError: There are none, and they may not or cannot be made.
-
+    If they are up to date, nothing is written. Raise StoreVersionError if they are of a version
+    that cannot be brought up to date, and StoreError if there are none and they cannot be made.
     """
     with connection.snapshot():
         connection.dialect.check_encoding(connection)

@@ -26,16 +26,12 @@ _NO_ROOM_BESIDE = ("readonly database", "unable to open database file", "disk I/
 
 
 def open_file(path: Path, opening: Opening, busy_timeout: float) -> Opened:
-    """Open an SQLite file.
+    """Open an SQLite file, or raise OSError or adbc.Error.
 
     Arguments:
         path: Where it is, absolute.
         opening: What for. If writing to it is not allowed, it is opened to be read.
         busy_timeout: Seconds to wait for a lock.
-
-    Raises:
-        OSError: There is no such file, or it may not be opened.
-        adbc.Error: It is no database, or cannot be read.
 
     """
     unwritable: Exception | None = None

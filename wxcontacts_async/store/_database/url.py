@@ -63,12 +63,8 @@ def read_address(url: object) -> Address:
     """Read a database's URL: `sqlite:///path` or `postgresql://user@host/database`.
 
     As elsewhere, three slashes go before a relative path and four are an absolute one. In a path,
-    ? is written %3F, # is %23, and the % before one of these is %25; any other % is itself.
-
-    Raises:
-        InvalidArgumentError: It is neither, or has an unknown parameter. The message has no
-            password.
-
+    ? is written %3F, # is %23, and the % before one of these is %25; any other % is itself. The
+    InvalidArgumentError for any other URL has no password.
     """
     if isinstance(url, str) and "\0" not in url:
         path = url.removeprefix(_SQLITE)

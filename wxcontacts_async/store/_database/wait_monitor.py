@@ -60,10 +60,7 @@ class Waiting:
 class WaitMonitor:
     """Logs what a database is waited for, and when that is over.
 
-    Arguments:
-        name: The database's.
-        on_wait: Called with each sentence that is logged, and whether the wait begins.
-
+    `on_wait` is called with each sentence that is logged, and whether the wait begins.
     """
 
     def __init__(self, name: str, on_wait: Callable[[str, bool], None]) -> None:

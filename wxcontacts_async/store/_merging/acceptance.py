@@ -22,12 +22,7 @@ _ALL_ARE_KNOWN = """
 def accept(connection: Connection, w_id: str) -> Suspicion | None:
     """Accept that contacts missing from an instance's answers are gone; the next sync removes them.
 
-    Returns:
-        What was suspicious; None if nothing is.
-
-    Raises:
-        NotSyncedError: The instance has never been synced.
-
+    Return what was suspicious, or None; NotSyncedError if the instance has never been synced.
     """
     stored = storable(w_id, connection.dialect)
     with connection.transaction():

@@ -46,12 +46,7 @@ class Commit:
         self._is_given_up = False
 
     def begin(self, results: Mapping[str, BatchResult]) -> None:
-        """Note that the commit is about to be sent.
-
-        Raises:
-            StoreError: It has been given up.
-
-        """
+        """Note that the commit is about to be sent; StoreError if it has been given up."""
         with self._lock:
             if self._is_given_up:
                 raise StoreError("the sync has given it up")

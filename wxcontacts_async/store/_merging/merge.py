@@ -51,16 +51,14 @@ def merge(
 ) -> Mapping[str, BatchResult]:
     """Bring the tables in step with a batch; return what that changed, by wId.
 
-    Merged again, as after a lost connection, it changes nothing and returns the same.
+    Merged again, as after a lost connection, it changes nothing and returns the same. On a
+    StoreError the database has nothing of the batch, unless it was lost.
 
     Arguments:
         connection: The connection.
         batch: What was fetched.
         max_shrink: The share of an instance's contacts that may leave at once, 0 to 1.
         confirm_after: For how many seconds the others must have been missing to be gone.
-
-    Raises:
-        StoreError: The database refused, and has nothing of the batch, unless it was lost.
 
     """
     try:
@@ -139,12 +137,10 @@ class _Merge:
         """Return the result of an earlier attempt, if it committed this set unanswered."""
         asked = self._asked[w_id]
         outcome = self._batch.outcomes[asked]
-        if (
-            isinstance(outcome, Failed)
-            or outcome.contacts.fetched_at != self._known[w_id].merged_at
-        ):
-            return None
-        return self._batch.commit.results.get(asked)
+        merged_at = self._known[w_id].merged_at
+        if isinstance(outcome, Fetched) and outcome.contacts.fetched_at == merged_at:
+            return self._batch.commit.results.get(asked)
+        return None
 
     def _suspicions(self, w_ids: Iterable[str]) -> dict[str, Suspicion | None]:
         """Return what another, quicker sync has found suspicious."""

@@ -13,13 +13,7 @@ from wxcontacts_async.store.errors import StoreError
 
 
 def stageable(contact_sets: Sequence[ContactSet[Contact]], dialect: Dialect) -> pa.Table:
-    """Make a table of the sets, with a column `at`.
-
-    Raises:
-        StoreError: A wId or `userName` is too long for a key.
-        InvalidArgumentError: A value is beyond what a column can hold.
-
-    """
+    """Make a table of the sets, with a column `at`; StoreError if a key is too long."""
     table = to_arrow(contact_sets).drop_columns("fetched_at")
     if not dialect.keeps_nul:
         table = _without_nul(table)

@@ -92,12 +92,7 @@ def contact_sets(table: pa.Table | pa.RecordBatchReader) -> Iterator[ContactSet[
 def each_set(
     contact_sets: Iterable[ContactSet[Contact]] | ContactSet[Contact],
 ) -> Iterable[ContactSet[Contact]]:
-    """Return an iterable of sets of one or many sets.
-
-    Raises:
-        InvalidArgumentError: It is neither; of what it holds nothing is known yet.
-
-    """
+    """Return an iterable of one or many sets; InvalidArgumentError if it is neither."""
     if isinstance(contact_sets, ContactSet):
         return (contact_sets,)
     if not isinstance(contact_sets, Iterable):

@@ -12,12 +12,7 @@ COLUMNS = ("w_id", _USER_NAME, *VERSION_FIELDS, "fetched_at")
 
 
 def fetched_in_utc(contacts: ContactSet[Contact]) -> datetime:
-    """Return when it was fetched, in UTC.
-
-    Raises:
-        InvalidArgumentError: It has no time zone, or is no time in UTC.
-
-    """
+    """Return when it was fetched, in UTC; InvalidArgumentError if that is no time in UTC."""
     fetched_at = contacts.fetched_at
     if isinstance(fetched_at, datetime) and fetched_at.utcoffset() is not None:
         try:
@@ -28,14 +23,7 @@ def fetched_in_utc(contacts: ContactSet[Contact]) -> datetime:
 
 
 def unfit_value(w_id: object, field: str, expected: str) -> InvalidArgumentError:
-    """Return the error for a value of a contact set that a column has no room for, less the value.
-
-    Arguments:
-        w_id: The set's.
-        field: The column's.
-        expected: What belongs there.
-
-    """
+    """Return the error for a value that a column has no room for, less the value."""
     msg = f"{field} must be {expected}, and there is something else"
     error = InvalidArgumentError(msg, argument=field)
     error.w_id = str(w_id)

@@ -23,9 +23,7 @@ _FORMULA = re.compile(r"""[\s\x00-\x1f\u200b\ufeff"']*[=+\-@\uff1d\uff0b\uff0d\u
 def csv_header(*, bom: bool = False) -> bytes:
     """Return the line that names the columns: those of a Parquet file, in its order.
 
-    Arguments:
-        bom: Whether a byte order mark goes before it, by which Excel knows UTF-8.
-
+    Excel knows UTF-8 by the byte order mark.
     """
     line = ",".join(COLUMNS) + "\r\n"
     return line.encode("utf-8-sig" if bom else "utf-8")
@@ -34,15 +32,10 @@ def csv_header(*, bom: bool = False) -> bytes:
 def csv_lines(contacts: ContactSet[Contact]) -> bytes:
     """Return one line for each contact of the merged set: RFC 4180, in UTF-8.
 
-    What is null is an empty cell. A cell that a spreadsheet would run as a formula, since it
-    begins with one of `=+-@` (full-width, too), a tab or a line end, be it after white space or
-    quotes, gets a single quote in front, which a spreadsheet takes as the mark of text. U+0000 is
-    left out.
-
-    Raises:
-        InvalidArgumentError: A text is no valid Unicode, or fetched_at has no time zone. Names
-            the wId and the field, never the value.
-
+    What is null is an empty cell, and U+0000 is left out. A cell that a spreadsheet would run as a
+    formula, since it begins with one of `=+-@` (full-width, too), a tab or a line end, be it after
+    white space or quotes, gets a single quote in front, which is the mark of text there.
+    InvalidArgumentError for a text that is no valid Unicode names the field, never the value.
     """
     w_id, fetched_at = _defused(contacts.w_id), fetched_in_utc(contacts).isoformat()
     entries = list(contacts.items())

@@ -54,9 +54,6 @@ class XlsxFile:
         path: What it is to be called; a link stays, and what it leads to is replaced.
         rows_a_sheet: After so many contacts, another sheet begins.
 
-    Raises:
-        OSError: There can be no file there.
-
     """
 
     def __init__(self, path: Path, *, rows_a_sheet: int = _ROWS_A_SHEET) -> None:
@@ -87,11 +84,7 @@ class XlsxFile:
     def add(self, contacts: ContactSet[Contact]) -> Iterator[None]:
         """Write one row for each contact of the merged set, some thousand at each step.
 
-        Raises:
-            InvalidArgumentError: A value has no room in a cell. Names the wId and the field, never
-                the value.
-            OSError: It cannot be written.
-
+        Raise InvalidArgumentError if a value has no room in a cell: it names the wId and the field.
         """
         fetched_at = fetched_in_utc(contacts)
         if fetched_at < _FIRST_DAY:
@@ -128,12 +121,7 @@ class XlsxFile:
         self._row = 1
 
     def finish(self) -> None:
-        """Put it together and have it on the disk; a million rows take seconds.
-
-        Raises:
-            OSError: It cannot be written.
-
-        """
+        """Put it together and have it on the disk; a million rows take seconds."""
         try:
             self._book.close()
         except FileCreateError as error:
@@ -146,12 +134,7 @@ class XlsxFile:
         self._folder.cleanup()
 
     def take_name(self) -> None:
-        """Let it take its name, once it is finished.
-
-        Raises:
-            OSError: It cannot; what was there before still is.
-
-        """
+        """Let it take its name, once it is finished."""
         self._hidden.path.replace(self._path)
         sync_folder(self._path.parent)
 
