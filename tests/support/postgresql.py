@@ -5,14 +5,16 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import pytest
 from adbc_driver_postgresql import dbapi
+from anyio import CancelScope
+from anyio.to_thread import run_sync
 
 OLDEST = 15
 PASSWORD = "correct horse: battery/staple"  # noqa: S105  # of a database that lives for seconds
@@ -69,6 +71,16 @@ class PostgresqlServer:
         """Stop it as a crash would."""
         self._run("pg_ctl", "stop", "-w", "-D", str(self._data), "-m", "immediate")
 
+    @asynccontextmanager
+    async def away(self) -> AsyncIterator[None]:
+        """Stop it as a crash would, for as long as the block takes."""
+        await run_sync(self.stop)
+        try:
+            yield
+        finally:
+            with CancelScope(shield=True):
+                await run_sync(self.start)
+
     @contextmanager
     def standby(self) -> "Iterator[PostgresqlServer]":
         """Run a hot standby of this server."""
@@ -78,10 +90,6 @@ class PostgresqlServer:
             yield server
         finally:
             server.remove()
-
-    def ensure_started(self) -> None:
-        if not self._is_started:
-            self.start()
 
     def remove(self) -> None:
         if self._is_started:
