@@ -167,7 +167,7 @@ async def test_every_instance_ends_in_exactly_one_outcome_whatever_becomes_of_it
     async with (
         GatewayEmulator(instances) as emulator,
         SessionPool(
-            Gateway(emulator.url, request_timeout=1.0),
+            Gateway(emulator.url, request_timeout=2.0),
             initialization=InitializationWait(0.1, timeout=1.0),
             retry=RetryPolicy(1),
         ) as pool,

@@ -61,7 +61,7 @@ def run(block: str, url: str, folder: Path) -> "subprocess.CompletedProcess[str]
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=50,
     )
 
 
