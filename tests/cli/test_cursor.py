@@ -14,7 +14,8 @@ import anyio
 import pytest
 from anyio.to_thread import run_sync
 
-from tests.support.command_process import CommandProcess
+from tests.support.command import start_forked
+from tests.support.forked_command import ForkedCommand
 from tests.support.postgresql import PostgresqlServer
 from tests.support.syncing import log
 from wxcontacts_async.cli.jobs.change_lines import change_line
@@ -100,9 +101,9 @@ async def test_stopped_and_killed_again_and_again_it_prints_each_change_once_in_
             *("--every", f"{_INTERVAL}s", "--after", "0", "--cursor", str(tmp_path / "cursor")),
         )
 
-        async def begun() -> CommandProcess:
+        async def begun() -> ForkedCommand:
             return await run_sync(
-                lambda: CommandProcess(*arguments, output=output, messages=messages),
+                lambda: start_forked(*arguments, output=output, messages=messages),
             )
 
         for _ in range(_MOMENTS):
@@ -140,7 +141,7 @@ async def test_after_the_database_was_away_it_goes_on_where_it_was(
     output, messages = tmp_path / "output", tmp_path / "messages"
     async with _moving() as emulator:
         process = await run_sync(
-            lambda: CommandProcess(
+            lambda: start_forked(
                 *("watch", *emulator.w_ids, "--gateway", emulator.url, "--to", database_url),
                 *("--every", "0.1s"),
                 output=output,
