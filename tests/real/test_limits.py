@@ -156,26 +156,29 @@ async def test_a_pause_that_is_asked_for_is_made_once_and_by_all() -> None:
         assert not within, f"{len(within)} calls in the pause that {refused} asked for"
 
 
+async def check_lived_with(node: NodeGateway, front: ReverseProxy) -> None:
+    """Fetch with more slots than the proxy allows; check that it costs few calls, no instance."""
+    instances = w_ids(240)
+    async with open_pool(front.url, max_concurrency=32) as pool:
+        report = await Reading().read(pool, instances)
+    check_all_fetched(report, node, instances)
+    calls = front.calls()
+    assert calls_of(report) == len(calls)
+    assert len(node.calls()) == len(instances)
+    assert front.refused <= len(calls) / 3
+    check_manners(node)
+
+
 async def test_few_connections_that_a_proxy_allows_are_lived_with() -> None:
     """HAProxy has others wait for a connection to the gateway, and refuses those that wait long."""
-    instances = w_ids(240)
     with (
         NodeGateway(instance=NodeInstance(latency=0.02)) as node,
         HAProxy(node.port, server_words="maxconn 4", in_backend=["timeout queue 50ms"]) as haproxy,
     ):
-        reading = Reading()
-        async with open_pool(haproxy.url, max_concurrency=32) as pool:
-            await reading.read(pool, instances)
-        check_all_fetched(reading.report, node, instances)
-        calls = haproxy.calls()
-        assert calls_of(reading.report) == len(calls)
-        assert len(node.calls()) == len(instances)
-        assert haproxy.refused <= len(calls) / 3
-        check_manners(node)
+        await check_lived_with(node, haproxy)
 
 
 async def test_few_calls_at_once_that_nginx_allows_are_lived_with() -> None:
-    instances = w_ids(240)
     with (
         NodeGateway(instance=NodeInstance(latency=0.02)) as node,
         Nginx(
@@ -184,12 +187,4 @@ async def test_few_calls_at_once_that_nginx_allows_are_lived_with() -> None:
             in_location=["limit_conn calls 4;", "limit_conn_status 429;"],
         ) as nginx,
     ):
-        reading = Reading()
-        async with open_pool(nginx.url, max_concurrency=32) as pool:
-            await reading.read(pool, instances)
-        check_all_fetched(reading.report, node, instances)
-        calls = nginx.calls()
-        assert calls_of(reading.report) == len(calls)
-        assert len(node.calls()) == len(instances)
-        assert nginx.refused <= len(calls) / 3
-        check_manners(node)
+        await check_lived_with(node, nginx)
