@@ -4,13 +4,13 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from time import perf_counter
 from typing import Any, cast
 
 import anyio
 import pytest
 from anyio.abc import SocketStream
 
+from tests.support.decoding import be_busy
 from tests.support.leftovers import no_tasks_left, open_sockets_to, settle
 from tests.support.raw_server import RawServer, http_reply
 from wxcontacts_async import (
@@ -220,9 +220,7 @@ async def test_a_stream_left_while_replies_wait_returns_when_they_are_decoded() 
         nonlocal decoded
         decoded += 1
         decoding.set()
-        begun = perf_counter()
-        while perf_counter() - begun < 0.005:
-            pass
+        be_busy(0.005)
         return False
 
     async with (
