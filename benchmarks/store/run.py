@@ -19,8 +19,9 @@ from benchmarks.server import Setup
 from benchmarks.store.contenders import STORE_CONTENDERS, StoreContender
 from benchmarks.store.contents import Contents, contents_of, make_tables
 from benchmarks.store.measured import Phase, StoreMeasured, StoreRun, StoreTask
-from benchmarks.store.postgresql import Cluster, NoPostgreSQLError, cluster
+from benchmarks.store.postgresql import Cluster
 from benchmarks.store.process import stored_w_ids
+from benchmarks.store.temporary_postgresql import NoPostgreSQLError
 
 CHANGED = 0.01
 _LOOKED_AT = 40  # instances of which every row is compared
@@ -149,7 +150,7 @@ class StoreBenchmark:
         if not wanted:
             return None
         try:
-            return stack.enter_context(cluster())
+            return stack.enter_context(Cluster().running())
         except NoPostgreSQLError as error:
             for contender in wanted:
                 self._miss(contender, f"no PostgreSQL: {error}")

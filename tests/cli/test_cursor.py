@@ -14,7 +14,8 @@ import anyio
 import pytest
 from anyio.to_thread import run_sync
 
-from tests.support.command_process import CommandProcess
+from tests.support.command import start_forked
+from tests.support.forked_command import ForkedCommand
 from tests.support.postgresql import PostgresqlServer
 from tests.support.syncing import log
 from wxcontacts_async.cli.jobs.change_lines import change_line
@@ -27,27 +28,30 @@ pytestmark = [
 ]
 
 _MOMENTS = 30
-_TIMES_THE_FIRST = 1.5  # how long the longest run is, by what passes until the first one prints
-_CONTACTS = 20 * 100
+_INSTANCES, _INTERVAL = 20, 0.1
+_CONTACTS = _INSTANCES * 100
 
 
 @asynccontextmanager
 async def _moving() -> AsyncIterator[GatewayEmulator]:
-    """Run a gateway whose contacts move all the time."""
+    """Run a gateway whose contacts move from round to round."""
 
     async def move() -> None:
         while True:
-            await anyio.sleep(0.05)
+            await emulator.wait_for_calls(len(emulator.calls) + _INSTANCES)
             emulator.advance()
 
-    async with GatewayEmulator(20, contacts=100) as emulator, anyio.create_task_group() as tasks:
+    async with (
+        GatewayEmulator(_INSTANCES, contacts=100) as emulator,
+        anyio.create_task_group() as tasks,
+    ):
         tasks.start_soon(move)
         yield emulator
         tasks.cancel_scope.cancel()
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         while not condition():  # noqa: ASYNC110  # another process sees to it
             await anyio.sleep(0.02)
 
@@ -87,43 +91,40 @@ async def test_stopped_and_killed_again_and_again_it_prints_each_change_once_in_
     output, messages = tmp_path / "output", tmp_path / "messages"
     pipe = _Pipe(output) if is_piped else None
 
-    def has_printed() -> bool:
-        return bool(pipe.content) if pipe else output.exists() and output.stat().st_size > 0
+    def printed() -> int:
+        return len(pipe.content) if pipe else output.stat().st_size
 
     random = Random(12)  # noqa: S311  # of moments
     async with _moving() as emulator:
         arguments = (
             *("watch", *emulator.w_ids, "--gateway", emulator.url, "--to", database_url),
-            *("--every", "0.1s", "--after", "0", "--cursor", str(tmp_path / "cursor")),
+            *("--every", f"{_INTERVAL}s", "--after", "0", "--cursor", str(tmp_path / "cursor")),
         )
 
-        async def begun() -> CommandProcess:
+        async def begun() -> ForkedCommand:
             return await run_sync(
-                lambda: CommandProcess(*arguments, output=output, messages=messages),
+                lambda: start_forked(*arguments, output=output, messages=messages),
             )
 
-        await run_sync((await begun()).end, signal.SIGKILL)  # the first starts what forks all
-        began = anyio.current_time()
-        process = await begun()
-        while not has_printed():  # noqa: ASYNC110  # another process prints
-            await anyio.sleep(0.01)
-        longest = _TIMES_THE_FIRST * (anyio.current_time() - began)
-        await run_sync(process.end, signal.SIGKILL)
         for _ in range(_MOMENTS):
             number = random.choice([signal.SIGTERM, signal.SIGKILL])
             process = await begun()
-            await anyio.sleep(random.uniform(0, longest))
+            # While it starts, or in one of its rounds.
+            calls = random.randint(0, 3 * _INSTANCES)
+            await emulator.wait_for_calls(len(emulator.calls) + calls)
+            await anyio.sleep(random.uniform(0, _INTERVAL))
             await run_sync(process.end, number)
+        before = printed()
         process = await begun()
-        await anyio.sleep(2 * longest)
+        await _until(lambda: printed() > before)
         assert await run_sync(process.end, signal.SIGTERM) == 0, messages.read_text()
-    printed = pipe.end() if pipe is not None else output.read_bytes()
+    content = pipe.end() if pipe is not None else output.read_bytes()
     async with ContactStore(database_url) as store:
         changes = await log(store)
 
     assert "Traceback" not in messages.read_text()
     assert len(changes) > _CONTACTS  # which moved meanwhile
-    lines = printed.splitlines(keepends=True)
+    lines = content.splitlines(keepends=True)
     if is_piped:
         lines = list(_unseen(lines))
     assert b"".join(lines) == b"".join(map(change_line, changes))
@@ -140,7 +141,7 @@ async def test_after_the_database_was_away_it_goes_on_where_it_was(
     output, messages = tmp_path / "output", tmp_path / "messages"
     async with _moving() as emulator:
         process = await run_sync(
-            lambda: CommandProcess(
+            lambda: start_forked(
                 *("watch", *emulator.w_ids, "--gateway", emulator.url, "--to", database_url),
                 *("--every", "0.1s"),
                 output=output,
@@ -148,11 +149,8 @@ async def test_after_the_database_was_away_it_goes_on_where_it_was(
             ),
         )
         await _until(lambda: output.exists() and output.stat().st_size > 0)
-        try:
-            await run_sync(postgresql.stop)
+        async with postgresql.away():
             await _until(lambda: "it cannot be reached" in messages.read_text())
-        finally:
-            await run_sync(postgresql.ensure_started)
         size = output.stat().st_size
         await _until(lambda: output.stat().st_size > size)
         assert await run_sync(process.end, signal.SIGTERM) == 0

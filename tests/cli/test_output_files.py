@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import typer
 
-from tests.support.command import dead_gateway, run, run_limited, start, synced
+from tests.support.command import SECONDS, dead_gateway, run, run_limited, start, synced
 from tests.support.mounts import mounted, mounted_at
 from tests.support.recording_server import recording, reply_with
 from wxcontacts_async._hidden_file import HiddenFile
@@ -179,7 +179,7 @@ def test_the_name_of_a_descriptor_is_what_it_leads_to(tmp_path: Path) -> None:
     with recording(reply_with("a")) as server, out.open("wb") as stdout:
         arguments = ["fetch", "one", "--gateway", server.url, "--output", "/dev/stdout"]
         command = [sys.executable, "-m", "wxcontacts_async", *arguments]
-        subprocess.run(command, stdout=stdout, check=True, timeout=30)  # noqa: S603
+        subprocess.run(command, stdout=stdout, check=True, timeout=SECONDS)  # noqa: S603
     assert json.loads(out.read_bytes())["userName"] == "a"
     assert _only(tmp_path, "out")
 
@@ -207,7 +207,7 @@ def test_what_the_shell_appends_to_is_appended_to(
         arguments = ["fetch", "one", "--gateway", url, "--outage-timeout", "0", "--output", name]
         command = [sys.executable, "-m", "wxcontacts_async", *arguments]
         ended = subprocess.run(  # noqa: S603  # this very program
-            command, cwd=tmp_path, stdout=stdout, check=False, timeout=30
+            command, cwd=tmp_path, stdout=stdout, check=False, timeout=SECONDS
         )
         stdout.write(b"and after\n")
     first, *lines, last = out.read_bytes().splitlines(keepends=True)
@@ -264,10 +264,10 @@ def test_ctrl_c_keeps_what_was_complete(tmp_path: Path) -> None:
         process.stdin.write(b"".join(b"w%d\n" % number for number in range(50)))
         process.stdin.close()
         for _ in range(3):
-            server.w_ids.get(timeout=20)
+            server.w_ids.get(timeout=SECONDS)
         assert (tmp_path / "out").read_bytes() == BEFORE
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(SECONDS) == 130
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()

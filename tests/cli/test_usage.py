@@ -1,8 +1,5 @@
 """Every wrong argument gets an error that names the option and what it may be, and exit code 2."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from tests.support.command import ENVIRONMENT, SECONDS, Ended, run
+from tests.support.command import run
 
 # What is given, and words that the error must have. {} is a folder with the files below.
 _WRONG: Mapping[tuple[str, ...], tuple[str, ...]] = {
@@ -193,65 +190,15 @@ def _write_certificates(folder: Path) -> None:
     (folder / "broken.pem").write_text("\n".join([lines[0], "hidden", *lines[2:]]))
 
 
-# Runs the command again and again, each time in a process of its own, but imports it once, as
-# that takes longer than all the rest.
-_PROGRAM = """
-import contextlib, json, os, sys
-from wxcontacts_async import store
-from wxcontacts_async.cli.app import app, run
-
-with contextlib.suppress(Exception):  # imports what is imported late
-    app(["sync", "x", "--gateway", "nonsense"], standalone_mode=False)
-for number, words in enumerate(json.load(sys.stdin)):
-    child = os.fork()
-    if child == 0:
-        for descriptor, name in enumerate((os.devnull, f"{number}.output", f"{number}.messages")):
-            os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), descriptor)
-        sys.argv[1:] = words
-        try:
-            run()
-        except SystemExit as leaving:
-            sys.stdout.flush()
-            os._exit(leaving.code)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-
-
-@pytest.fixture(scope="module")
-def ends(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...], Ended]:
-    elsewhere = tmp_path_factory.mktemp("ends")
-    ran = subprocess.run(  # noqa: S603  # this very program
-        [sys.executable, "-c", _PROGRAM],
-        input=json.dumps([_in(folder, given) for given in _WRONG]),
-        cwd=elsewhere,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-        timeout=SECONDS,
-    )
-    return {
-        given: Ended(
-            int(code),
-            (elsewhere / f"{number}.output").read_text(),
-            (elsewhere / f"{number}.messages").read_text(),
-        )
-        for number, (given, code) in enumerate(zip(_WRONG, ran.stdout.split(), strict=True))
-    }
-
-
-def _in(folder: Path, given: tuple[str, ...]) -> list[str]:
-    return [word.replace("{}", str(folder)) for word in given]
-
-
 @pytest.mark.parametrize(
     "given", [pytest.param(given, id=" ".join(given)[:60]) for given in _WRONG]
 )
 def test_a_wrong_argument_is_named_with_what_it_may_be(
     given: tuple[str, ...],
-    ends: dict[tuple[str, ...], Ended],
+    folder: Path,
+    tmp_path: Path,
 ) -> None:
-    ended = ends[given]
+    ended = run(*(word.replace("{}", str(folder)) for word in given), folder=tmp_path)
 
     assert ended.code == 2
     assert ended.output == ""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 
 import pytest
@@ -148,12 +148,9 @@ def test_what_is_committed_is_printed_before_it_ends(
 
 def _wait_for_changes(folder: Path, number: int) -> None:
     with _database(folder) as connection:
-        for _ in range(1_000):
-            ((found,),) = connection.execute("SELECT count(*) FROM contact_changes")
-            if found == number:
-                return
-            sleep(0.01)
-    raise AssertionError(number)
+        query = "SELECT count(*) FROM contact_changes"
+        while connection.execute(query).fetchone() != (number,):
+            sleep(0.01)  # another process writes
 
 
 @pytest.mark.slow
@@ -165,16 +162,13 @@ def test_what_nobody_reads_is_printed_by_the_next_run(tmp_path: Path) -> None:
         read_until(process, "Watching")
         server.w_ids.get(timeout=SECONDS)
         _wait_for_changes(tmp_path, len(names))
-        sent_at = monotonic()
         process.send_signal(signal.SIGTERM)
         said = read_until(process, "was not printed")
         # Not read yet, as that would let it write on.
         process.wait(SECONDS)
-        seconds = monotonic() - sent_at
         first = end(process)
         second = _stopped(_watch(*command, folder=tmp_path))
 
-    assert seconds < 8
     assert (first.code, second.code) == (0, 0)
     last = _ids(first.output)[-1]
     assert said == (

@@ -55,7 +55,7 @@ async def test_a_predicate_that_raises_anything_fails_its_instances(
             initialization=InitializationWait(is_initializing=broken),
         ) as pool,
     ):
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             report = await pool.fetch_all(emulator.w_ids)
     assert len(report.errors) == 40
     assert {str(type(error.__cause__)) for error in report.errors.values()} == {str(kind)}
@@ -110,7 +110,7 @@ async def test_a_wait_that_is_taken_up_again_is_announced() -> None:
         GatewayEmulator({"w": EmulatedInstance(contacts=1, initializing_calls=1)}) as emulator,
         SessionPool(
             emulator.url,
-            initialization=InitializationWait(0.2),
+            initialization=InitializationWait(1.0),
             observers=[witness],
         ) as pool,
     ):
@@ -121,14 +121,14 @@ async def test_a_wait_that_is_taken_up_again_is_announced() -> None:
         async with pool.stream(["w"]) as outcomes:
             outcome = await anext(outcomes)
     first, again = witness.of(InstanceWaiting)
-    assert 0 < again.delay <= 0.2
+    assert 0 < again.delay <= 1.0
     assert abs((again.until - first.until).total_seconds()) < 0.1
-    assert 0 < outcome.waited <= 0.2
+    assert 0 < outcome.waited <= 1.0
 
 
 async def test_an_initializing_reply_is_heeded_though_nobody_wants_it_any_more() -> None:
     interval = 0.5
-    all_asked = anyio.Event()
+    all_asked, all_asked_again = anyio.Event(), anyio.Event()
     instances = [f"w{i}" for i in range(8)]
 
     decoding = anyio.Event()
@@ -149,6 +149,8 @@ async def test_an_initializing_reply_is_heeded_though_nobody_wants_it_any_more()
         w_id = request.rpartition(b"\r\n\r\n")[2]
         if w_id in answered_at:
             waits.append(perf_counter() - answered_at[w_id])
+            if len(waits) == len(instances):
+                all_asked_again.set()
         if len(server.requests) == len(instances):
             all_asked.set()
         await all_asked.wait()
@@ -165,8 +167,7 @@ async def test_an_initializing_reply_is_heeded_though_nobody_wants_it_any_more()
         async with pool.stream(instances):
             await decoding.wait()
         async with pool.stream(instances):
-            while len(waits) < len(instances):  # noqa: ASYNC110  # what the server counts
-                await anyio.sleep(0.01)
+            await all_asked_again.wait()
     assert min(waits) >= interval
 
 

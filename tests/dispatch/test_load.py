@@ -60,7 +60,7 @@ async def test_a_gateway_that_serves_some_in_time_fails_none(refusal: bytes) -> 
     async with (
         RawServer(Script(limiter)) as server,
         SessionPool(
-            Gateway(server.url, max_concurrency=16, outage_timeout=1),
+            Gateway(server.url, max_concurrency=16, outage_timeout=2),
             retry=RetryPolicy(1),
             initialization=InitializationWait(0.2),
             observers=[witness],
@@ -74,7 +74,7 @@ async def test_a_gateway_that_serves_some_in_time_fails_none(refusal: bytes) -> 
     calls = sum(outcome.calls for outcome in report.outcomes)
     assert calls == 60 + limiter.refused == len(witness.of(CallSent))
     assert limiter.refused <= calls / 3 + 8  # of so few calls, the first burst is a large part
-    assert seconds > 59 / 20
+    assert seconds > 59 / 20  # which is longer than outage_timeout
 
 
 async def test_one_that_serves_none_for_too_long_fails_all_and_names_what_to_lower() -> None:
@@ -94,7 +94,7 @@ async def test_one_that_serves_none_for_too_long_fails_all_and_names_what_to_low
         assert isinstance(error, GatewayHTTPError)
         assert error.status == 429
         assert "max_rate" in str(error)
-    assert 0.8 <= seconds < 20
+    assert 0.8 <= seconds < 30  # a quarter of the default
     # It is not hammered meanwhile.
     assert len(script.calls) < 30
 
@@ -188,10 +188,10 @@ async def test_one_that_is_refused_alone_fails_in_the_end_and_slows_no_other() -
                     ended.append(outcome.elapsed)
     assert isinstance(failed, Failed)
     assert isinstance(failed.error, GatewayHTTPError)
-    assert 2 <= failed.elapsed < 20
+    assert 2 <= failed.elapsed < 30  # a quarter of the default
     assert len(ended) == 300
     # At the 10 calls a second that are left when each refusal counts it would be 30 s.
-    assert max(ended) < 12
+    assert max(ended) < 25
 
 
 @pytest.mark.parametrize("instances", [2, 40])
@@ -264,7 +264,7 @@ async def test_a_slow_gateway_is_a_timeout_that_names_the_setting(slow: int) -> 
     async with (
         GatewayEmulator({"ready": EmulatedInstance(contacts=1), **silent}) as emulator,
         SessionPool(
-            Gateway(emulator.url, request_timeout=0.2, outage_timeout=0.5),
+            Gateway(emulator.url, request_timeout=0.5, outage_timeout=1.2),
             retry=RetryPolicy(2, initial_delay=0.01, max_delay=0.02),
         ) as pool,
     ):

@@ -53,7 +53,7 @@ async def test_one_that_is_told_so_for_too_long_is_refused() -> None:
     assert isinstance(outcome.error, GatewayRefusedError)
     assert (outcome.error.code, outcome.error.message) == ("1001", "操作太频繁，请稍后再试")
     assert "too frequent" in str(outcome.error)
-    assert 0.5 <= outcome.elapsed < 10
+    assert 0.5 <= outcome.elapsed < 30  # a quarter of the default
     assert outcome.calls > 3
 
 
@@ -63,7 +63,7 @@ async def test_one_of_many_slows_no_other() -> None:
         RawServer(script) as server,
         SessionPool(server.url, retry=RetryPolicy(1, initial_delay=5, max_delay=5)) as pool,
     ):
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             async with pool.stream(["often", *(f"w{n}" for n in range(200))]) as outcomes:
                 ended = [await anext(outcomes) for _ in range(200)]
     assert "often" not in {outcome.w_id for outcome in ended}

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import aiohttp
 import anyio
@@ -34,7 +35,7 @@ def gateway(*faults: Fault, contacts: int = 40) -> GatewayEmulator:
 async def received_from(url: str) -> tuple[bytes, str]:
     """Send one call; return what comes back before the connection ends, and how it ends."""
     received = b""
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         async with await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream:
             try:
                 await stream.send(REQUEST)
@@ -174,31 +175,30 @@ async def test_a_reply_says_no_with_a_status_and_a_message(
 
 @on_asyncio
 async def test_a_rate_limit_lets_calls_through_one_by_one_and_refuses_the_others() -> None:
-    limit = Fault(FaultKind.RATE_LIMIT, per_second=20, retry_after=3)
+    limit = Fault(FaultKind.RATE_LIMIT, per_second=5, retry_after=3)
     async with GatewayEmulator({"a": EmulatedInstance(contacts=1)}, faults=[limit]) as emulator:
-        statuses = []
-        began = anyio.current_time()
-        while anyio.current_time() < began + 0.5:
+        statuses: list[int] = []
+        while statuses.count(200) < 3 or statuses.count(429) < 3:
             async with called(emulator) as response:
                 statuses.append(response.status)
                 if response.status == 429:
                     assert response.headers["Retry-After"] == "3"
-        ended = anyio.current_time()
-        through = [call for call in emulator.calls if call.reply == "ready"]
+        through = [call.began for call in emulator.calls if call.reply == "ready"]
         assert emulator.faults_met == {FaultKind.RATE_LIMIT: statuses.count(429)}
-    assert statuses[:2] == [200, 429]
-    assert 2 <= len(through) == statuses.count(200)
-    assert len(through) <= 1 + 20 * (ended - began)
+    assert statuses[0] == 200
+    assert len(through) == statuses.count(200)
+    assert all(after - before >= 1 / 5 - 0.001 for before, after in pairwise(through))
 
 
 @on_asyncio
 async def test_a_rate_limit_is_over_when_its_time_is() -> None:
-    limit = Fault(FaultKind.RATE_LIMIT, per_second=0.001, during=0.3)
+    # It comes again, as a busy machine may sleep through the first time.
+    limit = Fault(FaultKind.RATE_LIMIT, per_second=0.001, during=0.3, every=0.6)
     async with GatewayEmulator({"a": EmulatedInstance(contacts=1)}, faults=[limit]) as emulator:
         while emulator.faults_met.total() == 0:
             async with called(emulator):
                 pass
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while emulator.calls[-1].reply != "ready":
                 async with called(emulator):
                     await anyio.sleep(0.02)
@@ -273,7 +273,7 @@ async def test_what_is_endless_waits_for_its_reader_and_ends_with_it(kind: Fault
         async with await anyio.connect_tcp("127.0.0.1", port) as stream:
             await stream.send(REQUEST)
             await emulator.wait_for_calls(1)
-            with anyio.fail_after(5):
+            with anyio.fail_after(30):
                 await anyio.wait_all_tasks_blocked()  # the emulator's, too, as nobody reads
             size = 0
             beginning = b""
@@ -322,7 +322,7 @@ async def test_tiny_chunks_are_a_million_before_the_reply() -> None:
 )
 async def test_nothing_is_left_when_the_emulator_is_left_in_the_middle(kind: FaultKind) -> None:
     async with anyio.create_task_group() as tasks:
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             async with gateway(Fault(kind)) as emulator:
                 port = int(emulator.url.rpartition(":")[2])
                 stream = await anyio.connect_tcp("127.0.0.1", port)
@@ -357,7 +357,7 @@ async def test_every_kind_of_fault_is_retried_or_ends_in_an_error_of_ours() -> N
         async with SessionPool(
             {
                 "patient": Gateway(emulator.url, max_reply_bytes=2**20),
-                "hasty": Gateway(emulator.url, max_reply_bytes=2**20, request_timeout=0.5),
+                "hasty": Gateway(emulator.url, max_reply_bytes=2**20, request_timeout=1.5),
             },
             initialization=InitializationWait(0.1),
             retry=RetryPolicy(2, initial_delay=0),

@@ -139,7 +139,7 @@ async def test_a_port_that_is_refused_by_schedule_opens_again_with_its_number() 
             await stream.receive()  # what was open is reset as the outage begins
         await stream.aclose()
         assert await is_refused(emulator)
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             async with SessionPool(
                 emulator.url,
                 retry=RetryPolicy(1000, initial_delay=0.01, max_delay=0.01),
@@ -162,7 +162,7 @@ async def test_connections_that_are_reset_are_counted_with_their_times() -> None
 
 
 async def test_a_connection_from_before_a_period_of_resets_is_reset_when_it_is_called_on() -> None:
-    away = Fault(FaultKind.RESET_CONNECTIONS, after=0.4)
+    away = Fault(FaultKind.RESET_CONNECTIONS, after=1.0)
     instances = {"a": EmulatedInstance(contacts=1)}
     async with (
         GatewayEmulator(instances, faults=[away]) as emulator,
@@ -232,7 +232,7 @@ async def test_a_connection_that_comes_just_as_it_goes_down_is_reset() -> None:
                 for _ in range(ticks):
                     await checkpoint()
                 async with emulator.down():
-                    with anyio.fail_after(5), pytest.raises(ConnectionResetError):
+                    with anyio.fail_after(30), pytest.raises(ConnectionResetError):
                         await loop.sock_recv(client, 1)
         assert await is_refused(emulator) is False
 

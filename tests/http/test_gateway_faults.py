@@ -216,7 +216,7 @@ async def test_a_reply_of_one_byte_a_second_ends_in_the_total_timeout() -> None:
     assert isinstance(error, GatewayTimeoutError)
     assert "no complete reply within 1.2 s" in str(error)
     assert call.ended is not None
-    assert 1.1 < call.ended - call.began < 5
+    assert 1.1 < call.ended - call.began < 30  # all of it would take minutes
 
 
 async def test_no_connection_within_the_connect_timeout_is_a_timeout() -> None:

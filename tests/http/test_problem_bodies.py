@@ -111,7 +111,7 @@ async def test_a_body_without_end_is_read_for_64_kib_and_no_more() -> None:
             sent += 4 * KIBIBYTE
 
     async with RawServer(endless) as server, SessionPool(server.url, retry=ONCE) as pool:
-        with anyio.fail_after(20), pytest.raises(GatewayHTTPError) as raised:
+        with anyio.fail_after(30), pytest.raises(GatewayHTTPError) as raised:
             await pool.fetch("w")
         await server.wait_for(lambda: server.open_connections == 0)
     assert raised.value.status == 404

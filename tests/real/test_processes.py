@@ -30,12 +30,12 @@ def test_a_server_that_was_killed_leaves_no_worker_and_no_folder() -> None:
         folder = nginx.folder
         # It listens before it has a worker, and answers once it has one.
         with suppress(urllib.error.HTTPError):
-            urllib.request.urlopen(nginx.url, timeout=5).close()  # noqa: S310  # our own http://
+            urllib.request.urlopen(nginx.url, timeout=30).close()  # noqa: S310  # our own http://
         children = set(psutil.Process().children(recursive=True)).difference(others)
         workers = [child for child in children if child.parent()]
         assert len(workers) >= 3  # Node, nginx, and the worker of that
         nginx.kill()
         nginx.start()
     assert not folder.exists()
-    _, alive = psutil.wait_procs(workers, timeout=5)
+    _, alive = psutil.wait_procs(workers, timeout=30)
     assert not alive

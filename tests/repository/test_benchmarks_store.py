@@ -7,9 +7,9 @@ import pytest
 
 from benchmarks.store.contents import Contents, contents_of
 from benchmarks.store.measured import PHASES
-from benchmarks.store.postgresql import NoPostgreSQLError
 from benchmarks.store.report import render_store, store_goals
 from benchmarks.store.run import StoreBenchmark, StoreFigures, StoreSize
+from benchmarks.store.temporary_postgresql import NoPostgreSQLError
 
 pytest.importorskip("adbc_driver_sqlite")
 pytest.importorskip("psutil")
@@ -59,7 +59,7 @@ def test_without_postgresql_the_page_says_so_and_goes_on(monkeypatch: pytest.Mon
     def none() -> Path:
         raise NoPostgreSQLError("there is none")
 
-    monkeypatch.setattr("benchmarks.store.postgresql._binaries", none)
+    monkeypatch.setattr("benchmarks.store.postgresql.newest_binaries", none)
     report = render_store(benchmark("store/fetch-only", "store/wxcontacts_async-postgresql"))
     assert "**wxcontacts_async-postgresql did not take part**: no PostgreSQL: there is none." in (
         report

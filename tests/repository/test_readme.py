@@ -61,7 +61,7 @@ def run(block: str, url: str, folder: Path) -> "subprocess.CompletedProcess[str]
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=50,
     )
 
 
@@ -96,6 +96,7 @@ async def test_the_web_service_of_the_readme_answers_with_contacts(emulator_url:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_python_blocks_of_the_readme_are_well_typed(tmp_path: Path) -> None:
     scripts = [tmp_path / f"block_{number}.py" for number in range(len(BLOCKS))]
     for script, block in zip(scripts, BLOCKS, strict=True):
@@ -105,7 +106,7 @@ def test_the_python_blocks_of_the_readme_are_well_typed(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=250,
     )
     assert checked.returncode == 0, checked.stdout
 

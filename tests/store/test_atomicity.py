@@ -68,7 +68,7 @@ async def yesterday(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.slow)])
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_a_process_that_is_killed_leaves_whole_instances(yesterday: Path, kills: int) -> None:
     rng = random.Random(f"moments {kills}")  # noqa: S311  # guards nothing
     today = datetime.now(UTC)

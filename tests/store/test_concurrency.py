@@ -1,9 +1,6 @@
 """Several stores may write to one database at a time: one waits for the other."""
 
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import anyio
 import pytest
@@ -21,6 +18,7 @@ from tests.support.syncing import (
     scene,
     sync,
     versions,
+    writing,
 )
 from wxcontacts_async import SessionPool
 from wxcontacts_async.store import ContactStore, DeltaCounts, StoreBusyError
@@ -32,28 +30,6 @@ pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 SETS = [friends(*range(10), w_id=f"w{number:03}") for number in range(60)]
 W_IDS = [contacts.w_id for contacts in SETS]
-
-
-@contextmanager
-def writing(url: str) -> Iterator[None]:
-    """Be another one that writes, for as long as the block takes."""
-    begun, end = threading.Event(), threading.Event()
-
-    def write() -> None:
-        connection = Connection(read_address(url), 10)
-        with connection.transaction():
-            begun.set()
-            end.wait()
-        connection.close()
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    begun.wait()
-    try:
-        yield
-    finally:
-        end.set()
-        writer.join()
 
 
 async def test_two_stores_bring_one_database_in_step(database_url: str) -> None:

@@ -8,9 +8,10 @@ from tempfile import TemporaryDirectory
 import pytest
 from anyio.to_thread import run_sync
 
+from benchmarks.store.temporary_postgresql import unprivileged
 from tests.support.command import Ended, emulator, run, run_limited
 from tests.support.mounts import mounted, resize
-from tests.support.postgresql import PostgresqlServer, execute, unprivileged
+from tests.support.postgresql import PostgresqlServer, execute
 from tests.support.syncing import Scene, all_synced, friends, loaded, log, replayed, scene, sync
 from wxcontacts_async.emulator import GatewayEmulator
 from wxcontacts_async.store import ContactStore, StoreFullError, Synced

@@ -1,7 +1,7 @@
 """A database server that goes away and comes back costs no instance and no second call."""
 
 import re
-from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import anyio
 import pytest
@@ -27,27 +27,19 @@ LOSE_CONNECTIONS = """
     WHERE application_name = 'wxcontacts_async' AND pid <> pg_backend_pid()"""
 
 
-@pytest.fixture
-async def stoppable(postgresql: PostgresqlServer) -> AsyncIterator[PostgresqlServer]:
-    """Give the server, and see to it that it runs afterwards."""
-    yield postgresql
-    await run_sync(postgresql.ensure_started)
-
-
 async def test_a_server_that_is_killed_and_comes_back_costs_no_call(
-    stoppable: PostgresqlServer,
+    postgresql: PostgresqlServer,
 ) -> None:
     results: dict[str, SyncResult] = {}
-    async with scene(stoppable.fresh_url()) as it:
+    async with scene(postgresql.fresh_url()) as it:
         for contacts in SETS:
             it.gateway.give(contacts)
         async with it.store.sync(it.pool, W_IDS, max_pending=10) as stream:
             async for result in stream:
                 results[result.w_id] = result
                 if len(results) in {1, 60}:
-                    await run_sync(stoppable.stop)
-                    await anyio.sleep(0.05)
-                    await run_sync(stoppable.start)
+                    async with postgresql.away():
+                        await anyio.sleep(0.05)
 
         assert len(it.gateway.calls) == len(W_IDS)
         synced = all_synced(results)
@@ -72,37 +64,38 @@ async def test_a_lost_connection_is_made_again(postgresql_url: str) -> None:
         assert await replayed(it.store) == await loaded(it.store)
 
 
-async def test_a_server_that_stays_away_is_given_up_in_time(stoppable: PostgresqlServer) -> None:
-    url = stoppable.fresh_url()
+async def test_a_server_that_stays_away_is_given_up_in_time(
+    postgresql: PostgresqlServer,
+) -> None:
+    url = postgresql.fresh_url()
     async with scene(url, reconnect_timeout=0.5) as it:
         await it.synced(friends("a"))
-        await run_sync(stoppable.stop)
-        with (
-            anyio.fail_after(30),  # half of what it tries by default
-            pytest.raises(StoreConnectionError, match="Check that the database server runs"),
-        ):
-            await it.synced(friends("a", "b"))
-        with pytest.raises(StoreConnectionError):
-            await it.store.load(W_ID)
-        with pytest.raises(StoreConnectionError, match=re.escape("PostgreSQL says: ")):
-            await ContactStore(url).__aenter__()
+        async with postgresql.away():
+            with (
+                anyio.fail_after(30),  # half of what it tries by default
+                pytest.raises(StoreConnectionError, match="Check that the database server runs"),
+            ):
+                await it.synced(friends("a", "b"))
+            with pytest.raises(StoreConnectionError):
+                await it.store.load(W_ID)
+            with pytest.raises(StoreConnectionError, match=re.escape("PostgreSQL says: ")):
+                await ContactStore(url).__aenter__()
 
-        await run_sync(stoppable.start)
         assert list(await it.store.load(W_ID)) == list(friends("a"))
         assert (await it.synced(friends("a", "b"))).delta_counts == DeltaCounts(added=1)
 
 
 async def test_a_sync_left_while_the_server_is_away_ends_at_once(
-    stoppable: PostgresqlServer,
+    postgresql: PostgresqlServer,
 ) -> None:
-    async with scene(stoppable.fresh_url()) as it:
+    async with scene(postgresql.fresh_url()) as it, AsyncExitStack() as afterwards:
         for contacts in SETS:
             it.gateway.give(contacts)
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):  # half of what it tries by default
             async with it.store.sync(it.pool, W_IDS) as results:
                 assert isinstance(await anext(results), Synced)
-                await run_sync(stoppable.stop)
+                await afterwards.enter_async_context(postgresql.away())
                 await anyio.sleep(0.3)
-        await run_sync(stoppable.start)
+        await afterwards.aclose()
         all_synced(await sync(it.store, it.pool, W_IDS))
         assert await replayed(it.store) == await loaded(it.store)

@@ -184,7 +184,7 @@ async def test_a_hot_standby_is_enough_to_read(
     url = standby.database_url(database)
     async with scene(postgresql.database_url(database)) as it:
         await it.synced(friends(1, 2, 3))
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         while not await is_known_to(url):  # noqa: ASYNC110  # it is another process
             await anyio.sleep(0.05)
     await check_reading(url)

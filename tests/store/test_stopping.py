@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 import anyio
 import pytest
 
-from tests.store.test_concurrency import writing
 from tests.support.leftovers import no_tasks_left
-from tests.support.syncing import W_ID, friends, loaded, log, scene, versions
+from tests.support.logged import logged
+from tests.support.syncing import W_ID, friends, loaded, log, scene, versions, writing
 from wxcontacts_async.store import (
     ContactStore,
     DeltaCounts,
@@ -24,6 +24,8 @@ from wxcontacts_async.store import (
 
 # The database does the same on any loop, so asyncio's will do.
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
+ITS_TURN = "is waited for: another one writes to it"
 
 
 async def _rest_of(results: SyncStream) -> list[SyncResult]:
@@ -37,9 +39,8 @@ async def test_stopped_it_gives_what_was_being_written_and_ends(database_url: st
         it.gateway.give(friends("a", "b"))
         with no_tasks_left():
             async with it.store.sync(it.pool, [W_ID]) as results:
-                with writing(database_url):
-                    await it.gateway.wait_for_calls(2)
-                    await anyio.sleep(0.2)  # it waits for its turn to write
+                with writing(database_url), logged() as said:
+                    await said.wait_for(ITS_TURN)
                     results.stop()
                 (result,) = await _rest_of(results)
 
@@ -66,10 +67,9 @@ async def test_a_cancelled_reader_may_read_what_was_being_written(database_url: 
         it.gateway.give(friends("a", "b"))
         with no_tasks_left():
             async with anyio.create_task_group() as tasks:
-                with writing(database_url):
+                with writing(database_url), logged() as said:
                     tasks.start_soon(read)
-                    await it.gateway.wait_for_calls(2)
-                    await anyio.sleep(0.2)
+                    await said.wait_for(ITS_TURN)
                     tasks.cancel_scope.cancel()
 
         assert [result.w_id for result in rest] == [W_ID]
@@ -84,10 +84,9 @@ async def test_what_is_given_up_is_not_written_later(
     async with scene(database_url) as it:
         await it.synced(friends("a"))
         it.gateway.give(friends("a", "b"))
-        with writing(database_url):
+        with writing(database_url), logged() as said:
             async with it.store.sync(it.pool, [W_ID]) as results:
-                await it.gateway.wait_for_calls(2)
-                await anyio.sleep(0.2)
+                await said.wait_for(ITS_TURN)
                 assert await _rest_of(results) == []
                 assert results.unclear == set()
         # It has its turn by now, and another one has it after that.

@@ -8,11 +8,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from tests.support.forked_command import is_too_long, run_forked
+from tests.support.forked_command import ForkedCommand, is_too_long, run_forked
 from tests.support.recording_server import recording, reply_with
 
 COMMAND = [sys.executable, "-m", "wxcontacts_async.cli"]
@@ -21,7 +22,7 @@ ENVIRONMENT = {
     for name, value in os.environ.items()
     if name not in {"COLUMNS", "FORCE_COLOR", "NO_COLOR", "TERM", "WXCONTACTS_AUTHORIZATION"}
 }
-SECONDS = 30.0  # far more than any of them takes
+SECONDS = 50.0  # far more than any of them takes, on a busy machine as well
 
 
 @dataclass
@@ -69,8 +70,24 @@ def run(
 ) -> Ended:
     if variables or is_too_long(arguments):
         return end(start(*arguments, folder=folder, variables=variables), given)
-    code, output, messages = run_forked(arguments, given, folder, SECONDS, ENVIRONMENT)
+    begin = partial(
+        ForkedCommand, arguments, folder=folder, seconds=SECONDS, environment=ENVIRONMENT
+    )
+    code, output, messages = run_forked(begin, given)
     return Ended(code, output.decode(), messages.decode())
+
+
+def start_forked(*arguments: str, output: Path, messages: Path) -> ForkedCommand:
+    """Begin the command in a copy; what it writes is appended to files, or goes to named pipes."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    with Path(os.devnull).open("rb") as nothing, ExitStack() as opened:
+        streams = [nothing.fileno()]
+        for path in (output, messages):
+            streams.append(os.open(path, flags, 0o600))
+            opened.callback(os.close, streams[-1])
+        return ForkedCommand(
+            arguments, streams, folder=None, seconds=SECONDS, environment=ENVIRONMENT
+        )
 
 
 def run_limited(kib: int, *arguments: str, folder: Path) -> Ended:

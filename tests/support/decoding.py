@@ -1,6 +1,7 @@
-"""Replies decoded with no gateway, and contacts to put into them."""
+"""Decoding with no gateway: replies, the contacts to put into them, the time that it takes."""
 
 import json
+from time import perf_counter
 
 from hypothesis import strategies as st
 
@@ -17,6 +18,13 @@ populations = st.lists(
     ),
     max_size=12,
 )
+
+
+def be_busy(seconds: float) -> None:
+    """Keep the event loop from all else, as a large reply does."""
+    begun = perf_counter()
+    while perf_counter() - begun < seconds:
+        pass
 
 
 def ready(body: bytes, content_type: str = "") -> Ready[Contact]:

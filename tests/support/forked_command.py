@@ -8,24 +8,65 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
 
 _LONGEST_REQUEST = 100_000
 _starting = Lock()
 
 
-class Forked(NamedTuple):
-    """How the command ended, and what it wrote."""
+class ForkedCommand:
+    """The command, begun with these arguments.
 
-    code: int
-    output: bytes
-    messages: bytes
+    Arguments:
+        arguments: What it is given.
+        streams: The descriptors of its standard streams, which remain the caller's.
+        folder: Where it runs.
+        seconds: How long it may take.
+        environment: The variables that it has; the first to come with them waits for the imports.
+
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        streams: Sequence[int],
+        *,
+        folder: Path | None,
+        seconds: float,
+        environment: dict[str, str],
+    ) -> None:
+        with _starting:
+            server = _server(tuple(environment.items()))
+        request = json.dumps([str(folder or Path.cwd()), *arguments]).encode()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(server, [request], [*streams, theirs.fileno()])
+        self._arguments = list(arguments)
+        self._seconds = seconds
+        ours.settimeout(seconds)
+        self._said = ours.makefile("r")
+        ours.close()  # once that is closed
+        self._pid = int(self._said.readline())
+
+    def end(self, number: signal.Signals) -> int:
+        """Send it a signal, unless it has ended, and wait for its end."""
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end; return its exit code, which is negative if a signal killed it."""
+        with self._said:
+            try:
+                return int(self._said.readline())
+            except TimeoutError as error:
+                os.kill(self._pid, signal.SIGKILL)
+                raise subprocess.TimeoutExpired(self._arguments, self._seconds) from error
 
 
 def is_too_long(arguments: Sequence[str]) -> bool:
@@ -34,35 +75,21 @@ def is_too_long(arguments: Sequence[str]) -> bool:
 
 
 def run_forked(
-    arguments: Sequence[str],
-    given: bytes,
-    folder: Path | None,
-    timeout: float,
-    environment: dict[str, str],
-) -> Forked:
-    """Run the command with these arguments in that folder, and wait for its end."""
-    with _starting:
-        server = _server(tuple(environment.items()))
-    request = json.dumps([str(folder or Path.cwd()), *arguments]).encode()
+    begin: Callable[[Sequence[int]], ForkedCommand], given: bytes
+) -> tuple[int, bytes, bytes]:
+    """Begin the command with pipes, and wait for its end; return its code and what it wrote."""
     (stdin, give), (take, stdout), (hear, stderr) = os.pipe(), os.pipe(), os.pipe()
-    ours, theirs = socket.socketpair()
+    streams = (stdin, stdout, stderr)
     try:
-        socket.send_fds(server, [request], [stdin, stdout, stderr, theirs.fileno()])
+        command = begin(streams)
     finally:
-        for descriptor in (stdin, stdout, stderr):
+        for descriptor in streams:
             os.close(descriptor)
-        theirs.close()
-    with ThreadPoolExecutor(3) as threads, ours, ours.makefile("r") as said:
+    with ThreadPoolExecutor(3) as threads:
         threads.submit(_write, give, given)
         output, messages = threads.submit(_read, take), threads.submit(_read, hear)
-        ours.settimeout(timeout)
-        process = int(said.readline())
-        try:
-            code = int(said.readline())
-        except TimeoutError as error:
-            os.kill(process, signal.SIGKILL)
-            raise subprocess.TimeoutExpired(list(arguments), timeout) from error
-    return Forked(code, output.result(), messages.result())
+        code = command.wait()
+    return code, output.result(), messages.result()
 
 
 @cache
@@ -136,10 +163,18 @@ def _watch_over_the_command(descriptors: Sequence[int]) -> None:
 
 
 if __name__ == "__main__":
+    from importlib import import_module
+
     from wxcontacts_async.cli import main
     from wxcontacts_async.cli.app import app
-    from wxcontacts_async.store._tabular import parquet, xlsx  # noqa: F401  # which export imports late
 
+    for imported_late in (
+        "adbc_driver_postgresql.dbapi",
+        "wxcontacts_async.cli.jobs.watch",
+        "wxcontacts_async.store._tabular.parquet",
+        "wxcontacts_async.store._tabular.xlsx",
+    ):
+        import_module(imported_late)
     with suppress(Exception):  # imports what is imported late
         app(["sync", "x", "--gateway", "nonsense"], standalone_mode=False)
     _serve(socket.socket(fileno=int(sys.argv[1])))

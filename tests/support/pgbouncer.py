@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
+from benchmarks.store.temporary_postgresql import unprivileged
 from tests.real.processes import ServerProcess, find_program
-from tests.support.postgresql import unprivileged
 
 # As Debian has it, but for where it listens and what it is in front of: among others, it takes no
 # startup parameter that it does not know.

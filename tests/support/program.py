@@ -9,14 +9,14 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Literal
 
 import anyio
 from anyio.abc import TaskGroup
 
 from tests.support.leftovers import no_tasks_left, open_sockets_to, settle
+from tests.support.logged import logged
 from tests.support.world import (
     CONTACTS,
     INTERVAL,
@@ -56,10 +56,10 @@ async def play(steps: list[Step], ending: Ending) -> None:
     clock = Clock()
     uncaught: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: uncaught.append(context))
-    with _logged() as log:
+    with logged(logging.DEBUG) as log:
         async with _emulator(TROUBLED) as troubled, _emulator(WELL) as well:
             emulators = {TROUBLED: troubled, WELL: well}
-            with no_tasks_left(), anyio.fail_after(20):
+            with no_tasks_left(), anyio.fail_after(30):
                 async with anyio.create_task_group() as tasks:
                     world = await _play(steps, ending, emulators, tasks, clock)
             for emulator in emulators.values():
@@ -75,7 +75,7 @@ async def play(steps: list[Step], ending: Ending) -> None:
         _check_caller(caller, ending, emulators)
     for reader in world.readers:
         _check_reader(reader, ending, emulators)
-    _check_secrets(log, world, emulators)
+    _check_secrets(log.messages, world, emulators)
 
 
 def _emulator(gateway: str) -> GatewayEmulator:
@@ -184,19 +184,3 @@ def _check_secrets(log: list[str], world: World, emulators: Emulators) -> None:
             for contact in emulator.contact_set(w_id):
                 assert contact.user_name not in said
                 assert contact.nick_name is None or contact.nick_name not in said
-
-
-@contextmanager
-def _logged() -> Iterator[list[str]]:
-    """Collect what the library logs meanwhile, at every level."""
-    logger, log = logging.getLogger("wxcontacts_async"), list[str]()
-    handler = logging.Handler()
-    handler.emit = lambda record: log.append(handler.format(record))  # type: ignore[method-assign]
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
-    try:
-        yield log
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)

@@ -1,7 +1,8 @@
 """A gateway whose contacts a test gives, a pool and a store: what syncs are tested with."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -192,6 +193,28 @@ async def timeline(url: str, **rules: float) -> AsyncIterator[Timeline]:
         yield it
     finally:
         it.connection.close()
+
+
+@contextmanager
+def writing(url: str) -> Iterator[None]:
+    """Be another one that writes, for as long as the block takes."""
+    begun, end = threading.Event(), threading.Event()
+
+    def write() -> None:
+        connection = Connection(read_address(url), 10)
+        with connection.transaction():
+            begun.set()
+            end.wait()
+        connection.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    begun.wait()
+    try:
+        yield
+    finally:
+        end.set()
+        writer.join()
 
 
 def friends(*names: str | int, w_id: str = W_ID) -> ContactSet[Contact]:

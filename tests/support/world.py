@@ -49,10 +49,10 @@ CONTACTS = 3
 SLOTS = 2
 INTERVAL = 0.04
 # A pause began a moment before one is told of it; the moment may be long on a busy machine.
-_SLACK = 0.1
+_SLACK = 0.5
 PersonT = TypeVar("PersonT")
 # For what the gateway sees a moment after the client did it, which is a tick or two.
-_PATIENCE = 5
+_PATIENCE = 30
 
 # What a gateway that is well may answer.
 SOUND_REPLIES = {

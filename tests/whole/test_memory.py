@@ -32,7 +32,7 @@ def gateway_process() -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": False})])
 async def test_memory_stays_flat_over_fifty_thousand_instances_and_a_slow_consumer(
     gateway_process: str,

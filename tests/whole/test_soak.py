@@ -18,10 +18,14 @@ FRIEND, *OTHER_FRIENDS = TRUTH.friends
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_a_short_soak_with_a_restart_loses_nothing_and_leaves_nothing() -> None:
-    plan = SoakPlan(12.0, instances=200, killed_after=(4.0, 4.0), away_for=(0.3, 0.3))
-    figures = asyncio.run(Soak(plan).run())
-    assert figures.passed
+    for seconds in (12.0, 36.0):
+        plan = SoakPlan(seconds, instances=200, killed_after=(4.0, 4.0), away_for=(0.3, 0.3))
+        figures = asyncio.run(Soak(plan).run())
+        assert figures.passed
+        if figures.synced:  # on a busy machine no sync may have come to its end
+            break
     assert figures.lost == figures.foreign == figures.not_once == 0
     assert figures.tasks_left == figures.sockets_left == 0
     assert figures.restarts >= 1
