@@ -11,7 +11,7 @@ from benchmarks.goals import Goal, goals
 from benchmarks.report import render
 from benchmarks.runner import BenchmarkRun
 
-_ROUNDS, _QUICK_ROUNDS = 5, 1
+_ROUNDS, _QUICK_ROUNDS = 7, 1
 _STORE_ROUNDS = 1  # one takes some 15 minutes
 _OUTPUT = Path(__file__).parent / "results"
 
