@@ -1,10 +1,11 @@
-"""Who runs in which round of the benchmarks; what is counted."""
+"""Who runs in which round of the benchmarks, what is counted, and where the figures are written."""
 
 import pytest
 
 from benchmarks.contenders import BY_NAME
 from benchmarks.instructions import instructions_a_call, without_valgrind
 from benchmarks.measured import Measured, Run
+from benchmarks.pages import MarksMissingError, replaced
 from benchmarks.sitting_out import sits_out
 
 
@@ -54,6 +55,19 @@ def test_the_best_peer_and_the_floor_never_sit_out() -> None:
     ]
     assert not sits_out(BY_NAME["wreq-msgspec"], "200", runs)
     assert not sits_out(BY_NAME["floor"], "200", runs)
+
+
+def test_figures_are_written_between_the_marks_alone() -> None:
+    page = (
+        "before\n<!-- figures of python -m benchmarks: speed -->\nold\n<!-- end of figures -->\n"
+        "between\n<!-- figures of python -m benchmarks: lag -->\nold\n<!-- end of figures -->\nend"
+    )
+    once = replaced(page, "lag", "new")
+    assert once.count("old") == 1
+    assert once.endswith("lag -->\n\nnew\n\n<!-- end of figures -->\nend")
+    assert replaced(once, "lag", "new") == once
+    with pytest.raises(MarksMissingError):
+        replaced(page, "memory", "new")
 
 
 @pytest.mark.slow

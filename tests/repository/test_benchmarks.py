@@ -15,6 +15,7 @@ from benchmarks.ideal import ideal_seconds
 from benchmarks.instances import Setup
 from benchmarks.machine import Machine
 from benchmarks.measured import Import, Lag, Measured, Run, Task, Waiting
+from benchmarks.pages import regions, replaced
 from benchmarks.processes import serving
 from benchmarks.report import render
 from benchmarks.runner import PEERS_IMPORTS
@@ -162,3 +163,9 @@ def test_the_report_says_which_peer_did_not_take_part_and_who_failed() -> None:
     assert "- 200/floor, round 1: it broke" in report
     assert "| aiohttp-msgspec | 50 | 10,000 | 10,000 us | 1.00 (1.00 to 1.00) | - | 10 |" in report
     assert "They were not counted, as there is no valgrind." in report
+
+
+def test_the_pages_have_marks_for_all_figures() -> None:
+    for (page, name), text in regions(figures()).items():
+        assert text in replaced(page.read_text(encoding="utf-8"), name, text)
+        assert text.startswith(("|", "Medians"))
