@@ -7,11 +7,13 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.figures import Figures
 from benchmarks.goals import Goal, goals
+from benchmarks.pages import write_pages
 from benchmarks.report import render
 from benchmarks.runner import BenchmarkRun
 
-_ROUNDS, _QUICK_ROUNDS = 5, 1
+_ROUNDS, _QUICK_ROUNDS = 7, 1
 _STORE_ROUNDS = 1  # one takes some 15 minutes
 _OUTPUT = Path(__file__).parent / "results"
 
@@ -54,12 +56,26 @@ def _arguments() -> argparse.Namespace:
         default=_OUTPUT,
         help="where the report, the figures and the charts are written (benchmarks/results)",
     )
+    parser.add_argument(
+        "--figures",
+        type=Path,
+        metavar="FILE",
+        help="measure nothing; take the figures of an earlier run, such as "
+        "benchmarks/results/figures.json",
+    )
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="write the tables into README.md and benchmarks/README.md, between their marks",
+    )
     arguments = parser.parse_args()
     if arguments.rounds is None:
         rounds = _ROUNDS if arguments.page == "client" else _STORE_ROUNDS
         arguments.rounds = _QUICK_ROUNDS if arguments.quick else rounds
     if arguments.rounds < 1:
         parser.error("--rounds must be at least 1")
+    if arguments.page == "store" and (arguments.write or arguments.figures):
+        parser.error("--write and --figures are for the client's page")
     return arguments
 
 
@@ -68,12 +84,7 @@ def _tell(line: str) -> None:
 
 
 def _client(arguments: argparse.Namespace) -> None:
-    figures = BenchmarkRun(
-        quick=arguments.quick,
-        rounds=arguments.rounds,
-        only=arguments.only,
-        tell=_tell,
-    ).run()
+    figures = _measured(arguments)
     _write(arguments.output, ("report", "figures"), render(figures), goals(figures), figures)
     try:
         from benchmarks.charts import draw  # noqa: PLC0415  # matplotlib is an extra
@@ -81,6 +92,22 @@ def _client(arguments: argparse.Namespace) -> None:
         _tell(f"no charts are drawn, since {error.name} is not installed")
     else:
         draw(figures, arguments.output)
+    if arguments.write:
+        for page in write_pages(figures):
+            _tell(f"the figures are in {page}")
+    else:
+        _tell("README.md and benchmarks/README.md are as they were; --write brings them there")
+
+
+def _measured(arguments: argparse.Namespace) -> Figures:
+    if arguments.figures:
+        return msgspec.json.decode(arguments.figures.read_bytes(), type=Figures)
+    return BenchmarkRun(
+        quick=arguments.quick,
+        rounds=arguments.rounds,
+        only=arguments.only,
+        tell=_tell,
+    ).run()
 
 
 def _store(arguments: argparse.Namespace) -> None:

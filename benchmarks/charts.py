@@ -12,6 +12,7 @@ from matplotlib.ticker import NullFormatter
 from benchmarks.contenders import CONTENDERS, RETRY_LOOP
 from benchmarks.figures import Figures
 from benchmarks.measured import Measured
+from benchmarks.workloads import SLOTS
 
 # A card of its own colour, so that it does not matter what is behind it.
 _CARD, _INK, _GRID = "#f6f8fa", "#1f2328", "#d0d7de"
@@ -42,7 +43,8 @@ SETTINGS: dict[Any, Any] = {
     "xtick.color": _INK,
     "ytick.color": _INK,
 }
-_PANELS = {"200": "200 contacts", "2000": "2,000 contacts", "10000": "10,000 contacts"}
+_SIZES = {"200": "200 contacts", "2000": "2,000 contacts", "10000": "10,000 contacts"}
+_TOGETHER = {"lag-10000": f"{SLOTS} replies of 10,000 contacts together"}
 
 
 def draw(figures: Figures, directory: Path) -> list[Path]:
@@ -54,6 +56,7 @@ def draw(figures: Figures, directory: Path) -> list[Path]:
                 "throughput",
                 _bars(
                     figures,
+                    _SIZES,
                     "contacts a second, in thousands",
                     lambda measured: measured.contacts_a_second / 1000,
                     "{:,.0f}",
@@ -63,6 +66,7 @@ def draw(figures: Figures, directory: Path) -> list[Path]:
                 "lag",
                 _bars(
                     figures,
+                    _TOGETHER,
                     "how long the event loop stood still at most, ms (logarithmic)",
                     lambda measured: measured.lag_max and measured.lag_max * 1000,
                     "{:,.1f}",
@@ -80,21 +84,23 @@ def draw(figures: Figures, directory: Path) -> list[Path]:
 
 def _bars(
     figures: Figures,
+    workloads: dict[str, str],
     label: str,
     value: Callable[[Measured], float | None],
     shown: str,
     *,
     logarithmic: bool = False,
 ) -> Figure | None:
-    """Draw one panel a size of reply, one bar a contender."""
+    """Draw one panel a workload, one bar a contender on asyncio."""
     panels = [
         (title, bars)
-        for workload, title in _PANELS.items()
+        for workload, title in workloads.items()
         if (
             bars := [
                 (contender, spread)
                 for contender in CONTENDERS
-                if (spread := figures.spread(workload, contender.name, value))
+                if contender.loop == "asyncio"
+                and (spread := figures.spread(workload, contender.name, value))
             ]
         )
     ]

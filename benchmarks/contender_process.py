@@ -3,30 +3,26 @@
 import asyncio
 import gc
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from http.client import HTTPConnection
-from importlib import import_module
+from collections.abc import Iterable, Iterator
 from itertools import count, islice
 from statistics import median
-from time import perf_counter, process_time
-from typing import Any, cast
-from urllib.parse import urlsplit
+from time import perf_counter
+from typing import Any
 
 import msgspec
 
 from benchmarks.contenders import BY_NAME, Contender, FetchAll
 from benchmarks.heap import settled_heap
 from benchmarks.ideal import ideal_seconds
+from benchmarks.instances import fingerprint, reply_of, w_id_of
 from benchmarks.lag import LagTicker
 from benchmarks.measured import Lag, Measured, Task
 from benchmarks.pinning import pin_to
-from benchmarks.resident import peak_bytes
-from benchmarks.server import fingerprint, reply_of, w_id_of
-from benchmarks.workloads import FEW, INITIALIZATION_INTERVAL, SLOTS, Workload, workloads
+from benchmarks.resources import Used, peak_bytes
+from benchmarks.workloads import FEW, INITIALIZATION_INTERVAL, Workload, workloads
 
 _WARM_UP_SECONDS = 0.1
 _TIMES_FEW = 5
-_DECODES = 9
 
 
 class WrongContactsError(Exception):
@@ -55,32 +51,30 @@ class Harness:
     async def measure(self) -> Measured:
         """Check it, warm it up, and measure it."""
         workload = self._workload
-        async with self._client.opened(self._task.url, SLOTS) as fetch_all:
+        gzip = workload.setup.form == "gzip"
+        async with self._contender.opened(self._task.url, workload.slots, gzip=gzip) as fetch_all:
             await self._check(fetch_all)
             rate = await self._warm_up(fetch_all)
-            seconds_at_few = ideal = None
-            in_full = not workload.in_full or self._contender.name in workload.in_full
-            if workload.at_few and in_full:
-                seconds_at_few = await self._at_few(fetch_all)
-            instances = done_in = _whole_rounds(rate * workload.seconds)
-            if workload.instances and in_full:
-                instances = workload.instances
+            seconds_at_few = await self._at_few(fetch_all) if workload.at_few else None
+            done_in = self._whole_rounds(rate * workload.seconds)
+            instances = workload.instances or done_in
             numbers: Iterator[int] = self._ready
+            ideal = None
             if workload.initializing:
                 ideal = await self._ideal(fetch_all, instances, done_in)
                 numbers = count(next(self._ready))
-            seconds, cpu_seconds = await self._timed(fetch_all, islice(numbers, instances))
+            used = await self._used(fetch_all, islice(numbers, instances))
             lag = await self._lag(fetch_all, rate)
         return Measured(
             instances=instances,
             contacts=workload.setup.contacts,
-            seconds=seconds,
-            cpu_seconds=cpu_seconds,
+            seconds=used.seconds,
+            cpu_seconds=used.cpu_seconds,
+            page_faults=used.page_faults,
             peak_bytes=peak_bytes(),
             lag=lag,
             seconds_at_few=seconds_at_few,
             ideal_seconds=ideal,
-            decode_seconds=self._decode_seconds(),
         )
 
     async def _check(self, fetch_all: FetchAll) -> None:
@@ -99,86 +93,68 @@ class Harness:
 
     async def _warm_up(self, fetch_all: FetchAll) -> float:
         """Fetch more and more until it has taken a while; return the instances a second."""
-        instances = SLOTS
+        instances = self._workload.slots
         while True:
-            seconds, _ = await self._timed(fetch_all, islice(self._ready, instances))
-            if seconds >= _WARM_UP_SECONDS:
-                return instances / seconds
+            used = await self._used(fetch_all, islice(self._ready, instances))
+            if used.seconds >= _WARM_UP_SECONDS:
+                return instances / used.seconds
             instances *= 2
 
     async def _at_few(self, fetch_all: FetchAll) -> float:
         """Return the seconds an instance, the median over a few times FEW."""
         timed = [
-            (await self._timed(fetch_all, islice(self._ready, FEW)))[0] for _ in range(_TIMES_FEW)
+            (await self._used(fetch_all, islice(self._ready, FEW))).seconds
+            for _ in range(_TIMES_FEW)
         ]
         return median(timed) / FEW
 
     async def _ideal(self, fetch_all: FetchAll, instances: int, without_waiting: int) -> float:
-        seconds, _ = await self._timed(fetch_all, islice(self._ready, without_waiting))
+        used = await self._used(fetch_all, islice(self._ready, without_waiting))
         return ideal_seconds(
             instances,
-            slots=SLOTS,
-            call_seconds=SLOTS * seconds / without_waiting,
+            slots=self._workload.slots,
+            call_seconds=self._workload.slots * used.seconds / without_waiting,
             initializing_calls=self._workload.setup.initializing_calls,
             interval=INITIALIZATION_INTERVAL,
         )
 
-    async def _timed(self, fetch_all: FetchAll, numbers: Iterable[int]) -> tuple[float, float]:
-        """Return the wall and the CPU time."""
+    async def _used(self, fetch_all: FetchAll, numbers: Iterable[int]) -> Used:
+        """Return what it takes to fetch these."""
         gc.collect()
         before = self._fetched
-        cpu, wall = process_time(), perf_counter()
+        begun = Used.so_far()
         await fetch_all(map(w_id_of, numbers), self._count)
-        seconds, cpu_seconds = perf_counter() - wall, process_time() - cpu
+        used = Used.so_far().since(begun)
         if self._fetched == before:
             msg = f"{self._contender.name} fetched nothing"
             raise WrongContactsError(msg)
-        return seconds, cpu_seconds
+        return used
 
     def _count(self, reply: object) -> None:  # noqa: ARG002
         self._fetched += 1
 
     async def _lag(self, fetch_all: FetchAll, rate: float) -> Lag | None:
-        seconds = self._workload.lag_seconds
-        if not seconds:
+        workload = self._workload
+        if not workload.lag_seconds:
             return None
-        size = SLOTS if self._workload.bursts else _whole_rounds(rate * seconds)
+        bursts = workload.bursts
+        size = workload.slots if bursts else self._whole_rounds(rate * workload.lag_seconds)
+        kept: list[object] = []
+        on_fetched = kept.append if workload.kept else self._count
         gc.collect()
-        until = perf_counter() + seconds
-        with LagTicker() as ticker:
-            while True:
-                await fetch_all(map(w_id_of, islice(self._ready, size)), self._count)
-                if not self._workload.bursts or perf_counter() >= until:
-                    return ticker.lag()
+        until = perf_counter() + workload.lag_seconds
+        ticker = LagTicker()
+        while True:
+            with ticker:
+                await fetch_all(map(w_id_of, islice(self._ready, size)), on_fetched)
+            kept.clear()
+            if not bursts or perf_counter() >= until:
+                return ticker.lag()
 
-    def _decode_seconds(self) -> float | None:
-        """Time the library's decode of one reply, alone."""
-        if not self._workload.bursts or self._contender.role != "library":
-            return None
-        # Imported here, as the peers' memory is measured and they have no use for it.
-        library = cast("Any", import_module("benchmarks.contenders.floor"))
-        connection = HTTPConnection(urlsplit(self._task.url).netloc)
-        connection.request("POST", "/getAllContact", b'{"wId":"%s"}' % w_id_of(0).encode())
-        body = connection.getresponse().read()
-        connection.close()
-        seconds = []
-        for _ in range(_DECODES):
-            begun = perf_counter()
-            library.decode(body)
-            seconds.append(perf_counter() - begun)
-        return median(seconds)
-
-
-def _whole_rounds(instances: float) -> int:
-    """Return about so many, all slots taken to the end."""
-    return SLOTS * max(1, round(instances / SLOTS))
-
-
-def _runner(contender: Contender) -> asyncio.Runner:
-    if contender.loop == "asyncio":
-        return asyncio.Runner()
-    loop_factory: Callable[[], asyncio.AbstractEventLoop] = import_module("uvloop").new_event_loop
-    return asyncio.Runner(loop_factory=loop_factory)
+    def _whole_rounds(self, instances: float) -> int:
+        """Return about so many, all slots taken to the end."""
+        slots = self._workload.slots
+        return slots * max(1, round(instances / slots))
 
 
 def main() -> None:
@@ -188,7 +164,7 @@ def main() -> None:
     contender = BY_NAME[task.contender]
     [workload] = [w for w in workloads(quick=task.quick) if w.name == task.workload]
     kept = settled_heap() if workload.settled_heap else []
-    with _runner(contender) as runner:
+    with asyncio.Runner(loop_factory=contender.new_loop()) as runner:
         measured = runner.run(Harness(workload, task, contender).measure())
     del kept
     sys.stdout.write(msgspec.json.encode(measured).decode() + "\n")

@@ -5,7 +5,7 @@ from statistics import median
 
 import msgspec
 
-from benchmarks.contenders import BY_NAME, FLOOR, FLOOR_UVLOOP
+from benchmarks.contenders import BY_NAME, on_loop_of
 from benchmarks.machine import Machine
 from benchmarks.measured import Import, Measured, Run, Waiting
 
@@ -35,6 +35,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         missing: Contenders that did not take part, each with the packages it lacks.
         runs: Every contender's process.
         waiting: The processes of the waiting instances.
+        instructions: How many a call takes, by contender.
+        not_counted: Why instructions were not counted, if so.
         imports: The processes that only imported, by what they imported, in the order of rounds.
 
     """
@@ -47,6 +49,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     runs: list[Run]
     waiting: list[Waiting]
     imports: dict[str, list[Import]]
+    instructions: dict[str, float] = {}
+    not_counted: str | None = None
 
     def measured(self, workload: str, contender: str) -> dict[int, Measured]:
         """Return what a contender's processes measured, by round."""
@@ -71,18 +75,22 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         workload: str,
         contender: str,
         other: str,
-        value: Callable[[Measured], float] = lambda measured: measured.contacts_a_second,
+        value: Callable[[Measured], float] = lambda measured: measured.contacts_a_cpu_second,
     ) -> Spread | None:
         """Return a contender's value against another's, each pair of the same round."""
         mine, others = self.measured(workload, contender), self.measured(workload, other)
         return Spread.of(value(mine[n]) / value(others[n]) for n in mine if n in others)
 
-    def ratio_to_floor(
-        self,
-        workload: str,
-        contender: str,
-        value: Callable[[Measured], float] = lambda measured: measured.contacts_a_second,
-    ) -> Spread | None:
-        """Return a contender's value against that of the floor on the same loop."""
-        floor = FLOOR if BY_NAME[contender].loop == FLOOR.loop else FLOOR_UVLOOP
-        return self.ratio(workload, contender, floor.name, value)
+    def ratio_to_floor(self, workload: str, contender: str) -> Spread | None:
+        """Return a contender's contacts a CPU second against those of the floor on its loop."""
+        (floor,) = on_loop_of(BY_NAME[contender], "floor")
+        return self.ratio(workload, contender, floor.name)
+
+    def ratio_to_best_peer(self, workload: str, contender: str) -> tuple[Spread | None, str]:
+        """Return a contender's contacts a CPU second against those of the best peer on its loop."""
+        ratios = [
+            (ratio, peer.name)
+            for peer in on_loop_of(BY_NAME[contender], "usual", "msgspec")
+            if (ratio := self.ratio(workload, contender, peer.name))
+        ]
+        return min(ratios, key=lambda found: found[0].median, default=(None, ""))

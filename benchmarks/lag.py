@@ -11,7 +11,7 @@ _TICK = 0.001
 
 
 class LagTicker:
-    """Measures within `with` by how much each tick comes late.
+    """Measures within `with`, once or several times, by how much each tick comes late.
 
     A tick that is late is one sample, however many ticks it swallowed.
     """
@@ -32,6 +32,9 @@ class LagTicker:
         traceback: TracebackType | None,
     ) -> None:
         self._timer.cancel()
+        overdue = perf_counter() - self._due
+        if overdue > 0:  # the loop was held until now
+            self._late.append(overdue)
 
     def _wait(self) -> None:
         self._due = perf_counter() + _TICK

@@ -43,9 +43,9 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
         contacts: How many contacts each has.
         seconds: How long that took.
         cpu_seconds: The CPU time of all threads of the process meanwhile.
+        page_faults: How many pages of memory the process was given meanwhile.
         peak_bytes: The most memory that the process had resident, ever.
         lag: The event loop's lag.
-        decode_seconds: What the library's decode of one reply takes, alone.
         seconds_at_few: What an instance takes when only FEW are fetched.
         ideal_seconds: What initialization takes at best.
 
@@ -55,9 +55,9 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     contacts: int
     seconds: float
     cpu_seconds: float
+    page_faults: int
     peak_bytes: int
     lag: Lag | None = None
-    decode_seconds: float | None = None
     seconds_at_few: float | None = None
     ideal_seconds: float | None = None
 
@@ -77,6 +77,16 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
         return self.instances * self.contacts / self.cpu_seconds
 
     @property
+    def cpu_seconds_a_reply(self) -> float:
+        """The CPU time that a reply takes."""
+        return self.cpu_seconds / self.instances
+
+    @property
+    def page_faults_a_reply(self) -> float:
+        """The pages of memory that a reply takes."""
+        return self.page_faults / self.instances
+
+    @property
     def lag_p50(self) -> float | None:
         """The median lag."""
         return self.lag.p50 if self.lag else None
@@ -90,11 +100,6 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     def lag_max(self) -> float | None:
         """The longest lag."""
         return self.lag.max if self.lag else None
-
-    @property
-    def lag_p99_in_decodes(self) -> float | None:
-        """The lag that one tick in a hundred exceeds, against one decode."""
-        return self.lag.p99 / self.decode_seconds if self.lag and self.decode_seconds else None
 
     @property
     def to_ideal(self) -> float | None:

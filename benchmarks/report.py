@@ -1,15 +1,28 @@
 """The report: tables in Markdown."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from benchmarks.contenders import CONTENDERS, RETRY_LOOP
-from benchmarks.figures import Figures, Spread
-from benchmarks.goals import goals
+from benchmarks.figures import Figures
+from benchmarks.goals import Goal, goals
+from benchmarks.instructions import CONTACTS
 from benchmarks.measured import Measured
+from benchmarks.tables import (
+    filled_table,
+    megabytes,
+    microseconds,
+    milliseconds,
+    shown,
+    table,
+)
 from benchmarks.workloads import INITIALIZATION_INTERVAL, SLOTS, workloads
 
 _MET = {True: "met", False: "**not met**", None: "-"}
-_SIDE_BY_SIDE = ("200", "2000", "10000", "2000-settled", "10000-settled", "latency", "many")
+_LAGS: tuple[Callable[[Measured], float | None], ...] = (
+    lambda measured: measured.lag_p50,
+    lambda measured: measured.lag_p99,
+    lambda measured: measured.lag_max,
+)
 
 
 def render(figures: Figures) -> str:
@@ -24,14 +37,9 @@ def _lines(figures: Figures) -> Iterator[str]:
     yield ""
     yield "## Goals"
     yield ""
-    yield from _table(
-        ("goal", "target", "measured", ""),
-        [(goal.goal, goal.target, goal.measured, _MET[goal.met]) for goal in goals(figures)],
-    )
+    yield from goals_table(goals(figures))
     for workload in workloads(quick=figures.quick):
-        if workload.name in _SIDE_BY_SIDE and any(
-            run.workload == workload.name for run in figures.runs
-        ):
+        if not workload.initializing and any(run.workload == workload.name for run in figures.runs):
             yield ""
             yield f"## {workload.title[0].upper()}{workload.title[1:]}"
             yield ""
@@ -43,17 +51,25 @@ def _lines(figures: Figures) -> Iterator[str]:
                     "has been up for a while has, so that nobody gives memory back."
                 )
                 yield ""
-            if workload.in_full:
+            if workload.kept:
                 yield (
-                    f"{', '.join(workload.in_full)} fetches them all, the others as many as "
-                    "they get done in a short while. The server is not faster than the floor here, "
-                    "so its figures by CPU time say more."
+                    "What comes is kept until both are there, and dropped while nobody watches: "
+                    "how long that takes, and when it is done, is its holder's."
                 )
                 yield ""
             yield from _side_by_side(figures, workload.name)
+    yield from _instructions(figures)
     yield ""
     yield from _initialization(figures)
     yield from _failures(figures)
+
+
+def goals_table(found: list[Goal]) -> Iterator[str]:
+    """Yield the table of the goals."""
+    yield from table(
+        ("goal", "target", "measured", ""),
+        [(goal.goal, goal.target, goal.measured, _MET[goal.met]) for goal in found],
+    )
 
 
 def _circumstances(figures: Figures) -> Iterator[str]:
@@ -71,25 +87,19 @@ def _circumstances(figures: Figures) -> Iterator[str]:
         f"Every contender has {SLOTS} slots and runs in a fresh process"
         + (", pinned to one core, the server to another. " if machine.pinned else ", not pinned. ")
         + "A figure is the median over the rounds. A ratio is of two figures of the same round, "
-        "shown as median (lowest to highest). What is `-uvloop` is compared with the floor on "
-        "uvloop, all others with the floor on asyncio. `aiohttp-bare` is the library's HTTP "
-        "session and decode in a bare loop, with nothing else of the library: what lies between it "
-        "and the floor is aiohttp's, what lies between it and the library is the library's."
+        "shown as median (lowest to highest), and of contacts a second of CPU time. What is "
+        "`-uvloop` is compared with the others on uvloop, all else with those on asyncio. The "
+        "floor reads neither chunks nor gzip. `aiohttp-bare` is the library's session of aiohttp "
+        "and its decode in a bare loop, with nothing else of the library. A peer that had at most "
+        "half of the library's contacts a CPU second in its first round, or at most 0.7 of them in "
+        "each of its first two, runs no further ones, unless it is the best."
     )
     for name, packages in figures.missing.items():
         yield ""
         yield f"**{name} did not take part**: {', '.join(packages)} is not installed."
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield f"| {' | '.join('---' for _ in head)} |"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-
-
 def _side_by_side(figures: Figures, workload: str) -> Iterator[str]:
-    lag = "loop lag p50 / p99 / max"
     rows: list[tuple[str, ...]] = []
     for contender in CONTENDERS:
         name = contender.name
@@ -99,54 +109,62 @@ def _side_by_side(figures: Figures, workload: str) -> Iterator[str]:
 
         def of(
             value: Callable[[Measured], float | None],
-            shown: Callable[[float], str] = "{:,.0f}".format,
+            written: Callable[[float], str] = "{:,.0f}".format,
             name: str = name,
         ) -> str:
             spread = figures.spread(workload, name, value)
-            return "-" if spread is None else shown(spread.median)
+            return "-" if spread is None else written(spread.median)
 
+        lags = [of(value, milliseconds) for value in _LAGS]
+        mine = contender.role in ("floor", "library")
+        best = "-" if not mine else shown(figures.ratio_to_best_peer(workload, name)[0])
         rows.append(
             (
                 name,
                 of(lambda m: m.instances_a_second),
                 of(lambda m: m.contacts_a_second),
-                _shown(figures.ratio_to_floor(workload, name)),
-                of(lambda m: m.contacts_a_cpu_second),
-                _shown(figures.ratio_to_floor(workload, name, lambda m: m.contacts_a_cpu_second)),
-                " / ".join(
-                    (
-                        of(lambda m: m.lag_p50, _milliseconds),
-                        of(lambda m: m.lag_p99, _milliseconds),
-                        of(lambda m: m.lag_max, _milliseconds),
-                    ),
-                ),
-                of(lambda m: m.peak_bytes, lambda peak: f"{peak / 1e6:,.0f} MB"),
+                of(lambda m: m.cpu_seconds_a_reply, microseconds),
+                shown(figures.ratio_to_floor(workload, name)),
+                best,
+                of(lambda m: m.page_faults_a_reply),
+                "-" if lags[0] == "-" else " / ".join(lags),
+                of(lambda m: m.peak_bytes, megabytes),
+                str(len(measured)),
             ),
         )
-    if all("- / -" in row[6] for row in rows):
-        rows = [(*row[:6], row[7]) for row in rows]
-        lag = ""
     head = (
         "contender",
         "instances/s",
         "contacts/s",
-        "to the floor",
-        "contacts/CPU s",
+        "CPU a reply",
         "to the floor, CPU",
-        lag,
+        "to the best peer, CPU",
+        "page faults a reply",
+        "loop lag p50 / p99 / max",
         "peak memory",
+        "rounds",
     )
-    yield from _table(tuple(name for name in head if name), rows)
+    yield from filled_table(head, rows)
 
 
-def _milliseconds(seconds: float) -> str:
-    return f"{seconds * 1000:.1f} ms"
-
-
-def _shown(spread: Spread | None) -> str:
-    if spread is None:
-        return "-"
-    return f"{spread.median:.2f} ({spread.low:.2f} to {spread.high:.2f})"
+def _instructions(figures: Figures) -> Iterator[str]:
+    if not figures.instructions and not figures.not_counted:
+        return
+    yield ""
+    yield "## Instructions a call"
+    yield ""
+    if figures.not_counted:
+        yield f"They were not counted, as {figures.not_counted}."
+        return
+    yield (
+        f"What callgrind counts in the client's process for one call with {CONTACTS} contacts, on "
+        "asyncio; what starting and connecting take is left out."
+    )
+    yield ""
+    yield from table(
+        ("contender", "instructions a call"),
+        [(name, f"{counted:,.0f}") for name, counted in figures.instructions.items()],
+    )
 
 
 def _initialization(figures: Figures) -> Iterator[str]:
@@ -156,7 +174,7 @@ def _initialization(figures: Figures) -> Iterator[str]:
         ideal = figures.spread("initialization", name, lambda m: m.ideal_seconds)
         against = figures.spread("initialization", name, lambda m: m.to_ideal)
         if seconds and ideal:
-            rows.append((name, f"{seconds.median:.2f} s", f"{ideal.median:.2f} s", _shown(against)))
+            rows.append((name, f"{seconds.median:.2f} s", f"{ideal.median:.2f} s", shown(against)))
     if not rows:
         return
     [workload] = [w for w in workloads(quick=figures.quick) if w.name == "initialization"]
@@ -170,7 +188,7 @@ def _initialization(figures: Figures) -> Iterator[str]:
         f"`{RETRY_LOOP.name}` is the usual semaphore around a retry loop."
     )
     yield ""
-    yield from _table(("contender", "time", "ideal", "against the ideal"), rows)
+    yield from table(("contender", "time", "ideal", "against the ideal"), rows)
 
 
 def _failures(figures: Figures) -> Iterator[str]:

@@ -1,37 +1,32 @@
 """Runs every process of the benchmarks, one after the other, and collects what they measured."""
 
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from time import perf_counter
 
 import msgspec
 
-from benchmarks.contenders import BY_NAME, CONTENDERS, Contender
+from benchmarks.contenders import BY_NAME, Contender
 from benchmarks.figures import Figures
+from benchmarks.instances import Setup
+from benchmarks.instructions import CONTACTS, instructions_a_call, without_valgrind
 from benchmarks.machine import this_machine
 from benchmarks.measured import Import, Measured, Run, Task, Waiting
 from benchmarks.pinning import cores
-from benchmarks.server import Announcement, Setup
+from benchmarks.processes import ProcessFailedError, answer_of, serving, written
+from benchmarks.sitting_out import sits_out
 from benchmarks.waiting_process import WaitingTask
-from benchmarks.workloads import MANY, Workload, workloads
+from benchmarks.workloads import MANY, NEAREST, Workload, workloads
 
 # What the library imports; anyio imports parts of itself when they are asked for.
 PEERS_IMPORTS = ("aiohttp", "aiolimiter", "msgspec", "anyio", "anyio.abc", "anyio.lowlevel")
-_ROOT = Path(__file__).parents[1]
 _IMPORT_PROCESS = Path(__file__).with_name("import_process.py")
-_LONGEST_PROCESS = 120.0
 _IMPORTS_A_ROUND = 3
 _WAITING_ROUNDS = 2
 # No process fetches more than that, so that each has numbers of its own.
 _NUMBERS_A_PROCESS = 1 << 22
-
-
-class ProcessFailedError(Exception):
-    """A process ended otherwise than it should."""
 
 
 class BenchmarkRun:
@@ -82,6 +77,8 @@ class BenchmarkRun:
             runs=self._runs,
             waiting=self._run_waiting(),
             imports=self._run_imports(),
+            instructions=self._count_instructions(),
+            not_counted=without_valgrind(),
             seconds=perf_counter() - begun,
         )
 
@@ -89,10 +86,9 @@ class BenchmarkRun:
         return not self._only or any(fnmatchcase(name, pattern) for pattern in self._only)
 
     def _contenders_of(self, workload: Workload) -> list[Contender]:
-        names = workload.contenders or [contender.name for contender in CONTENDERS]
         return [
             BY_NAME[name]
-            for name in names
+            for name in workload.contenders
             if name not in self._missing and self._wants(f"{workload.name}/{name}")
         ]
 
@@ -100,8 +96,10 @@ class BenchmarkRun:
         self._tell(f"{workload.name}: {workload.title}")
         first = 0
         with serving(self._pinned(workload.setup)) as server:
-            for number in range(self._rounds):
+            for number in range(min(self._rounds, workload.rounds or self._rounds)):
                 for contender in contenders:
+                    if sits_out(contender, workload.name, self._runs):
+                        continue
                     task = Task(
                         contender=contender.name,
                         workload=workload.name,
@@ -117,7 +115,7 @@ class BenchmarkRun:
     def _run_contender(self, task: Task, number: int) -> Run:
         measured = failure = None
         try:
-            answer = answer_of("-m", "benchmarks.contender_process", _written(task))
+            answer = answer_of("-m", "benchmarks.contender_process", written(task))
             measured = msgspec.json.decode(answer, type=Measured)
             self._tell(f"  {number + 1} {task.contender}: {_summary(measured)}")
         except ProcessFailedError as error:
@@ -140,7 +138,7 @@ class BenchmarkRun:
         with serving(self._pinned(Setup(5, initializing_calls=sys.maxsize))) as server:
             for _ in range(min(self._rounds, _WAITING_ROUNDS)):
                 task = WaitingTask(server.url, instances, self._contender_core)
-                answer = answer_of("-m", "benchmarks.waiting_process", _written(task))
+                answer = answer_of("-m", "benchmarks.waiting_process", written(task))
                 found.append(msgspec.json.decode(answer, type=Waiting))
                 self._tell(f"  {found[-1].bytes_each:,.0f} bytes each")
         return found
@@ -158,52 +156,24 @@ class BenchmarkRun:
                 imported.setdefault(", ".join(modules), []).append(found)
         return imported
 
+    def _count_instructions(self) -> dict[str, float]:
+        names = [
+            name
+            for name in ("floor", "wxcontacts_async", *NEAREST)
+            if name not in self._missing and self._wants(f"instructions/{name}")
+        ]
+        if self._quick:
+            names = names[:2]
+        if not names:
+            return {}
+        if reason := without_valgrind():
+            self._tell(f"instructions are not counted, as {reason}")
+            return {}
+        self._tell(f"instructions a call, {CONTACTS} contacts")
+        return instructions_a_call(names, self._tell)
+
     def _pinned(self, setup: Setup) -> Setup:
         return msgspec.structs.replace(setup, core=self._server_core)
-
-
-def answer_of(*arguments: str, timeout: float = _LONGEST_PROCESS) -> bytes:
-    """Run one process and return what it printed.
-
-    Raises:
-        ProcessFailedError: It failed, or was not done after so many seconds.
-
-    """
-    try:
-        return subprocess.run(  # noqa: S603  # our own arguments
-            [sys.executable, *arguments],
-            capture_output=True,
-            check=True,
-            cwd=_ROOT,
-            timeout=timeout,
-        ).stdout
-    except subprocess.CalledProcessError as error:
-        lines = error.stderr.decode(errors="replace").strip().splitlines()
-        raise ProcessFailedError(lines[-1] if lines else str(error)) from error
-    except subprocess.TimeoutExpired as error:
-        msg = f"not done after {error.timeout:.0f} s"
-        raise ProcessFailedError(msg) from error
-
-
-@contextmanager
-def serving(setup: Setup) -> Iterator[Announcement]:
-    """Run a server in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.server", _written(setup)]
-    with subprocess.Popen(  # noqa: S603  # our own arguments
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=_ROOT,
-    ) as server:
-        try:
-            line = server.stdout.readline() if server.stdout else b""
-            yield msgspec.json.decode(line, type=Announcement)
-        finally:
-            server.communicate()  # closes its stdin, which ends it
-
-
-def _written(task: msgspec.Struct) -> str:
-    return msgspec.json.encode(task).decode()
 
 
 def _summary(measured: Measured) -> str:

@@ -7,46 +7,24 @@ Announcement, once it listens, and ends when its stdin is closed.
 import asyncio
 import re
 import sys
-import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import cast
 
 import msgspec
 
+from benchmarks.instances import Setup, reply_of
 from benchmarks.pinning import pin_to
-from wxcontacts_async import Contact
-from wxcontacts_async.emulator.population import Population
+from benchmarks.replies import replies, response
 
 _CHUNK = 256 * 1024
 _HEADERS_END = b"\r\n\r\n"
 _CONTENT_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
+_ASKS_FOR_GZIP = re.compile(rb"(?i)\r\naccept-encoding:[^\r]*\bgzip\b")
+_NOT_ASKED_FOR = memoryview(b"HTTP/1.1 406 Not Acceptable\r\nContent-Length: 0\r\n\r\n")
 _W_ID = re.compile(rb'"wId" *: *"([0-9a-f]{8})')
-_SUCCESS = '{"message":"成功","code":"1000","data":%s}'.encode()
 _INITIALIZING = '{"message":"初始化中","code":"1001","data":null}'.encode()
-
-
-class Setup(msgspec.Struct, frozen=True):
-    """What a server is told on its command line, as JSON.
-
-    Attributes:
-        contacts: How many contacts each instance has.
-        latency: Seconds before each answer.
-        initializing_calls: How many calls an instance of odd number is first told 初始化中.
-        bodies: How many different replies there are; the instances take turns with them.
-        changed: The share of the contacts that differ from what a server without it says: of ten,
-            eight have another name, one is gone and one is replaced by somebody else.
-        core: The core to run on; None is any.
-
-    """
-
-    contacts: int
-    latency: float = 0.0
-    initializing_calls: int = 0
-    bodies: int = 4
-    changed: float = 0.0
-    core: int | None = None
 
 
 class Announcement(msgspec.Struct, frozen=True):
@@ -57,77 +35,27 @@ class Announcement(msgspec.Struct, frozen=True):
     reply_bytes: int
 
 
-def w_id_of(number: int) -> str:
-    """Return the wId of the instance of that number, of which the server reads the number only."""
-    return f"{number:08x}-63eb-f319-0001-ed01076abf1f"
-
-
-def reply_of(number: int, bodies: int) -> int:
-    """Return which reply the instance of that number gets, odd or even."""
-    return number // 2 % bodies
-
-
-def fingerprint(user_names: Iterable[str]) -> int:
-    """Return a checksum of all user names, in whatever order they come."""
-    return zlib.crc32("\n".join(sorted(user_names)).encode())
-
-
 class _Gateway:
     """The replies, and how often each initializing instance has called."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        population = Population()
-        self.fingerprints: list[int] = []
-        self._replies: list[memoryview] = []
-        for number in range(setup.bodies):
-            name = f"reply {number}"
-            contacts = population.contact_set(name, setup.contacts)
-            body = population.reply(name, setup.contacts)
-            if setup.changed:
-                lists = [
-                    (kind, _changed(some, round(1 / setup.changed)))
-                    for kind, some in contacts.lists()
-                ]
-                body = _SUCCESS % msgspec.json.encode(dict(lists))
-                names = [contact.user_name for _, some in lists for contact in some]
-            else:
-                names = [contact.user_name for contact in contacts]
-            self.fingerprints.append(fingerprint(names))
-            self._replies.append(_response(body))
-        self.reply_bytes = len(population.reply("reply 0", setup.contacts))
-        self._initializing = _response(_INITIALIZING)
+        made = replies(setup)
+        self.fingerprints = [reply.fingerprint for reply in made]
+        self.reply_bytes = len(made[0].body)
+        self._replies = [response(reply.body, setup.form) for reply in made]
+        self._initializing = response(_INITIALIZING, setup.form)
         self._calls: dict[int, int] = {}
 
-    def reply_to(self, w_id: bytes) -> memoryview:
+    def reply_to(self, w_id: bytes, headers: bytes) -> memoryview:
+        if self.setup.form == "gzip" and not _ASKS_FOR_GZIP.search(headers):
+            return _NOT_ASKED_FOR
         number = int(w_id, 16)
         if number % 2 and self.setup.initializing_calls:
             calls = self._calls[number] = self._calls.get(number, 0) + 1
             if calls <= self.setup.initializing_calls:
                 return self._initializing
         return self._replies[reply_of(number, self.setup.bodies)]
-
-
-def _changed(contacts: tuple[Contact, ...], every: int) -> list[Contact]:
-    """Change every so many of the contacts."""
-    found = []
-    for number, contact in enumerate(contacts):
-        turn = number // every % 10
-        if number % every:
-            found.append(contact)
-        elif turn == 1:
-            found.append(msgspec.structs.replace(contact, user_name=f"{contact.user_name}_2"))
-        elif turn != 2:  # noqa: PLR2004  # else it is gone
-            found.append(msgspec.structs.replace(contact, nick_name=f"{contact.nick_name} 2"))
-    return found
-
-
-def _response(body: bytes) -> memoryview:
-    head = (
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    return memoryview(head.encode() + body)
 
 
 class _Connection(asyncio.Protocol):
@@ -157,7 +85,7 @@ class _Connection(asyncio.Protocol):
         if w_id is None:
             self._transport.close()
             return
-        reply = self._gateway.reply_to(w_id[1])
+        reply = self._gateway.reply_to(w_id[1], received[:headers_end])
         if self._gateway.setup.latency:
             loop = asyncio.get_running_loop()
             loop.call_later(self._gateway.setup.latency, self._send, reply)

@@ -15,7 +15,7 @@ import msgspec
 import psutil
 from anyio import create_task_group, get_cancelled_exc_class, move_on_after, wait_all_tasks_blocked
 
-from benchmarks.resident import resident_bytes
+from benchmarks.resources import resident_bytes
 from benchmarks.soak_gateway import GatewaySetup, w_id_of
 from benchmarks.soak_keeper import GatewayKeeper
 from benchmarks.soak_table import SoakFigures, render

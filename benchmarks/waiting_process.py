@@ -6,10 +6,10 @@ import sys
 
 import msgspec
 
+from benchmarks.instances import w_id_of
 from benchmarks.measured import Waiting
 from benchmarks.pinning import pin_to
-from benchmarks.resident import resident_bytes
-from benchmarks.server import w_id_of
+from benchmarks.resources import resident_bytes
 from benchmarks.workloads import SLOTS
 from wxcontacts_async import Event, Gateway, InitializationWait, InstanceWaiting, SessionPool
 

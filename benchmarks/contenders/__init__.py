@@ -3,9 +3,11 @@
 Each file has two functions. `opened(base_url, slots)` is an async context manager that opens the
 client once, as a service does, and gives a `FetchAll`: it fetches the contacts of all wIds, never
 more than `slots` at a time, and hands each reply over as soon as it is decoded. `user_names(reply)`
-lists whom such a reply has, so that it can be checked.
+lists whom such a reply has, so that it can be checked. Where a client asks for gzip only if it is
+told to, there is `opened_for_gzip` as well.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from importlib import import_module
@@ -16,12 +18,13 @@ import msgspec
 
 OnFetched: TypeAlias = Callable[[Any], object]
 FetchAll: TypeAlias = Callable[[Iterable[str], OnFetched], Awaitable[None]]
+Opened: TypeAlias = AbstractAsyncContextManager[FetchAll]
 
 
 class Client(Protocol):
     """What a contender's module has."""
 
-    def opened(self, base_url: str, slots: int) -> AbstractAsyncContextManager[FetchAll]:
+    def opened(self, base_url: str, slots: int) -> Opened:
         """Open the client."""
 
     def user_names(self, reply: Any) -> Iterable[str]:  # noqa: ANN401  # each has its own
@@ -39,7 +42,6 @@ class Contender(msgspec.Struct, frozen=True):
             msgspec, or the retry loop that is measured in initialization alone.
         packages: What must be installed for it.
         loop: The event loop that it runs on.
-        pure_python: Whether its HTTP client is written in Python, if perhaps with a C parser.
 
     """
 
@@ -48,11 +50,31 @@ class Contender(msgspec.Struct, frozen=True):
     role: Literal["floor", "library", "limit", "usual", "msgspec", "retry loop"]
     packages: tuple[str, ...]
     loop: Literal["asyncio", "uvloop"] = "asyncio"
-    pure_python: bool = True
 
     def client(self) -> Client:
         """Import it."""
         return cast("Client", import_module(f"{__name__}.{self.module}"))
+
+    def opened(self, base_url: str, slots: int, *, gzip: bool = False) -> Opened:
+        """Open the client; with `gzip` it asks for that, in its usual way."""
+        client = self.client()
+        if gzip and hasattr(client, "opened_for_gzip"):
+            return cast("Opened", client.opened_for_gzip(base_url, slots))
+        return client.opened(base_url, slots)
+
+    def new_loop(self) -> Callable[[], asyncio.AbstractEventLoop]:
+        """Return what makes its event loop."""
+        module = asyncio if self.loop == "asyncio" else import_module("uvloop")
+        return cast("Callable[[], asyncio.AbstractEventLoop]", module.new_event_loop)
+
+    def on_uvloop(self) -> "Contender":
+        """Return the same on the other loop."""
+        return msgspec.structs.replace(
+            self,
+            name=f"{self.name}-uvloop",
+            packages=(*self.packages, "uvloop"),
+            loop="uvloop",
+        )
 
     def missing(self) -> list[str]:
         """Return which of its packages are not installed."""
@@ -68,30 +90,32 @@ def version_of(package: str) -> str | None:
 
 
 FLOOR = Contender("floor", "floor", "floor", ("msgspec",))
-FLOOR_UVLOOP = Contender("floor-uvloop", "floor", "floor", ("msgspec", "uvloop"), "uvloop")
 LIBRARY = Contender("wxcontacts_async", "library", "library", ("wxcontacts_async",))
-LIBRARY_UVLOOP = Contender(
-    "wxcontacts_async-uvloop",
-    "library",
-    "library",
-    ("wxcontacts_async", "uvloop"),
-    "uvloop",
-)
+LIBRARY_UVLOOP = LIBRARY.on_uvloop()
 AIOHTTP_BARE = Contender("aiohttp-bare", "aiohttp_bare", "limit", ("aiohttp", "msgspec"))
-AIOHTTP_MSGSPEC = Contender("aiohttp-msgspec", "aiohttp_msgspec", "msgspec", ("aiohttp", "msgspec"))
 RETRY_LOOP = Contender("retry-loop", "retry_loop", "retry loop", ("aiohttp", "msgspec"))
+USUAL_PEERS = (
+    Contender("aiohttp-json", "aiohttp_json", "usual", ("aiohttp",)),
+    Contender("httpx-json", "httpx_json", "usual", ("httpx",)),
+    Contender("httpx-pydantic", "httpx_pydantic", "usual", ("httpx", "pydantic")),
+)
+MSGSPEC_PEERS = tuple(
+    Contender(f"{client}-msgspec", f"{client}_msgspec", "msgspec", (client, "msgspec"))
+    for client in ("aiohttp", "niquests", "httpx", "httpx2", "wreq", "pyreqwest")
+)
 CONTENDERS = (
     FLOOR,
     LIBRARY,
-    FLOOR_UVLOOP,
-    LIBRARY_UVLOOP,
     AIOHTTP_BARE,
-    Contender("aiohttp-json", "aiohttp_json", "usual", ("aiohttp",)),
-    AIOHTTP_MSGSPEC,
-    Contender("httpx-json", "httpx_json", "usual", ("httpx",)),
-    Contender("httpx-pydantic", "httpx_pydantic", "usual", ("httpx", "pydantic")),
-    Contender("httpx2-msgspec", "httpx2_msgspec", "msgspec", ("httpx2", "msgspec")),
-    Contender("niquests-msgspec", "niquests_msgspec", "msgspec", ("niquests", "msgspec")),
-    Contender("wreq-msgspec", "wreq_msgspec", "msgspec", ("wreq", "msgspec"), pure_python=False),
+    *USUAL_PEERS,
+    *MSGSPEC_PEERS,
+    FLOOR.on_uvloop(),
+    LIBRARY_UVLOOP,
+    *(peer.on_uvloop() for peer in MSGSPEC_PEERS),
 )
 BY_NAME = {contender.name: contender for contender in (*CONTENDERS, RETRY_LOOP)}
+
+
+def on_loop_of(contender: Contender, *roles: str) -> list[Contender]:
+    """Return those of these roles that run on the same loop as a contender."""
+    return [other for other in CONTENDERS if other.role in roles and other.loop == contender.loop]

@@ -11,7 +11,20 @@ from wxcontacts_async import Contact, Fetched, Gateway, InitializationWait, Sess
 @asynccontextmanager
 async def opened(base_url: str, slots: int) -> AsyncGenerator[FetchAll]:
     """Open a pool."""
-    gateway = Gateway(base_url, max_concurrency=slots)
+    async with _opened(Gateway(base_url, max_concurrency=slots)) as fetch_all:
+        yield fetch_all
+
+
+@asynccontextmanager
+async def opened_for_gzip(base_url: str, slots: int) -> AsyncGenerator[FetchAll]:
+    """Open a pool that asks for gzip, which it does of no gateway on the same host by itself."""
+    headers = {"Accept-Encoding": "gzip"}
+    async with _opened(Gateway(base_url, max_concurrency=slots, headers=headers)) as fetch_all:
+        yield fetch_all
+
+
+@asynccontextmanager
+async def _opened(gateway: Gateway) -> AsyncGenerator[FetchAll]:
     async with SessionPool(gateway, initialization=InitializationWait(INITIALIZATION_INTERVAL)) as (
         pool
     ):

@@ -9,9 +9,9 @@ from time import perf_counter, process_time
 import msgspec
 import psutil
 
+from benchmarks.instances import w_id_of
 from benchmarks.lag import LagTicker
-from benchmarks.resident import peak_bytes, resident_bytes
-from benchmarks.server import w_id_of
+from benchmarks.resources import peak_bytes, resident_bytes
 from benchmarks.store.contenders import STORE_BY_NAME, Sync
 from benchmarks.store.measured import PHASES, Phase, StoreMeasured, StoreTask
 from benchmarks.workloads import SLOTS

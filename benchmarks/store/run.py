@@ -11,11 +11,11 @@ from time import perf_counter
 
 import msgspec
 
+from benchmarks.instances import Setup
 from benchmarks.machine import Machine, this_machine
 from benchmarks.measured import Lag
 from benchmarks.pinning import cores
-from benchmarks.runner import ProcessFailedError, answer_of, serving
-from benchmarks.server import Setup
+from benchmarks.processes import ProcessFailedError, answer_of, serving
 from benchmarks.store.contenders import STORE_CONTENDERS, StoreContender
 from benchmarks.store.contents import Contents, contents_of, make_tables
 from benchmarks.store.measured import Phase, StoreMeasured, StoreRun, StoreTask

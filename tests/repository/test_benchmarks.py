@@ -12,11 +12,14 @@ from benchmarks.contenders import BY_NAME
 from benchmarks.figures import Figures
 from benchmarks.goals import goals
 from benchmarks.ideal import ideal_seconds
+from benchmarks.instances import Setup
 from benchmarks.machine import Machine
 from benchmarks.measured import Import, Lag, Measured, Run, Task, Waiting
+from benchmarks.pages import regions, replaced
+from benchmarks.processes import serving
 from benchmarks.report import render
-from benchmarks.runner import PEERS_IMPORTS, serving
-from benchmarks.server import Announcement, Setup
+from benchmarks.runner import PEERS_IMPORTS
+from benchmarks.server import Announcement
 from benchmarks.workloads import INITIALIZATION_INTERVAL, SLOTS, Workload, workloads
 from tests.support.loops import on_asyncio
 
@@ -63,6 +66,7 @@ async def test_a_contender_returns_the_servers_contacts_and_is_measured(
     assert measured.contacts == 20
     assert measured.seconds > 0
     assert measured.cpu_seconds > 0
+    assert measured.page_faults >= 0
     assert measured.peak_bytes > 1_000_000
     assert measured.lag is not None
 
@@ -104,9 +108,9 @@ def figures(*, missing: str = "wreq-msgspec") -> Figures:
         contacts=200,
         seconds=2.0,
         cpu_seconds=1.0,
+        page_faults=1_000,
         peak_bytes=50_000_000,
         lag=Lag(0.001, 0.002, 0.003, 100),
-        decode_seconds=0.002,
         seconds_at_few=0.02,
         ideal_seconds=2.0,
     )
@@ -132,15 +136,17 @@ def figures(*, missing: str = "wreq-msgspec") -> Figures:
         ],
         waiting=[Waiting(1_000, 900.0)],
         imports={"wxcontacts_async": [Import(0.1)], ", ".join(PEERS_IMPORTS): [Import(0.1)]},
+        not_counted="there is no valgrind",
     )
 
 
 def test_every_goal_is_a_row_with_its_figure() -> None:
     rows = {goal.goal: goal for goal in goals(figures())}
-    assert len(rows) == 21
+    assert len(rows) == 39
     assert all(goal.met is not None for goal in rows.values())
     assert rows["memory an instance, 1,000 waiting at once"].met is True
-    assert rows["contacts/s against httpx with its usual decode, 200"].met is False
+    assert rows["against the best peer, 200 contacts, gzip, uvloop"].met is True
+    assert rows["against the best peer, 200 contacts, chunked, asyncio"].met is False
 
 
 def test_what_was_not_measured_is_said_to_be_so() -> None:
@@ -155,4 +161,11 @@ def test_the_report_says_which_peer_did_not_take_part_and_who_failed() -> None:
     report = render(msgspec.structs.replace(measured, runs=[*measured.runs, failed]))
     assert "**wreq-msgspec did not take part**: wreq is not installed." in report
     assert "- 200/floor, round 1: it broke" in report
-    assert "| aiohttp-json | 50 | 10,000 | 1.00 (1.00 to 1.00) |" in report
+    assert "| aiohttp-msgspec | 50 | 10,000 | 10,000 us | 1.00 (1.00 to 1.00) | - | 10 |" in report
+    assert "They were not counted, as there is no valgrind." in report
+
+
+def test_the_pages_have_marks_for_all_figures() -> None:
+    for (page, name), text in regions(figures()).items():
+        assert text in replaced(page.read_text(encoding="utf-8"), name, text)
+        assert text.startswith(("|", "Medians"))

@@ -1,10 +1,36 @@
-"""How much memory this process has, and had at most."""
+"""What this process has used: time, pages of memory, and memory now and at most."""
 
 import resource
 import sys
 from pathlib import Path
+from time import perf_counter, process_time
+from typing import Self
+
+import msgspec
 
 _STATUS = Path("/proc/self/status")
+
+
+class Used(msgspec.Struct, frozen=True):
+    """What a process used of each; times are in seconds."""
+
+    seconds: float
+    cpu_seconds: float
+    page_faults: int
+
+    @classmethod
+    def so_far(cls) -> Self:
+        """Return what this process has used, all of its threads together."""
+        page_faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        return cls(perf_counter(), process_time(), page_faults)
+
+    def since(self, earlier: Self) -> Self:
+        """Return what came to it."""
+        return type(self)(
+            self.seconds - earlier.seconds,
+            self.cpu_seconds - earlier.cpu_seconds,
+            self.page_faults - earlier.page_faults,
+        )
 
 
 def peak_bytes() -> int:
