@@ -18,7 +18,7 @@ class Reply:
     def __init__(self, log: list[str], name: str) -> None:
         self._log = log
         self._name = name
-        self.pieces = [name.encode()]
+        self.pieces: list[bytes | memoryview] = [name.encode()]
         self.content_type = ""
 
     def decoded(self, reply: object, reply_bytes: int) -> None:

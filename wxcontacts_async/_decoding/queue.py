@@ -2,25 +2,31 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Generator
 from time import perf_counter
-from typing import Generic, Protocol
+from typing import Generic, Protocol, TypeAlias
 
 from wxcontacts_async._decoding.memory import ArenaKeeper, JoinBuffer
 from wxcontacts_async._decoding.reply import ReplyDecoder
 from wxcontacts_async._decoding.verdict import Ready, Unready
 from wxcontacts_async.contacts import ContactT
 
+# Bytes of a reply that is not divided; they take a millisecond.
+_DECODED_AT_ONCE = 1024 * 1024
+
 
 class UndecodedReply(Protocol[ContactT]):
     """A reply that waits to be decoded.
 
     Attributes:
-        pieces: Its bytes, which are let go of once they are joined.
+        pieces: Its bytes, which are let go of once they are joined or decoded. If they are one
+            memoryview that can be written, they may be decoded in it, and are nobody else's until
+            `decoded` is called.
         content_type: Its Content-Type.
 
     """
 
-    pieces: list[bytes]
+    pieces: list[bytes | memoryview]
     content_type: str
 
     def decoded(self, reply: Ready[ContactT] | Unready | Exception, reply_bytes: int) -> None:
@@ -30,12 +36,20 @@ class UndecodedReply(Protocol[ContactT]):
         """Let a reader of a stream that waits for it come and call `decode_next`."""
 
 
+# What a reply says, or why it cannot be decoded, and its length in bytes.
+_Steps: TypeAlias = Generator[
+    None,
+    None,
+    tuple[Ready[ContactT] | Unready | Exception, int],
+]
+
+
 class DecodeQueue(Generic[ContactT]):
     """Spreads decoding over ticks of the event loop: replies wait in the queue for their turn.
 
     Decoding holds the GIL, so a thread would not help: the loop would stand still all the same.
-    A tick may decode for `budget`, and one reply is never divided, so that a tick ends
-    at most one decode later than that.
+    A tick may decode for `budget`. A large reply is decoded in pieces, and no other one before it
+    is done, so that a tick ends at most one piece, or one small reply, later than that.
 
     The reader of a stream decodes: it takes a reply out of the queue, has its outcome at once, and
     comes back for the next one while the memory of this one is still in the processor's cache.
@@ -53,6 +67,8 @@ class DecodeQueue(Generic[ContactT]):
         self._joiner = JoinBuffer()
         self._arenas = ArenaKeeper()
         self._replies: deque[UndecodedReply[ContactT]] = deque()
+        # The large reply that is being decoded, and how it goes on.
+        self._half_done: tuple[UndecodedReply[ContactT], _Steps[ContactT]] | None = None
         # How long was decoded since _begin_tick last ran.
         self._spent = 0.0
         # Whether _end_tick or _begin_tick is due; always, while the queue is not empty.
@@ -69,24 +85,33 @@ class DecodeQueue(Generic[ContactT]):
             asyncio.get_running_loop().call_soon(self._end_tick)
 
     def decode_next(self) -> bool:
-        """Decode the reply that has waited longest.
+        """Decode the reply that has waited longest, or a piece of it.
 
         Returns:
             False if there is none, or this tick has decoded for long enough.
 
         """
-        if not self._replies or self._spent >= self._budget:
+        if self._spent >= self._budget or not (self._replies or self._half_done):
             return False
         begun = perf_counter()
-        self._decode(self._replies.popleft())
+        if self._half_done is not None:
+            self._go_on(*self._half_done)
+        else:
+            self._begin(self._replies.popleft())
         self._spent += perf_counter() - begun
         return True
 
-    def _decode(self, received: UndecodedReply[ContactT]) -> None:
-        decoder, pieces = self._decoder, received.pieces
+    def _begin(self, received: UndecodedReply[ContactT]) -> None:
+        pieces = received.pieces
+        reply_bytes = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
+        if reply_bytes > _DECODED_AT_ONCE:
+            steps = self._steps(received, reply_bytes)
+            self._half_done = received, steps
+            self._go_on(received, steps)
+            return
+        decoder = self._decoder
         body = self._joiner.joined(pieces) if decoder.keeps_no_body else b"".join(pieces)
         pieces.clear()
-        reply_bytes = len(body)
         self._arenas.prepare_for(reply_bytes)
         reply: Ready[ContactT] | Unready | Exception
         try:
@@ -95,9 +120,47 @@ class DecodeQueue(Generic[ContactT]):
             reply = error
         received.decoded(reply, reply_bytes)
 
+    def _go_on(self, received: UndecodedReply[ContactT], steps: "_Steps[ContactT]") -> None:
+        """Take the next step of a large reply."""
+        is_done = True
+        try:
+            next(steps)
+            is_done = False
+        except StopIteration as done:
+            reply, reply_bytes = done.value
+        finally:
+            if is_done:
+                self._half_done = None
+        if is_done:
+            received.decoded(reply, reply_bytes)
+
+    def _steps(self, received: UndecodedReply[ContactT], reply_bytes: int) -> "_Steps[ContactT]":
+        """Decode a large reply, with a `yield` behind each piece."""
+        decoder, pieces = self._decoder, received.pieces
+        joiner = self._joiner if decoder.keeps_no_body else JoinBuffer(0)
+        if decoder.keeps_no_body and len(pieces) == 1 and not memoryview(pieces[0]).readonly:
+            body = memoryview(pieces.pop())
+        else:
+            body = yield from joiner.joining(pieces)
+        yield from self._arenas.preparing_for(reply_bytes)
+        reply: Ready[ContactT] | Unready | Exception
+        with body:
+            try:
+                reply = yield from decoder.decode_in_pieces(body, received.content_type)
+            except Exception as error:  # noqa: BLE001  # a contact type may raise what it likes
+                reply = error
+        yield from self._joiner.shrinking()
+        return reply, reply_bytes
+
     def clear(self) -> None:
-        """Decode nothing of what still waits."""
+        """Decode nothing of what still waits, and give back all memory."""
         self._replies.clear()
+        if self._half_done is not None:
+            _, steps = self._half_done
+            steps.close()
+            self._half_done = None
+        self._joiner = JoinBuffer()
+        self._arenas = ArenaKeeper()
 
     def _end_tick(self) -> None:
         while self.decode_next():
@@ -107,7 +170,8 @@ class DecodeQueue(Generic[ContactT]):
 
     def _begin_tick(self) -> None:
         self._spent = 0.0
-        self._due = bool(self._replies)
-        if self._replies:
-            self._replies[0].wake_reader()
+        self._due = bool(self._replies or self._half_done)
+        if self._due:
+            received = self._half_done[0] if self._half_done else self._replies[0]
+            received.wake_reader()
             asyncio.get_running_loop().call_soon(self._end_tick)

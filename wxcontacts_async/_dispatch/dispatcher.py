@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
-from typing import Generic, Literal
+from typing import Generic, Literal, cast
 
 from anyio.abc import TaskGroup
 
@@ -455,7 +455,7 @@ class _Received(Generic[ContactT]):
         self._dispatcher = dispatcher
         self.queue = queue
         self.job = job
-        self.pieces = body.pieces
+        self.pieces = cast("list[bytes | memoryview]", body.pieces)
         self.content_type = body.content_type
         self.sent_at = sent_at
 
