@@ -20,6 +20,8 @@ class Reply:
         self._name = name
         self.pieces: list[bytes | memoryview] = [name.encode()]
         self.content_type = ""
+        self.content_encoding = ""
+        self.max_bytes = 2**40
 
     def decoded(self, reply: object, reply_bytes: int) -> None:
         assert isinstance(reply, Refused)

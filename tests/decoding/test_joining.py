@@ -126,7 +126,7 @@ async def test_contacts_are_what_they_were_after_the_next_reply(
     def answer(w_id: str, number: int) -> bytes:  # noqa: ARG001
         friends = [
             {"userName": f"{w_id}{n}", "nickName": w_id * 100, "label": [w_id]}
-            for n in range(5_000)
+            for n in range(10_000)
         ]
         body = json.dumps({"code": 1000, "data": {"friend": friends}}).encode()
         return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
@@ -138,7 +138,7 @@ async def test_contacts_are_what_they_were_after_the_next_reply(
         first = await pool.fetch("a")
         again = await pool.fetch("b")
     for contacts, w_id in ((first, "a"), (again, "b")):
-        assert [contact.user_name for contact in contacts] == [f"{w_id}{n}" for n in range(5_000)]
+        assert [contact.user_name for contact in contacts] == [f"{w_id}{n}" for n in range(10_000)]
         assert {contact.nick_name for contact in contacts} == {w_id * 100}
         if contact_type is WithRaw:
             labels = {bytes(contact.label) for contact in contacts}  # type: ignore[attr-defined]

@@ -31,6 +31,8 @@ class Reply:
     def __init__(self, *pieces: bytes | memoryview) -> None:
         self.pieces: list[bytes | memoryview] = list(pieces)
         self.content_type = ""
+        self.content_encoding = ""
+        self.max_bytes = 2**40
         self.results: list[Ready[Any] | Unready | Exception] = []
         self.reply_bytes = 0
         self.wakes = 0

@@ -122,6 +122,12 @@ class JoinBuffer:
                 end = begin
         return joined
 
+    def write(self, part: bytes, at: int) -> int:
+        """Write at the end of what was written from 0 to there; return where it ends now."""
+        end = at + len(part)
+        self._view(end, keep=at)[at:end] = part
+        return end
+
     def first(self, size: int) -> memoryview:
         """Return the first bytes, which may be written in."""
         return self._view(size)[:size]
@@ -139,12 +145,16 @@ class JoinBuffer:
         else:
             self._memory = None
 
-    def _view(self, size: int) -> memoryview:
-        if self._memory is None or len(self._memory) < size:
-            self._memory = _mapped(max(self._reserved, size))
+    def _view(self, size: int, *, keep: int = 0) -> memoryview:
+        memory = self._memory
+        if memory is None or len(memory) < size:
+            larger = _mapped(max(self._reserved, 2 * size if keep else size))
+            if memory is not None and keep:
+                memoryview(larger)[:keep] = memoryview(memory)[:keep]
+            self._memory = memory = larger
             self._written = 0
         self._written = max(self._written, size)
-        return memoryview(self._memory)
+        return memoryview(memory)
 
 
 def _mapped(size: int) -> mmap.mmap:

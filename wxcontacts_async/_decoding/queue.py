@@ -1,4 +1,4 @@
-"""Joins, decodes and passes on replies, for a few milliseconds a tick of the event loop."""
+"""Decodes replies and passes them on, for a few milliseconds a tick of the event loop."""
 
 import asyncio
 from collections import deque
@@ -6,6 +6,7 @@ from collections.abc import Generator
 from time import perf_counter
 from typing import Generic, Protocol, TypeAlias
 
+from wxcontacts_async._decoding.inflate import Inflater
 from wxcontacts_async._decoding.memory import ArenaKeeper, JoinBuffer
 from wxcontacts_async._decoding.reply import ReplyDecoder
 from wxcontacts_async._decoding.verdict import Ready, Unready
@@ -23,11 +24,15 @@ class UndecodedReply(Protocol[ContactT]):
             memoryview that can be written, they may be decoded in it, and are nobody else's until
             `decoded` is called.
         content_type: Its Content-Type.
+        content_encoding: How its bytes are compressed: "gzip", "deflate" or "", that is not.
+        max_bytes: How large it may be; it is looked at only where they are.
 
     """
 
     pieces: list[bytes | memoryview]
     content_type: str
+    content_encoding: str
+    max_bytes: int
 
     def decoded(self, reply: Ready[ContactT] | Unready | Exception, reply_bytes: int) -> None:
         """Take what it says, or why it cannot be decoded, and its length in bytes."""
@@ -48,8 +53,9 @@ class DecodeQueue(Generic[ContactT]):
     """Spreads decoding over ticks of the event loop: replies wait in the queue for their turn.
 
     Decoding holds the GIL, so a thread would not help: the loop would stand still all the same.
-    A tick may decode for `budget`. A large reply is decoded in pieces, and no other one before it
-    is done, so that a tick ends at most one piece, or one small reply, later than that.
+    A tick may decode for `budget`. A large reply is decoded in pieces, as a compressed one is
+    inflated, with no other one in between. So a tick ends at most one piece, or one small reply,
+    later than that.
 
     The reader of a stream decodes: it takes a reply out of the queue, has its outcome at once, and
     comes back for the next one while the memory of this one is still in the processor's cache.
@@ -67,7 +73,7 @@ class DecodeQueue(Generic[ContactT]):
         self._joiner = JoinBuffer()
         self._arenas = ArenaKeeper()
         self._replies: deque[UndecodedReply[ContactT]] = deque()
-        # The large reply that is being decoded, and how it goes on.
+        # The reply of which some is decoded, and how it goes on.
         self._half_done: tuple[UndecodedReply[ContactT], _Steps[ContactT]] | None = None
         # How long was decoded since _begin_tick last ran.
         self._spent = 0.0
@@ -104,24 +110,29 @@ class DecodeQueue(Generic[ContactT]):
     def _begin(self, received: UndecodedReply[ContactT]) -> None:
         pieces = received.pieces
         reply_bytes = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
-        if reply_bytes > _DECODED_AT_ONCE:
-            steps = self._steps(received, reply_bytes)
+        if reply_bytes > _DECODED_AT_ONCE or received.content_encoding:
+            steps = self._steps(received)
             self._half_done = received, steps
             self._go_on(received, steps)
-            return
-        decoder = self._decoder
+        else:
+            received.decoded(self._decode_at_once(received, reply_bytes), reply_bytes)
+
+    def _decode_at_once(
+        self,
+        received: UndecodedReply[ContactT],
+        reply_bytes: int,
+    ) -> Ready[ContactT] | Unready | Exception:
+        decoder, pieces = self._decoder, received.pieces
         body = self._joiner.joined(pieces) if decoder.keeps_no_body else b"".join(pieces)
         pieces.clear()
         self._arenas.prepare_for(reply_bytes)
-        reply: Ready[ContactT] | Unready | Exception
         try:
-            reply = decoder.decode(body, received.content_type)
+            return decoder.decode(body, received.content_type)
         except Exception as error:  # noqa: BLE001  # a contact type may raise what it likes
-            reply = error
-        received.decoded(reply, reply_bytes)
+            return error
 
     def _go_on(self, received: UndecodedReply[ContactT], steps: "_Steps[ContactT]") -> None:
-        """Take the next step of a large reply."""
+        """Take the next step of a reply that is not decoded at once."""
         is_done = True
         try:
             next(steps)
@@ -134,23 +145,53 @@ class DecodeQueue(Generic[ContactT]):
         if is_done:
             received.decoded(reply, reply_bytes)
 
-    def _steps(self, received: UndecodedReply[ContactT], reply_bytes: int) -> "_Steps[ContactT]":
-        """Decode a large reply, with a `yield` behind each piece."""
+    def _steps(self, received: UndecodedReply[ContactT]) -> "_Steps[ContactT]":
+        """Inflate and decode a reply, with a `yield` behind each piece."""
+        pieces = received.pieces
+        reply_bytes = 0
+        reply: Ready[ContactT] | Unready | Exception
+        try:
+            if received.content_encoding:
+                pieces.append((yield from self._inflate(received)))
+            reply_bytes = sum(map(len, pieces))
+            if reply_bytes <= _DECODED_AT_ONCE:
+                reply = self._decode_at_once(received, reply_bytes)
+            else:
+                reply = yield from self._decode_in_pieces(received, reply_bytes)
+        except Exception as error:  # noqa: BLE001  # a contact type may raise what it likes
+            reply = error
+        pieces.clear()
+        yield from self._joiner.shrinking()
+        return reply, reply_bytes
+
+    def _inflate(self, received: UndecodedReply[ContactT]) -> Generator[None, None, memoryview]:
+        """Inflate a reply into the memory that is kept, and let go of what was received."""
+        inflater = Inflater(received.content_encoding, received.max_bytes)
+        pieces = received.pieces
+        pieces.reverse()
+        size = 0
+        while pieces:
+            inflater.feed(pieces.pop())
+            while (piece := inflater.step()) is not None:
+                size = self._joiner.write(piece, size)
+                yield
+        inflater.finish()
+        return self._joiner.first(size)
+
+    def _decode_in_pieces(
+        self,
+        received: UndecodedReply[ContactT],
+        reply_bytes: int,
+    ) -> Generator[None, None, Ready[ContactT] | Unready]:
         decoder, pieces = self._decoder, received.pieces
-        joiner = self._joiner if decoder.keeps_no_body else JoinBuffer(0)
         if decoder.keeps_no_body and len(pieces) == 1 and not memoryview(pieces[0]).readonly:
             body = memoryview(pieces.pop())
         else:
+            joiner = self._joiner if decoder.keeps_no_body else JoinBuffer(0)
             body = yield from joiner.joining(pieces)
         yield from self._arenas.preparing_for(reply_bytes)
-        reply: Ready[ContactT] | Unready | Exception
         with body:
-            try:
-                reply = yield from decoder.decode_in_pieces(body, received.content_type)
-            except Exception as error:  # noqa: BLE001  # a contact type may raise what it likes
-                reply = error
-        yield from self._joiner.shrinking()
-        return reply, reply_bytes
+            return (yield from decoder.decode_in_pieces(body, received.content_type))
 
     def clear(self) -> None:
         """Decode nothing of what still waits, and give back all memory."""
