@@ -282,6 +282,23 @@ def test_whatever_a_reply_is_pieces_give_what_one_pass_gives(
     check_same(written(anything), piece, contact_type)
 
 
+@pytest.mark.parametrize(
+    "long",
+    [
+        b'"friend":[%b,{"userName":"x","y":"%b"},%b]' % (A, b"z" * 200_000, B),
+        b'"friend":[%b,{"userName":"x","y":"%b"}]' % (A, b"z" * 200_000),
+        b'"friend":[%b,%b%b]' % (A, b" " * 200_000, B),
+        b'"friend":[%b,%b],"y":"%b","group":[%b]' % (A, B, b"z" * 200_000, A),
+        b'"friend":[%b,%b],"y":"%b"' % (A, B, b"z" * 200_000),
+        b'"y":[%b0],"friend":[%b,%b]' % (b"[]," * 70_000, A, B),
+    ],
+    ids=range(6),
+)
+def test_what_is_longer_than_is_searched_makes_no_difference(long: bytes) -> None:
+    for piece in (1, PIECE):
+        check_same(b'{"code":1000,"data":{%b}}' % long, piece)
+
+
 def test_memory_is_as_it_was_when_the_work_is_given_up() -> None:
     body = bytearray(reply({"friend": [{"userName": f"{n}"} for n in range(9)]}))
     before = bytes(body)

@@ -22,7 +22,7 @@ class UndecodedReply(Protocol[ContactT]):
     Attributes:
         pieces: Its bytes, which are let go of once they are joined or decoded. If they are one
             memoryview that can be written, they may be decoded in it, and are nobody else's until
-            `decoded` is called.
+            `decoded` is called or the queue is cleared.
         content_type: Its Content-Type.
         content_encoding: How its bytes are compressed: "gzip", "deflate" or "", that is not.
         max_bytes: How large it may be; it is looked at only where they are.
