@@ -18,8 +18,10 @@ class Reply:
     def __init__(self, log: list[str], name: str) -> None:
         self._log = log
         self._name = name
-        self.pieces = [name.encode()]
+        self.pieces: list[bytes | memoryview] = [name.encode()]
         self.content_type = ""
+        self.content_encoding = ""
+        self.max_bytes = 2**40
 
     def decoded(self, reply: object, reply_bytes: int) -> None:
         assert isinstance(reply, Refused)

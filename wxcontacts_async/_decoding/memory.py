@@ -8,10 +8,14 @@ small object in an arena is enough to keep it.
 A reply's bytes come from C's allocator. That of glibc maps each piece above 128 KiB by itself, as
 the 256 KiB are that asyncio reads into, until such a piece of more has been freed once; from then
 on it keeps pieces up to that size, and twice as much free memory. Pieces of a reply are joined in
-one piece that is kept, as a joined reply of 4 MB would be new memory each time.
+memory that is kept, as a joined reply of 4 MB would be new memory each time. It is mapped, since
+what is grown otherwise may be copied, tens of megabytes at once.
 """
 
-from collections.abc import Sequence
+import mmap
+import sys
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
 
 _KEPT_AT_MOST = 32 * 1024 * 1024
 _ARENA = 1024 * 1024
@@ -24,7 +28,9 @@ _BYTES_A_REPLY_BYTE = 3
 _LARGEST_PIECE = 4 * 1024 * 1024
 _SMALLEST_KEPT = 128 * 1024  # what is smaller, C's allocator keeps by itself
 _LARGEST_KEPT = 16 * 1024 * 1024
-_SPARE = 1.25  # so that a slightly larger one fits as well
+_COPIED_AT_ONCE = 256 * 1024
+_GIVEN_BACK_AT_ONCE = 4 * 1024 * 1024
+_RESERVED = 64 * 1024 * 1024
 
 
 class ArenaKeeper:
@@ -42,35 +48,117 @@ class ArenaKeeper:
 
     def prepare_for(self, reply_bytes: int) -> None:
         """See to it that the contact set of a reply of that size finds its arenas mapped."""
+        deque(self.preparing_for(reply_bytes), maxlen=0)
+
+    def preparing_for(self, reply_bytes: int) -> Iterator[None]:
+        """Do the same with a `yield` behind each arena."""
         if reply_bytes <= self._enough_for:
             return
         self._enough_for = reply_bytes
         wanted = min(_BYTES_A_REPLY_BYTE * reply_bytes, _KEPT_AT_MOST) // _ARENA + 1
-        missing = wanted - len(self._kept)
-        if missing > 0:
-            fillers = [bytes(_FILLER) for _ in range(missing * _FILLERS_AN_ARENA)]
-            self._kept += fillers[::_FILLERS_AN_ARENA]
+        fillers: list[bytes] = []
+        for _ in range(wanted - len(self._kept)):
+            fillers += [bytes(_FILLER) for _ in range(_FILLERS_AN_ARENA)]
+            yield
+        self._kept += fillers[::_FILLERS_AN_ARENA]
+        while fillers:
+            del fillers[-_FILLERS_AN_ARENA:]
+            yield
 
 
 class JoinBuffer:
-    """Memory for one reply at a time, as large as the largest one so far and at most 16 MiB."""
+    """Memory for one reply at a time, of which at most 16 MiB are kept for the next one.
 
-    def __init__(self) -> None:
-        self._memory = bytearray()
+    What it returns is good until it is used again, so nothing may keep it.
 
-    def joined(self, pieces: Sequence[bytes]) -> bytes | memoryview:
-        """Return the pieces as one; it is good until the next call, so nothing may keep it."""
+    Arguments:
+        reserved: For how many bytes it has addresses, unless a reply has more; they cost nothing.
+
+    """
+
+    def __init__(self, reserved: int = _RESERVED) -> None:
+        self._reserved = reserved
+        self._memory: mmap.mmap | None = None
+        self._written = 0
+
+    def joined(self, pieces: Sequence[bytes | memoryview]) -> bytes | memoryview:
+        """Return the pieces as one."""
         if len(pieces) == 1:
             return pieces[0]
         size = sum(map(len, pieces))
         if not _SMALLEST_KEPT < size <= _LARGEST_KEPT:
             return b"".join(pieces)
-        if size > len(self._memory):
-            self._memory = bytearray(min(int(size * _SPARE), _LARGEST_KEPT))
-        view = memoryview(self._memory)
+        view = self._view(size)
         begin = 0
         for piece in pieces:
             end = begin + len(piece)
             view[begin:end] = piece
             begin = end
         return view[:size]
+
+    def joining(
+        self,
+        pieces: list[bytes | memoryview],
+    ) -> Generator[None, None, memoryview]:
+        """Return the pieces as one that may be written in, with a `yield` now and then.
+
+        From the last one to the first, each is let go of as soon as it is copied. In the other
+        order, C's allocator gives all of them back to the system with the last one, which takes
+        milliseconds.
+        """
+        size = sum(map(len, pieces))
+        joined = self.first(size)
+        end, copied = size, 0
+        while pieces:
+            with memoryview(pieces.pop()) as piece:
+                begin = end - len(piece)
+                for at in range(0, len(piece), _COPIED_AT_ONCE):
+                    part = piece[at : at + _COPIED_AT_ONCE]
+                    joined[begin + at : begin + at + len(part)] = part
+                    copied += len(part)
+                    if copied >= _COPIED_AT_ONCE:
+                        copied = 0
+                        yield
+                end = begin
+        return joined
+
+    def write(self, part: bytes, at: int) -> int:
+        """Write at the end of what was written from 0 to there; return where it ends now."""
+        end = at + len(part)
+        self._view(end, keep=at)[at:end] = part
+        return end
+
+    def first(self, size: int) -> memoryview:
+        """Return the first bytes, which may be written in."""
+        return self._view(size)[:size]
+
+    def shrinking(self) -> Iterator[None]:
+        """Give back what is more than is kept, with a `yield` now and then."""
+        if self._memory is None or self._written <= _LARGEST_KEPT:
+            return
+        if hasattr(self._memory, "madvise"):
+            for begin in range(_LARGEST_KEPT, self._written, _GIVEN_BACK_AT_ONCE):
+                left = self._written - begin
+                self._memory.madvise(mmap.MADV_DONTNEED, begin, min(left, _GIVEN_BACK_AT_ONCE))
+                yield
+            self._written = _LARGEST_KEPT
+        else:
+            self._memory = None
+
+    def _view(self, size: int, *, keep: int = 0) -> memoryview:
+        memory = self._memory
+        if memory is None or len(memory) < size:
+            larger = _mapped(max(self._reserved, 2 * size if keep else size))
+            if memory is not None and keep:
+                memoryview(larger)[:keep] = memoryview(memory)[:keep]
+            self._memory = memory = larger
+            self._written = 0
+        self._written = max(self._written, size)
+        return memoryview(memory)
+
+
+def _mapped(size: int) -> mmap.mmap:
+    """Return memory that is taken from the system page by page, as it is written in."""
+    if sys.platform == "win32":
+        return mmap.mmap(-1, size)
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANON)

@@ -1,27 +1,38 @@
-"""Joins, decodes and passes on replies, for a few milliseconds a tick of the event loop."""
+"""Decodes replies and passes them on, for a few milliseconds a tick of the event loop."""
 
 import asyncio
 from collections import deque
+from collections.abc import Generator
 from time import perf_counter
-from typing import Generic, Protocol
+from typing import Generic, Protocol, TypeAlias
 
+from wxcontacts_async._decoding.inflate import Inflater
 from wxcontacts_async._decoding.memory import ArenaKeeper, JoinBuffer
 from wxcontacts_async._decoding.reply import ReplyDecoder
 from wxcontacts_async._decoding.verdict import Ready, Unready
 from wxcontacts_async.contacts import ContactT
+
+# Bytes of a reply that is not divided; they take a millisecond.
+_DECODED_AT_ONCE = 1024 * 1024
 
 
 class UndecodedReply(Protocol[ContactT]):
     """A reply that waits to be decoded.
 
     Attributes:
-        pieces: Its bytes, which are let go of once they are joined.
+        pieces: Its bytes, which are let go of once they are joined or decoded. If they are one
+            memoryview that can be written, they may be decoded in it, and are nobody else's until
+            `decoded` is called or the queue is cleared.
         content_type: Its Content-Type.
+        content_encoding: How its bytes are compressed: "gzip", "deflate" or "", that is not.
+        max_bytes: How large it may be; it is looked at only where they are.
 
     """
 
-    pieces: list[bytes]
+    pieces: list[bytes | memoryview]
     content_type: str
+    content_encoding: str
+    max_bytes: int
 
     def decoded(self, reply: Ready[ContactT] | Unready | Exception, reply_bytes: int) -> None:
         """Take what it says, or why it cannot be decoded, and its length in bytes."""
@@ -30,12 +41,21 @@ class UndecodedReply(Protocol[ContactT]):
         """Let a reader of a stream that waits for it come and call `decode_next`."""
 
 
+# What a reply says, or why it cannot be decoded, and its length in bytes.
+_Steps: TypeAlias = Generator[
+    None,
+    None,
+    tuple[Ready[ContactT] | Unready | Exception, int],
+]
+
+
 class DecodeQueue(Generic[ContactT]):
     """Spreads decoding over ticks of the event loop: replies wait in the queue for their turn.
 
     Decoding holds the GIL, so a thread would not help: the loop would stand still all the same.
-    A tick may decode for `budget`, and one reply is never divided, so that a tick ends
-    at most one decode later than that.
+    A tick may decode for `budget`. A large reply is decoded in pieces, as a compressed one is
+    inflated, with no other one in between. So a tick ends at most one piece, or one small reply,
+    later than that.
 
     The reader of a stream decodes: it takes a reply out of the queue, has its outcome at once, and
     comes back for the next one while the memory of this one is still in the processor's cache.
@@ -53,6 +73,8 @@ class DecodeQueue(Generic[ContactT]):
         self._joiner = JoinBuffer()
         self._arenas = ArenaKeeper()
         self._replies: deque[UndecodedReply[ContactT]] = deque()
+        # The reply of which some is decoded, and how it goes on.
+        self._half_done: tuple[UndecodedReply[ContactT], _Steps[ContactT]] | None = None
         # How long was decoded since _begin_tick last ran.
         self._spent = 0.0
         # Whether _end_tick or _begin_tick is due; always, while the queue is not empty.
@@ -69,35 +91,117 @@ class DecodeQueue(Generic[ContactT]):
             asyncio.get_running_loop().call_soon(self._end_tick)
 
     def decode_next(self) -> bool:
-        """Decode the reply that has waited longest.
+        """Decode the reply that has waited longest, or a piece of it.
 
         Returns:
             False if there is none, or this tick has decoded for long enough.
 
         """
-        if not self._replies or self._spent >= self._budget:
+        if self._spent >= self._budget or not (self._replies or self._half_done):
             return False
         begun = perf_counter()
-        self._decode(self._replies.popleft())
+        if self._half_done is not None:
+            self._go_on(*self._half_done)
+        else:
+            self._begin(self._replies.popleft())
         self._spent += perf_counter() - begun
         return True
 
-    def _decode(self, received: UndecodedReply[ContactT]) -> None:
+    def _begin(self, received: UndecodedReply[ContactT]) -> None:
+        pieces = received.pieces
+        reply_bytes = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
+        if reply_bytes > _DECODED_AT_ONCE or received.content_encoding:
+            steps = self._steps(received)
+            self._half_done = received, steps
+            self._go_on(received, steps)
+        else:
+            received.decoded(self._decode_at_once(received, reply_bytes), reply_bytes)
+
+    def _decode_at_once(
+        self,
+        received: UndecodedReply[ContactT],
+        reply_bytes: int,
+    ) -> Ready[ContactT] | Unready | Exception:
         decoder, pieces = self._decoder, received.pieces
         body = self._joiner.joined(pieces) if decoder.keeps_no_body else b"".join(pieces)
         pieces.clear()
-        reply_bytes = len(body)
         self._arenas.prepare_for(reply_bytes)
+        try:
+            return decoder.decode(body, received.content_type)
+        except Exception as error:  # noqa: BLE001  # a contact type may raise what it likes
+            return error
+
+    def _go_on(self, received: UndecodedReply[ContactT], steps: "_Steps[ContactT]") -> None:
+        """Take the next step of a reply that is not decoded at once."""
+        is_done = True
+        try:
+            next(steps)
+            is_done = False
+        except StopIteration as done:
+            reply, reply_bytes = done.value
+        finally:
+            if is_done:
+                self._half_done = None
+        if is_done:
+            received.decoded(reply, reply_bytes)
+
+    def _steps(self, received: UndecodedReply[ContactT]) -> "_Steps[ContactT]":
+        """Inflate and decode a reply, with a `yield` behind each piece."""
+        pieces = received.pieces
+        reply_bytes = 0
         reply: Ready[ContactT] | Unready | Exception
         try:
-            reply = decoder.decode(body, received.content_type)
+            if received.content_encoding:
+                pieces.append((yield from self._inflate(received)))
+            reply_bytes = sum(map(len, pieces))
+            if reply_bytes <= _DECODED_AT_ONCE:
+                reply = self._decode_at_once(received, reply_bytes)
+            else:
+                reply = yield from self._decode_in_pieces(received, reply_bytes)
         except Exception as error:  # noqa: BLE001  # a contact type may raise what it likes
             reply = error
-        received.decoded(reply, reply_bytes)
+        pieces.clear()
+        yield from self._joiner.shrinking()
+        return reply, reply_bytes
+
+    def _inflate(self, received: UndecodedReply[ContactT]) -> Generator[None, None, memoryview]:
+        """Inflate a reply into the memory that is kept, and let go of what was received."""
+        inflater = Inflater(received.content_encoding, received.max_bytes)
+        pieces = received.pieces
+        pieces.reverse()
+        size = 0
+        while pieces:
+            inflater.feed(pieces.pop())
+            while (piece := inflater.step()) is not None:
+                size = self._joiner.write(piece, size)
+                yield
+        inflater.finish()
+        return self._joiner.first(size)
+
+    def _decode_in_pieces(
+        self,
+        received: UndecodedReply[ContactT],
+        reply_bytes: int,
+    ) -> Generator[None, None, Ready[ContactT] | Unready]:
+        decoder, pieces = self._decoder, received.pieces
+        if decoder.keeps_no_body and len(pieces) == 1 and not memoryview(pieces[0]).readonly:
+            body = memoryview(pieces.pop())
+        else:
+            joiner = self._joiner if decoder.keeps_no_body else JoinBuffer(0)
+            body = yield from joiner.joining(pieces)
+        yield from self._arenas.preparing_for(reply_bytes)
+        with body:
+            return (yield from decoder.decode_in_pieces(body, received.content_type))
 
     def clear(self) -> None:
-        """Decode nothing of what still waits."""
+        """Decode nothing of what still waits, and give back all memory."""
         self._replies.clear()
+        if self._half_done is not None:
+            _, steps = self._half_done
+            steps.close()
+            self._half_done = None
+        self._joiner = JoinBuffer()
+        self._arenas = ArenaKeeper()
 
     def _end_tick(self) -> None:
         while self.decode_next():
@@ -107,7 +211,8 @@ class DecodeQueue(Generic[ContactT]):
 
     def _begin_tick(self) -> None:
         self._spent = 0.0
-        self._due = bool(self._replies)
-        if self._replies:
-            self._replies[0].wake_reader()
+        self._due = bool(self._replies or self._half_done)
+        if self._due:
+            received = self._half_done[0] if self._half_done else self._replies[0]
+            received.wake_reader()
             asyncio.get_running_loop().call_soon(self._end_tick)

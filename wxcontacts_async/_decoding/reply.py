@@ -1,35 +1,20 @@
 """From the bytes of a reply to its contacts: one pass where it is sound."""
 
-from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Generator
+from typing import Generic
 
 import msgspec
 
+from wxcontacts_async._decoding.contact import has_a_blank_name, holds_raw
+from wxcontacts_async._decoding.envelope import Envelope, Lists
 from wxcontacts_async._decoding.mismatch import check_code, check_keys
+from wxcontacts_async._decoding.pieces import PIECE, PiecewiseDecoder
 from wxcontacts_async._decoding.salvage import DamagedReplyDecoder, first_fields, strange_keys
 from wxcontacts_async._decoding.verdict import Ready, Unready, Verdicts
 from wxcontacts_async._json.text import TooManyRepairsError, encoding_of, without_bom
 from wxcontacts_async._messages import says_throttled
-from wxcontacts_async.contacts import Contact, ContactT
+from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.errors import InvalidArgumentError
-
-_Data = TypeVar("_Data")
-_Item = TypeVar("_Item")
-
-
-class _Envelope(msgspec.Struct, Generic[_Data], gc=False):
-    """What stands around the lists. The document's table says `msg`, its sample `message`."""
-
-    code: str | int | None = None
-    message: str | None = None
-    msg: str | None = None
-    data: _Data | None = None
-
-
-class _Lists(msgspec.Struct, Generic[_Item], gc=False):
-    public: tuple[_Item, ...] | None = None
-    friend: tuple[_Item, ...] | None = None
-    group: tuple[_Item, ...] | None = None
 
 
 class ReplyDecoder(Generic[ContactT]):
@@ -52,7 +37,6 @@ class ReplyDecoder(Generic[ContactT]):
         is_initializing: Callable[[str, str], bool],
         is_throttled: Callable[[str, str], bool] = says_throttled,
     ) -> None:
-        self.keeps_no_body = contact_type is Contact
         self._verdicts = Verdicts(is_initializing, is_throttled)
         try:
             self._damaged: DamagedReplyDecoder[ContactT] = DamagedReplyDecoder(
@@ -60,9 +44,11 @@ class ReplyDecoder(Generic[ContactT]):
             )
             # Lax, since the document's table has "1" where its sample has 1.
             self._reply = msgspec.json.Decoder(
-                _Envelope[_Lists[contact_type]],  # type: ignore[valid-type]  # made at run time
+                Envelope[Lists[tuple[contact_type, ...]]],  # type: ignore[valid-type]  # made at run time
                 strict=False,
             )
+            self._pieces = PiecewiseDecoder(contact_type, self._verdicts, self._reply.decode)
+            self.keeps_no_body = not holds_raw(contact_type)
         except (TypeError, NameError) as error:
             msg = f"contact_type {contact_type.__name__} cannot be decoded: {error}"
             raise InvalidArgumentError(msg, argument="contact_type") from error
@@ -93,6 +79,28 @@ class ReplyDecoder(Generic[ContactT]):
             sound_text = True
         return self._damaged.decode(bytes(body), content_type, sound_text=sound_text)
 
+    def decode_in_pieces(
+        self,
+        body: memoryview,
+        content_type: str = "",
+        *,
+        piece: int = PIECE,
+    ) -> Generator[None, None, Ready[ContactT] | Unready]:
+        """Decode and classify one reply, with a `yield` behind each piece of it where that can be.
+
+        Arguments:
+            body: As received, in memory that can be written. At each `yield` and in the end it is
+                as it was.
+            content_type: As for `decode`.
+            piece: How many bytes are decoded between two `yield`.
+
+        Raises:
+            ReplyDecodeError: The body is no reply of `getAllContact`.
+
+        """
+        reply = yield from self._pieces.decode(body, piece)
+        return self.decode(body, content_type) if reply is None else reply
+
     def verdict(self, body: bytes, content_type: str = "") -> Unready | None:
         """Tell what the body of an answer says that is none of success by its HTTP status.
 
@@ -118,7 +126,7 @@ class ReplyDecoder(Generic[ContactT]):
 
     def _result(
         self,
-        reply: "_Envelope[_Lists[ContactT]]",
+        reply: Envelope[Lists[tuple[ContactT, ...]]],
         body: bytes | memoryview,
     ) -> Ready[ContactT] | Unready | None:
         """Return what a decoded reply says; None if a contact of it has a blank id."""
@@ -134,7 +142,7 @@ class ReplyDecoder(Generic[ContactT]):
         if public is friend is group is None:
             check_keys(strange_keys(bytes(body)))
         official_accounts, friends, groups = public or (), friend or (), group or ()
-        if _has_a_blank_name(official_accounts, friends, groups):
+        if has_a_blank_name(official_accounts, friends, groups):
             return None
         return Ready(official_accounts, friends, groups)
 
@@ -144,13 +152,3 @@ class ReplyDecoder(Generic[ContactT]):
         except Exception:  # noqa: BLE001  # contact_type may raise what it likes
             return None
         return self._result(reply, text)
-
-
-def _has_a_blank_name(*lists: Iterable[Contact]) -> bool:
-    # Each name is looked at, some 25 ns a contact, which is the least of all ways in Python;
-    # msgspec checks text for white space by a pattern alone, in ten times that.
-    for contacts in lists:
-        for contact in contacts:
-            if not contact.user_name.strip():
-                return True
-    return False

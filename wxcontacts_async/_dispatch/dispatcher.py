@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
-from typing import Generic, Literal
+from typing import Generic, Literal, cast
 
 from anyio.abc import TaskGroup
 
@@ -64,6 +64,7 @@ class Dispatcher(Generic[ContactT]):
         tasks: Where its workers run.
 
     Attributes:
+        max_reply_bytes: How large the gateway's replies may be.
         jobs: Every job that is not ENDED, by wId: one call at a time for each.
         fetch_queue: The queue of all callers of `fetch`.
 
@@ -82,6 +83,7 @@ class Dispatcher(Generic[ContactT]):
         tasks: TaskGroup,
     ) -> None:
         self.name = name
+        self.max_reply_bytes = gateway.max_reply_bytes
         self._initialization = initialization
         self._retry = retry
         self._decode_queue = decode_queue
@@ -442,7 +444,16 @@ class Dispatcher(Generic[ContactT]):
 class _Received(Generic[ContactT]):
     """A reply that waits to be decoded, and whose it is."""
 
-    __slots__ = ("_dispatcher", "content_type", "job", "pieces", "queue", "sent_at")
+    __slots__ = (
+        "_dispatcher",
+        "content_encoding",
+        "content_type",
+        "job",
+        "max_bytes",
+        "pieces",
+        "queue",
+        "sent_at",
+    )
 
     def __init__(
         self,
@@ -455,8 +466,10 @@ class _Received(Generic[ContactT]):
         self._dispatcher = dispatcher
         self.queue = queue
         self.job = job
-        self.pieces = body.pieces
+        self.pieces = cast("list[bytes | memoryview]", body.pieces)
         self.content_type = body.content_type
+        self.content_encoding = ""
+        self.max_bytes = dispatcher.max_reply_bytes
         self.sent_at = sent_at
 
     def decoded(self, reply: Ready[ContactT] | Unready | Exception, reply_bytes: int) -> None:
