@@ -13,7 +13,7 @@ from wxcontacts_async._decoding.reply import ReplyDecoder
 from wxcontacts_async._dispatch.jobs import ConsumerQueue
 from wxcontacts_async._dispatch.router import NOT_OPEN, Router
 from wxcontacts_async._event_loop import running_loop
-from wxcontacts_async._http.session import check_environment
+from wxcontacts_async._http.client import check_environment
 from wxcontacts_async._observing import Announcer
 from wxcontacts_async.contacts import Contact, ContactSet, ContactT
 from wxcontacts_async.errors import InvalidArgumentError, PoolClosedError

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from tests.decoding.test_large_replies import LARGE, MEBIBYTE, Reply, WithRaw, body_of, queue_of
 from wxcontacts_async import Contact, GatewayConnectionError, ReplyTooLargeError
-from wxcontacts_async._decoding import inflate
-from wxcontacts_async._decoding.inflate import PIECE, Inflater, InflationGuard
+from wxcontacts_async import _inflate as inflate
 from wxcontacts_async._decoding.reply import ReplyDecoder
+from wxcontacts_async._inflate import PIECE, Inflater, InflationGuard
 from wxcontacts_async._messages import says_initializing
 
 HUGE = 2**40

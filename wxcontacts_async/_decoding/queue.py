@@ -6,10 +6,10 @@ from collections.abc import Generator
 from time import perf_counter
 from typing import Generic, Protocol, TypeAlias
 
-from wxcontacts_async._decoding.inflate import Inflater
 from wxcontacts_async._decoding.memory import ArenaKeeper, JoinBuffer
 from wxcontacts_async._decoding.reply import ReplyDecoder
 from wxcontacts_async._decoding.verdict import Ready, Unready
+from wxcontacts_async._inflate import Inflater
 from wxcontacts_async.contacts import ContactT
 
 # Bytes of a reply that is not divided; they take a millisecond.

@@ -12,8 +12,10 @@ Files are of this folder, unless another is named.
     READY     rotation.py QueueRotation.take: the queues of consumers in turn, while
               availability.py Availability.admits (circuit_breaker.py, pace.py)
                          |
-    CALLING   workers.py Workers._work: one worker a slot
-              ../_http/session.py GatewaySession.call: by aiohttp
+    CALLING   slots.py Slots.start: while one is free
+              ../_http/direct.py DirectClient.send: on a connection that is kept, or a new one
+              ../_http/connection.py Connection.buffer_updated: reads the reply in place; what
+              is unusual, aiohttp does (../_http/link.py Link.hand_over)
                          |
               dispatcher.py Dispatcher.received or, without a reply, Dispatcher.after_failed_call
                          |

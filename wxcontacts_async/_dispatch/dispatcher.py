@@ -1,7 +1,7 @@
 """One gateway's dispatcher: which instance is called next, and what a reply leads to.
 
 Only its methods move a job from one state to another. None of them awaits, so each sees and leaves
-the dispatcher in order. The calls are sent by its workers.
+the dispatcher in order. The calls are sent in its slots.
 """
 
 import asyncio
@@ -10,22 +10,23 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
-from typing import Generic, Literal, cast
+from typing import Generic, Literal
 
 from anyio.abc import TaskGroup
 
 from wxcontacts_async._decoding.queue import DecodeQueue
 from wxcontacts_async._decoding.verdict import Initializing, Ready, Refused, Throttled, Unready
-from wxcontacts_async._dispatch.answers import REQUEUE, Answers, Requeue, Step
+from wxcontacts_async._dispatch.answers import Answers, Requeue, Step
 from wxcontacts_async._dispatch.availability import Availability
 from wxcontacts_async._dispatch.jobs import Consumer, ConsumerQueue, Cooldowns, Job, JobState
 from wxcontacts_async._dispatch.progress import CallAgain, InstanceProgress
 from wxcontacts_async._dispatch.rotation import QueueRotation
-from wxcontacts_async._dispatch.workers import Workers
+from wxcontacts_async._dispatch.slots import SlotCall, Slots
+from wxcontacts_async._http.buffers import ReceiveBuffers
 from wxcontacts_async._http.reply_body import ReplyBody
 from wxcontacts_async._observing import Announcer
 from wxcontacts_async.contacts import ContactT
-from wxcontacts_async.errors import own_error
+from wxcontacts_async.errors import GatewayConnectionError, own_error
 from wxcontacts_async.events import (
     CallSent,
     InstanceEnded,
@@ -61,7 +62,8 @@ class Dispatcher(Generic[ContactT]):
         decode_queue: Where replies wait to be decoded, one after another.
         verdict: Tells what the body of an answer says that is no success.
         announce: Told what happens.
-        tasks: Where its workers run.
+        tasks: Where its calls are paced and connections made.
+        buffers: What replies are read into.
 
     Attributes:
         max_reply_bytes: How large the gateway's replies may be.
@@ -81,6 +83,7 @@ class Dispatcher(Generic[ContactT]):
         verdict: Callable[[bytes, str], Unready | None],
         announce: Announcer,
         tasks: TaskGroup,
+        buffers: ReceiveBuffers,
     ) -> None:
         self.name = name
         self.max_reply_bytes = gateway.max_reply_bytes
@@ -98,15 +101,15 @@ class Dispatcher(Generic[ContactT]):
             on_lost=self._give_up,
         )
         self.jobs: dict[str, Job[ContactT]] = {}
-        # Every queue that may call is in it. While one may, every slot has its worker, unless the
+        # Every queue that may call is in it. While one may, every slot is taken, unless the
         # gateway is blocked or as many replies as there are slots wait to be decoded.
         self._rotation: QueueRotation[ContactT] = QueueRotation()
-        self._slots = gateway.max_concurrency
-        self._workers: Workers[ContactT] = Workers(self, gateway, tasks=tasks)
+        self._most_undecoded = gateway.max_concurrency
+        self._slots: Slots[ContactT] = Slots(self, gateway, tasks=tasks, buffers=buffers)
         self._answers: Answers[ContactT] = Answers(
             self._availability,
             outage_timeout=gateway.outage_timeout,
-            under_way=lambda: self._workers.calling,
+            under_way=lambda: self._slots.calling,
             verdict=verdict,
         )
         self._undecoded = 0
@@ -117,7 +120,7 @@ class Dispatcher(Generic[ContactT]):
 
     def queue(self) -> ConsumerQueue[ContactT]:
         """Make a queue for one stream. It holds no more than the gateway has slots."""
-        return ConsumerQueue(self._slots)
+        return ConsumerQueue(self._most_undecoded)
 
     def request(self, w_id: str, consumer: Consumer[ContactT]) -> Job[ContactT]:
         """Ask for one instance; consumers of the same instance share its job."""
@@ -163,8 +166,8 @@ class Dispatcher(Generic[ContactT]):
             consumer.queue.ready.pop(job.progress.w_id, None)
         if job.consumers:
             return None
-        if job.scope is not None:
-            job.scope.cancel()
+        if job.call is not None:
+            job.call.cancel()
         elif job.state is not JobState.RECEIVED:
             self._end(job)
             return None
@@ -189,16 +192,16 @@ class Dispatcher(Generic[ContactT]):
         )
 
     def abandon(self) -> None:
-        """End all jobs, as the pool is left. Its workers are the pool's to cancel."""
+        """End all jobs, as the pool is left."""
         self._availability.close()
+        self._slots.abandon()
         for job in list(self.jobs.values()):
-            if job.state is JobState.RECEIVED:
-                job.release()  # it will not be decoded
+            job.release()  # its call is no more, and its reply will not be decoded
             self._end(job)
 
     async def close(self) -> None:
-        """Close the gateway's connections, once no worker runs any more."""
-        await self._workers.close()
+        """Close the gateway's connections, once no task of the pool runs any more."""
+        await self._slots.close()
 
     def _make_ready(self, job: Job[ContactT]) -> None:
         job.state = JobState.READY
@@ -214,18 +217,18 @@ class Dispatcher(Generic[ContactT]):
     def _enqueue(self, queue: ConsumerQueue[ContactT]) -> None:
         if queue.may_call:
             self._rotation.add(queue)
-            self._start_worker()
+            self._start_call()
 
-    def _start_worker(self) -> None:
+    def _start_call(self) -> None:
         if self._admits():
-            self._workers.start()
+            self._slots.start()
         else:
             self._give_up()
 
     def next_job(self) -> tuple[ConsumerQueue[ContactT], Job[ContactT]] | None:
         """Take the job that is to be called next; None if there is none."""
         # Callers of `fetch` may be many more than the slots; so may not be their replies.
-        if self._undecoded >= self._slots or not self._admits():
+        if self._undecoded >= self._most_undecoded or not self._admits():
             return None
         assignment = self._take_job()
         if assignment is not None:
@@ -247,14 +250,13 @@ class Dispatcher(Generic[ContactT]):
         return assignment
 
     def _resume(self) -> None:
-        """Wake one worker a tick, as the gateway may be called again."""
-        # With no job a worker ends at once, and queues would keep their turns for ever.
-        if self.jobs and self._rotation and self._workers.may_start and self._admits():
-            self._start_worker()
+        """Begin one call a tick, as the gateway may be called again."""
+        if self.jobs and self._rotation and self._slots.is_free and self._admits():
+            self._start_call()
             asyncio.get_running_loop().call_soon(self._resume)
 
     def _admits(self) -> bool:
-        return self._availability.is_unlimited or self._availability.admits(self._workers.calling)
+        return self._availability.is_unlimited or self._availability.admits(self._slots.calling)
 
     def _give_up(self) -> None:
         """Fail the instances that wait for a lost gateway, some of them a tick."""
@@ -298,15 +300,13 @@ class Dispatcher(Generic[ContactT]):
             consumer.queue.ready.pop(w_id, None)
         if job.timer is not None:
             job.timer.cancel()
-        if not self.jobs:
-            self._workers.end_idle()
         self._cooldowns.remember(w_id, job.progress.not_before)
 
-    def sending(self, queue: ConsumerQueue[ContactT], job: Job[ContactT], sent_at: float) -> bool:
+    def sending(self, call: SlotCall[ContactT]) -> bool:
         """Take note that a call is sent; False if the gateway was blocked meanwhile."""
+        job = call.job
         progress = job.progress
-        if not self._availability.call_is_sent(progress.w_id, sent_at):
-            self.follow(queue, job, REQUEUE)
+        if not self._availability.call_is_sent(progress.w_id, call.sent_at):
             return False
         progress.calls += 1
         job.is_observed = self._announce.tells_routine
@@ -314,24 +314,17 @@ class Dispatcher(Generic[ContactT]):
             self._announce(CallSent(progress.w_id, self.name, progress.calls))
         return True
 
-    def received(
-        self,
-        queue: ConsumerQueue[ContactT],
-        job: Job[ContactT],
-        body: ReplyBody,
-        sent_at: float,
-    ) -> None:
-        """Let a reply wait for its turn to be decoded."""
-        if job.state is JobState.ENDED:
-            return  # the pool was left
+    def received(self, call: SlotCall[ContactT], body: ReplyBody) -> Step[ContactT] | None:
+        """Let a reply wait for its turn to be decoded; or tell what follows from a problem."""
+        job = call.job
         if not body.is_success:
             # At once, as it may say not to send another call. It is short.
-            self.follow(queue, job, self._step_after_problem(job.progress, body, sent_at))
-            return
+            return self._step_after_problem(job.progress, body, call.sent_at)
         self._availability.call_answered()
         job.state = JobState.RECEIVED
         self._undecoded += 1
-        self._decode_queue.add(_Received(self, queue, job, body, sent_at))
+        self._decode_queue.add(_Received(self, call, body))
+        return None
 
     def _step_after_problem(
         self,
@@ -341,22 +334,16 @@ class Dispatcher(Generic[ContactT]):
     ) -> Step[ContactT]:
         try:
             return self._answers.after_problem(progress, body, sent_at)
-        except Exception as error:  # noqa: BLE001  # a worker must not end of it
+        except Exception as error:  # noqa: BLE001  # a slot must not be lost for it
             return self._answers.after_failure(progress, error, sent_at)
 
-    def call_cancelled(self, queue: ConsumerQueue[ContactT], job: Job[ContactT]) -> None:
+    def call_cancelled(self, call: SlotCall[ContactT]) -> None:
         """Take note that a call was cancelled, as its last consumer withdrew."""
-        self._availability.call_cancelled(job.progress.w_id)
-        self.follow(queue, job, REQUEUE)
+        self._availability.call_cancelled(call.w_id)
 
-    def after_failed_call(
-        self,
-        job: Job[ContactT],
-        error: Exception,
-        sent_at: float,
-    ) -> Step[ContactT]:
+    def after_failed_call(self, call: SlotCall[ContactT], error: Exception) -> Step[ContactT]:
         """Decide what comes after a call without an answer."""
-        return self._answers.after_failure(job.progress, error, sent_at)
+        return self._answers.after_failure(call.job.progress, error, call.sent_at)
 
     def decoded(
         self,
@@ -372,7 +359,7 @@ class Dispatcher(Generic[ContactT]):
             step = self._step_after_undecodable(received, error)
         self.follow(received.queue, received.job, step)
         if self._rotation:
-            self._start_worker()  # one may have ended because too much was waiting to be decoded
+            self._start_call()  # one may have ended because too much was waiting to be decoded
 
     def _step_after(
         self,
@@ -380,10 +367,12 @@ class Dispatcher(Generic[ContactT]):
         reply: Ready[ContactT] | Unready | Exception,
         reply_bytes: int,
     ) -> Step[ContactT]:
-        if isinstance(reply, Exception):
-            return self._step_after_undecodable(received, reply)
         job, sent_at = received.job, received.sent_at
         progress = job.progress
+        if isinstance(reply, GatewayConnectionError):  # it could not be inflated
+            return self._answers.after_failure(progress, reply, sent_at)
+        if isinstance(reply, Exception):
+            return self._step_after_undecodable(received, reply)
         if job.is_observed:
             self._announce(
                 ReplyReceived(
@@ -445,6 +434,7 @@ class _Received(Generic[ContactT]):
     """A reply that waits to be decoded, and whose it is."""
 
     __slots__ = (
+        "_body",
         "_dispatcher",
         "content_encoding",
         "content_type",
@@ -458,21 +448,21 @@ class _Received(Generic[ContactT]):
     def __init__(
         self,
         dispatcher: Dispatcher[ContactT],
-        queue: ConsumerQueue[ContactT],
-        job: Job[ContactT],
+        call: SlotCall[ContactT],
         body: ReplyBody,
-        sent_at: float,
     ) -> None:
         self._dispatcher = dispatcher
-        self.queue = queue
-        self.job = job
-        self.pieces = cast("list[bytes | memoryview]", body.pieces)
+        self._body = body
+        self.queue = call.queue
+        self.job = call.job
+        self.pieces = body.pieces
         self.content_type = body.content_type
-        self.content_encoding = ""
+        self.content_encoding = body.encoding
         self.max_bytes = dispatcher.max_reply_bytes
-        self.sent_at = sent_at
+        self.sent_at = call.sent_at
 
     def decoded(self, reply: Ready[ContactT] | Unready | Exception, reply_bytes: int) -> None:
+        self._body.release()
         self._dispatcher.decoded(self, reply, reply_bytes)
 
     def wake_reader(self) -> None:

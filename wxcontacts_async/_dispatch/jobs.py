@@ -1,6 +1,6 @@
 """Jobs, one an instance, and the queues in which they stand when they are ready to be called.
 
-These are records: only the dispatcher and its workers change them.
+These are records: only the dispatcher and its slots change them.
 """
 
 import asyncio
@@ -9,8 +9,6 @@ from collections import OrderedDict
 from enum import Enum, auto
 from time import perf_counter
 from typing import Generic, Protocol
-
-from anyio import CancelScope
 
 from wxcontacts_async._dispatch.progress import InstanceProgress
 from wxcontacts_async.contacts import ContactT
@@ -62,11 +60,18 @@ class Consumer(Protocol[ContactT]):
         """Let an idle reader of the stream decode a reply that came."""
 
 
+class CancellableCall(Protocol):
+    """A call of an instance that is under way."""
+
+    def cancel(self) -> None:
+        """End it; the dispatcher is told so later."""
+
+
 class JobState(Enum):
     """Where an instance is on its way through a dispatcher."""
 
     READY = auto()  # in the queue of each consumer, waiting for a slot
-    CALLING = auto()  # a worker sends its call; `scope` cancels it
+    CALLING = auto()  # `call` is under way, and holds a slot
     RECEIVED = auto()  # its reply waits to be decoded
     WAITING = auto()  # `timer` makes it ready again; it holds nothing
     ENDED = auto()  # no longer in the dispatcher
@@ -77,11 +82,11 @@ class Job(Generic[ContactT]):
 
     __slots__ = (
         "blocked_before",
+        "call",
         "consumers",
         "is_observed",
         "progress",
         "released",
-        "scope",
         "state",
         "timer",
     )
@@ -89,14 +94,14 @@ class Job(Generic[ContactT]):
     def __init__(self, progress: InstanceProgress[ContactT]) -> None:
         self.progress = progress
         # How often each consumer asked. There may be none while CALLING, when the call is being
-        # cancelled, and while RECEIVED; `gone` is set when either is over.
+        # cancelled, and while RECEIVED; `released` is set when either is over.
         self.consumers: dict[Consumer[ContactT], int] = {}
         self.state = JobState.READY
         # For how long the gateway had been blocked when it became READY.
         self.blocked_before = 0.0
         # Whether an observer wanted routine events when its call was sent.
         self.is_observed = False
-        self.scope: CancelScope | None = None
+        self.call: CancellableCall | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.released: Event | None = None
 

@@ -10,6 +10,7 @@ from wxcontacts_async._decoding.queue import DecodeQueue
 from wxcontacts_async._decoding.reply import ReplyDecoder
 from wxcontacts_async._dispatch.dispatcher import Dispatcher
 from wxcontacts_async._event_loop import running_loop
+from wxcontacts_async._http.buffers import ReceiveBuffers
 from wxcontacts_async._observing import Announcer
 from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.errors import PoolClosedError, UnknownGatewayError
@@ -30,7 +31,7 @@ class Router(Generic[ContactT]):
         retry: How what may pass is tried again.
         decoder: Decodes bodies.
         announce: Called with each event.
-        tasks: Where workers run.
+        tasks: Where calls are paced and connections made.
 
     Attributes:
         decode_next: Decodes the next reply, if there is one and this tick may.
@@ -50,6 +51,7 @@ class Router(Generic[ContactT]):
         self.announce = announce
         self._loop = running_loop("a SessionPool")
         self._decode_queue = DecodeQueue(decoder)
+        self._buffers = ReceiveBuffers()
         self.decode_next = self._decode_queue.decode_next
         self._is_open = True
         self._close_callbacks: set[Callable[[], None]] = set()
@@ -63,6 +65,7 @@ class Router(Generic[ContactT]):
                 verdict=decoder.verdict,
                 announce=announce,
                 tasks=tasks,
+                buffers=self._buffers,
             )
             for name, gateway in gateways.items()
         }
@@ -120,11 +123,12 @@ class Router(Generic[ContactT]):
         for dispatcher in self._dispatchers.values():
             dispatcher.abandon()
         self._decode_queue.clear()
+        self._buffers.clear()
         for callback in list(self._close_callbacks):
             callback()
 
     async def close(self) -> None:
-        """Close the connections, once no worker runs any more."""
+        """Close the connections, once no task of the pool runs any more."""
         # In tasks of a group, which waits for them however it is cancelled itself.
         async with create_task_group() as closing:
             for dispatcher in self._dispatchers.values():

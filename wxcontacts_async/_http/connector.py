@@ -1,17 +1,15 @@
-"""aiohttp's connector, which also knows what became of the connection of each call."""
+"""aiohttp's connectors: as they are set here, and one that knows what became of each connection."""
 
 import asyncio
 import math
-import select
-from collections.abc import Callable
 from contextvars import ContextVar
-from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp.tracing import Trace
 
+from wxcontacts_async._http.connection import reading_look
 from wxcontacts_async.errors import GatewayConnectionError
 
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ class ConnectionTap(asyncio.Protocol):
 
     def __init__(self, inner: asyncio.Protocol, socket: object) -> None:
         self._inner = inner
-        self._look = _reading_look(socket)
+        self._look = reading_look(socket)
         self.is_reused = False
         self.has_answered = False
         self.lost_because: Exception | None = None
@@ -117,7 +115,11 @@ class TappingConnector(aiohttp.TCPConnector):
             tap = transport.get_protocol()
             if not isinstance(tap, ConnectionTap):
                 tap = _tapped(transport)
-                _check_protocol(connection)
+                try:
+                    check_protocol(transport)
+                except GatewayConnectionError:
+                    connection.close()
+                    raise
             elif tap.has_something_to_read():
                 # Between two calls that is the end of the connection, which the loop has yet to
                 # see. Each that is closed is one less that is kept, so this ends.
@@ -139,24 +141,13 @@ def _tapped(transport: asyncio.Transport) -> ConnectionTap:
     return tap
 
 
-def _check_protocol(connection: "Connection") -> None:
+def check_protocol(transport: asyncio.BaseTransport | None) -> None:
     """Raise GatewayConnectionError if the gateway chose a protocol that is not spoken here."""
-    transport = connection.transport
     tls = None if transport is None else transport.get_extra_info("ssl_object")
     chosen = None if tls is None else tls.selected_alpn_protocol()
     if chosen in _SPOKEN:
         return
-    connection.close()
     name = "HTTP/2" if chosen == "h2" else repr(chosen)
     what = f"the gateway chose {name}, which the ssl context of the Gateway offers it by ALPN"
     advice = "Offer 'http/1.1' alone: context.set_alpn_protocols(['http/1.1'])."
     raise GatewayConnectionError(what, advice=advice, transient=False)
-
-
-def _reading_look(socket: Any) -> Callable[[], object]:  # noqa: ANN401  # asyncio's, or uvloop's
-    """Return what tells whether there is something to read from a socket, without waiting."""
-    if not hasattr(select, "poll"):  # Windows
-        return lambda: select.select([socket], [], [], 0)[0]
-    poll = select.poll()
-    poll.register(socket.fileno(), select.POLLIN)
-    return partial(poll.poll, 0)

@@ -1,70 +1,58 @@
-"""One gateway's session, which sends one call and brings back the body of its reply."""
+"""Sends calls to one gateway by aiohttp's session, a task a call: where connections of ours cannot.
+
+That is where a proxy leads to the gateway, where the environment says so, and where aiohttp is not
+as link.py expects it.
+"""
 
 import math
 import ssl
-from datetime import UTC, datetime
+from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 from http.cookies import SimpleCookie
 
 import aiohttp
-from aiolimiter import AsyncLimiter
+from anyio import CancelScope
+from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
-from multidict import CIMultiDict
 from yarl import URL
 
+from wxcontacts_async._http.address import Address
+from wxcontacts_async._http.calls import Call
+from wxcontacts_async._http.connection import BROKEN, SOON
 from wxcontacts_async._http.connector import TAP_OF_CALL, ConnectionTap, TappingConnector
-from wxcontacts_async._http.proxies import named_by_environment, proxy_for
+from wxcontacts_async._http.link import LONGEST_LINE, Answer
+from wxcontacts_async._http.reading import read_body
 from wxcontacts_async._http.reply_body import ReplyBody
 from wxcontacts_async._http.request import encode_request
-from wxcontacts_async._http.retry_after import parse_retry_after
-from wxcontacts_async._http.translation import translated
-from wxcontacts_async.errors import ReplyTooLargeError, WxContactsError
 from wxcontacts_async.settings import Gateway
 
-_OK, _REDIRECTION = 200, 300
-_LONGEST_PROBLEM = 64 * 1024  # bytes, of the body of an answer that is no success
-# What becomes of a call on a connection that is closed. (A TimeoutError is an OSError, too.)
-_BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)
-# Seconds within which a connection breaks that the gateway had closed before the call reached it:
-# as long as a packet takes there and back.
-_AT_ONCE = 0.075
-_PROXY_ADVICE = ' The environment names a proxy; Gateway(proxy="environment") goes by it.'
-_TLS_ADVICE = " If TLS is spoken there, it must begin with https://."
 
+class SessionClient:
+    """The session for one gateway. Make it within a running event loop, and close it.
 
-def check_environment(gateway: Gateway) -> None:
-    """Raise InvalidArgumentError if the environment's proxy is to be used, and is none."""
-    proxy_for(URL(gateway.base_url), gateway.proxy)
-
-
-class GatewaySession:
-    """The connections to one gateway. Make it within a running event loop, and close it.
-
-    Slots are counted by the dispatcher's workers.
-
-    Raises:
-        InvalidArgumentError: The environment's proxy is to be used, and is none.
+    Arguments:
+        gateway: Its settings.
+        address: Where its calls go.
+        tasks: Where calls run.
 
     """
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, address: Address, *, tasks: TaskGroup) -> None:
         self._gateway = gateway
-        # By hand, since URL's own / would encode a path prefix again.
-        self._url = URL(gateway.base_url.rstrip("/") + "/getAllContact")
-        self._proxy = proxy_for(self._url, gateway.proxy)
-        self._limiter = None if gateway.max_rate is None else _even_limiter(gateway.max_rate)
+        self._address = address
+        self._tasks = tasks
+        self._context = copy_context()
+        self._is_open = True
         # As the operating system does it: other resolvers know no name of a local network.
         self._resolver = gateway.resolver or aiohttp.ThreadedResolver()
-        headers = {**(gateway.headers or {}), "Content-Type": "application/json"}
-        if "accept" not in map(str.lower, headers):
-            headers["Accept"] = "application/json"
         # A session's own headers would go to a proxy as well, with its CONNECT. Those of each
         # call cost more.
-        self._headers = None if self._proxy else headers
-        self._headers_of_call = CIMultiDict(headers) if self._proxy else None
+        self._headers = None if address.proxy else address.headers
+        self._headers_of_call = address.headers if address.proxy else None
         self._kept = self._client()
         # For a call that is sent again: on a new connection, whatever is kept.
         self._new: aiohttp.ClientSession | None = None
-        self._has_replied = False
 
     def _client(self, *, force_close: bool = False) -> aiohttp.ClientSession:
         gateway = self._gateway
@@ -79,38 +67,53 @@ class GatewaySession:
             timeout=aiohttp.ClientTimeout(
                 total=gateway.request_timeout,
                 connect=gateway.connect_timeout,
+                ceil_threshold=math.inf,  # the seconds that are set, and not the next whole one
             ),
+            max_line_size=LONGEST_LINE,
+            max_field_size=LONGEST_LINE,
         )
 
-    async def pace(self) -> None:
-        """Wait until `max_rate` allows another call. Cancelled, it has used up nothing."""
-        if self._limiter is not None:
-            await self._limiter.acquire()
+    def send(self, call: Call) -> None:
+        """Send a call in a task."""
+        call.transfer = scope = CancelScope()
+        # In the pool's context rather than that of the task that asks.
+        _ = self._context.run(self._tasks.start_soon, self._send, scope, call)
 
-    async def call(self, w_id: str, *, may_resend: bool) -> ReplyBody:
+    async def _send(self, scope: CancelScope, call: Call) -> None:
+        end: Callable[[], None] = call.cancelled  # be it together with all that the pool does
+        try:
+            with scope:
+                try:
+                    end = partial(
+                        call.answered, await self.reply(call.w_id, may_resend=call.may_resend)
+                    )
+                except Exception as error:  # noqa: BLE001
+                    end = partial(call.failed, self._address.translated(error))
+        finally:
+            call.transfer = None
+            if self._is_open:
+                end()
+
+    async def reply(self, w_id: str, *, may_resend: bool) -> ReplyBody:
         """Send one call and return the reply's body. Cancelled, it closes the connection.
 
         A call on a connection that was kept alive may find that the gateway has closed it. Where
         that is what happened by all signs, the gateway has not read it, and it is sent once more.
 
-        Arguments:
-            w_id: The instance.
-            may_resend: Whether it may be sent once more, uncounted.
-
         Raises:
-            WxContactsError: There is no reply; its `transient` tells whether there may be later.
+            Exception: What aiohttp raises, or a WxContactsError.
 
         """
         body = encode_request(w_id)
-        answer = await self._send(self._kept, body)
+        answer = await self._answer(self._kept, body)
         if isinstance(answer, _NoReply) and may_resend and answer.was_unread:
             self._new = self._new or self._client(force_close=True)
-            answer = await self._send(self._new, body)
+            answer = await self._answer(self._new, body)
         if isinstance(answer, _NoReply):
-            raise self._translated(answer)
+            raise self._address.translated(answer.reason)
         return answer
 
-    async def _send(self, client: aiohttp.ClientSession, body: bytes) -> "ReplyBody | _NoReply":
+    async def _answer(self, client: aiohttp.ClientSession, body: bytes) -> "ReplyBody | _NoReply":
         """Send a call once. What went wrong is returned rather than raised.
 
         An error of aiohttp holds the request's headers, and one raised while it is handled would
@@ -120,18 +123,16 @@ class GatewaySession:
         try:
             # Not as a context manager, which costs two coroutines more.
             response = await client.post(
-                self._url,
+                self._address.url,
                 data=body,
                 headers=self._headers_of_call,
                 allow_redirects=False,
-                proxy=self._proxy,
+                proxy=self._address.proxy,
             )
-            self._has_replied = True
+            self._address.has_replied = True
             try:
-                if not _OK <= response.status < _REDIRECTION:
-                    return await _problem(response)
-                pieces = await self._read(response)
-                return ReplyBody(pieces, response.headers.get("Content-Type", ""))
+                answer = Answer(response.status, response.headers, response.content)
+                return await read_body(answer, self._gateway.max_reply_bytes)
             finally:
                 response.release()  # which closes the connection unless the body is read
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -140,43 +141,18 @@ class GatewaySession:
                 await checkpoint()  # a loop closes a connection first, and says why later
             return failed
 
-    async def _read(self, response: aiohttp.ClientResponse) -> list[bytes]:
-        """Read the body, stopping as soon as it is larger than allowed."""
-        limit = self._gateway.max_reply_bytes
-        received = 0
-        pieces: list[bytes] = []
-        if (response.content_length or 0) <= limit:
-            while received <= limit:
-                if response.content.at_eof():
-                    return pieces
-                pieces.append(await response.content.readany())
-                received += len(pieces[-1])
-        response.close()
-        msg = f"the reply is larger than max_reply_bytes, {limit} bytes"
-        raise ReplyTooLargeError(msg)
-
-    def _translated(self, answer: "_NoReply") -> WxContactsError:
-        gateway, error = self._gateway, answer.reason
-        ours = translated(
-            error,
-            connect_timeout=gateway.connect_timeout,
-            request_timeout=gateway.request_timeout,
-        )
-        if not ours.reached and self._proxy is None and named_by_environment(self._url):
-            ours.advice += _PROXY_ADVICE
-        closed = isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError)
-        if closed and not self._has_replied and self._url.scheme == "http":
-            # Servers close a connection on which they get no TLS, and say nothing.
-            ours.advice += _TLS_ADVICE
-        return ours
+    def abandon(self) -> None:
+        """Tell of calls no more. Their tasks are the group's to cancel."""
+        self._is_open = False
 
     async def close(self) -> None:
-        """Close all connections."""
-        for client in (self._kept, self._new):
-            if client is not None:
-                await client.close()
-        if self._gateway.resolver is None:
-            await self._resolver.close()
+        """Close all connections, once all calls have ended."""
+        with CancelScope(shield=True):  # no socket may be left behind; it takes a tick or two
+            for client in (self._kept, self._new):
+                if client is not None:
+                    await client.close()
+            if self._gateway.resolver is None:
+                await self._resolver.close()
 
 
 class _NoCookies(aiohttp.DummyCookieJar):
@@ -208,7 +184,7 @@ class _NoReply:
     def reason(self) -> Exception:
         """What happened: the TLS alert that ended the connection, if it was one."""
         because = None if self._tap is None else self._tap.lost_because
-        is_alert = isinstance(because, ssl.SSLError) and isinstance(self.error, _BROKEN)
+        is_alert = isinstance(because, ssl.SSLError) and isinstance(self.error, BROKEN)
         return because if is_alert and because is not None else self.error
 
     @property
@@ -218,39 +194,9 @@ class _NoReply:
         The connection was kept alive, and broke at once, before any byte came back.
         """
         return (
-            isinstance(self.error, _BROKEN)
+            isinstance(self.error, BROKEN)
             and self._tap is not None
             and self._tap.is_reused
             and not self._tap.has_answered
-            and self._tap.lost_at - self._tap.taken_at < _AT_ONCE
+            and self._tap.lost_at - self._tap.taken_at < SOON
         )
-
-
-async def _problem(response: aiohttp.ClientResponse) -> ReplyBody:
-    """Return an answer that is no success, with the beginning of its body, as far as it comes."""
-    pieces: list[bytes] = []
-    received = 0
-    try:
-        while received < _LONGEST_PROBLEM and not response.content.at_eof():
-            pieces.append(await response.content.readany())
-            received += len(pieces[-1])
-    except (aiohttp.ClientError, TimeoutError, OSError):
-        response.close()
-    if not response.content.at_eof():
-        response.close()
-    return ReplyBody(
-        pieces,
-        response.headers.get("Content-Type", ""),
-        response.status,
-        parse_retry_after(response.headers.get("Retry-After"), now=datetime.now(UTC)),
-    )
-
-
-def _even_limiter(max_rate: float) -> AsyncLimiter:
-    """Make a leaky bucket that spreads calls evenly; a second's worth must not go at once.
-
-    It holds one call, or a fiftieth of a second's worth where that is more, since timers are not
-    finer than that.
-    """
-    burst = max(1.0, max_rate / 50)
-    return AsyncLimiter(burst, burst / max_rate)

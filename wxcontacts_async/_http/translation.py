@@ -46,6 +46,14 @@ SPEAKS_TLS = "TLS is spoken there"
 SPEAKS_TLS_ADVICE = "Let base_url begin with https://."
 
 
+class NotHTTPError(Exception):
+    """What came is not HTTP, by the parser's words in `message`."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__()  # which shows nothing of it
+        self.message = message
+
+
 def translated(  # noqa: C901, PLR0911  # one a cause
     error: Exception,
     *,
@@ -92,7 +100,7 @@ def translated(  # noqa: C901, PLR0911  # one a cause
             return GatewayConnectionError("the reply was cut off, or its encoding is damaged")
         case aiohttp.ClientHttpProxyError():
             return _proxy_error(error.status)
-        case aiohttp.ClientResponseError():
+        case aiohttp.ClientResponseError() | NotHTTPError():
             return _no_http(error.message)
         case aiohttp.ServerDisconnectedError():
             return GatewayConnectionError("the gateway closed the connection with no reply")

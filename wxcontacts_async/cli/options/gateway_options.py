@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from wxcontacts_async import Event, Gateway, InitializationWait, RetryPolicy, SessionPool
-from wxcontacts_async._http.session import check_environment
+from wxcontacts_async._http.client import check_environment
 from wxcontacts_async.cli.options.headers import read_headers
 from wxcontacts_async.cli.options.tls_files import CA, CLIENT_CERT, INSECURE, tls_of
 from wxcontacts_async.cli.options.usage import AUTHORIZATION_VARIABLE, naming_options

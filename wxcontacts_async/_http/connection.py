@@ -1,0 +1,470 @@
+"""One connection to a gateway, which reads plain bodies in place and leaves the rest to aiohttp."""
+
+import asyncio
+import math
+import select
+import ssl
+from collections.abc import Callable
+from enum import Enum, auto
+from functools import partial
+from time import perf_counter
+from typing import Any, Generic, Protocol, TypeVar
+
+import aiohttp
+
+from wxcontacts_async._http.buffers import AT_ONCE, FIRST, ReceiveBuffers
+from wxcontacts_async._http.chunks import ChunkedBody, Progress
+from wxcontacts_async._http.link import Head, Link, read_head
+from wxcontacts_async._http.reply_body import ReplyBody
+from wxcontacts_async._inflate import InflationGuard
+from wxcontacts_async.errors import ReplyTooLargeError
+
+_END_OF_HEAD = b"\r\n\r\n"
+# Seconds within which a connection breaks that the gateway had closed before the call reached it:
+# as long as a packet takes there and back.
+SOON = 0.075
+_SHORT_SHARE = 16  # of max_reply_bytes: a compressed body of less is not inflated as it comes
+_FRAMING = 64 * 1024  # bytes of chunks' sizes and of what is not undone yet
+
+CallT = TypeVar("CallT")
+
+
+class State(Enum):
+    """What a connection reads."""
+
+    IDLE = auto()  # nothing, as no call is under way
+    HEAD = auto()
+    BODY = auto()  # of a known length
+    CHUNKS = auto()
+    WAITING = auto()  # for a buffer that is large enough
+    HANDED_OVER = auto()  # aiohttp reads the reply
+    GONE = auto()
+
+
+class Owner(Protocol[CallT]):
+    """What has the connections to a gateway.
+
+    Attributes:
+        longest_in_chunks: The size of the largest body yet that came in chunks.
+
+    """
+
+    longest_in_chunks: int
+
+    def replied(self, connection: "Connection[CallT]", body: ReplyBody) -> None:
+        """Take a reply. The connection is free, unless it is gone."""
+
+    def failed(self, connection: "Connection[CallT]", error: Exception) -> None:
+        """Take what became of a call without a reply. The connection is gone."""
+
+    def cancel(self, connection: "Connection[CallT]") -> None:
+        """End its call, as nothing asks for it any more."""
+
+    def handed_over(self, connection: "Connection[CallT]") -> None:
+        """Read a reply by `connection.link`."""
+
+    def lost(self, connection: "Connection[CallT]") -> None:
+        """Take note that the connection has ended, and its socket is closed."""
+
+
+class Connection(asyncio.BufferedProtocol, Generic[CallT]):
+    """A connection that is kept from one call to the next.
+
+    Arguments:
+        link: What aiohttp made.
+        owner: Told of replies; it has made the connection.
+        buffers: What it reads into.
+        limit: The bytes that a body may have.
+
+    Attributes:
+        call: The call under way, which is its owner's; None if there is none.
+        deadline: When that fails, in seconds of `time.perf_counter`.
+        idle_since: When the last one ended.
+        is_late: Whether the time of the call under way was over.
+        link: Its connection of aiohttp.
+
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_buffers",
+        "_chunks",
+        "_filled",
+        "_first_call",
+        "_guard",
+        "_guarded",
+        "_has_answered",
+        "_head",
+        "_head_bytes",
+        "_is_watching",
+        "_length",
+        "_limit",
+        "_look",
+        "_loop",
+        "_owner",
+        "_state",
+        "_taken_at",
+        "_view",
+        "_waits_for",
+        "_waits_in",
+        "call",
+        "deadline",
+        "idle_since",
+        "is_late",
+        "link",
+    )
+
+    def __init__(
+        self,
+        link: Link,
+        owner: Owner[CallT],
+        buffers: ReceiveBuffers,
+        *,
+        limit: int,
+    ) -> None:
+        self.link = link
+        self.call: CallT | None = None
+        self.deadline = 0.0
+        self.idle_since = 0.0
+        self.is_late = False
+        self._owner = owner
+        self._buffers = buffers
+        self._limit = limit
+        self._loop = asyncio.get_running_loop()
+        self._look = reading_look(link.transport.get_extra_info("socket"))
+        self._state = State.IDLE
+        self._first_call = True
+        self._has_answered = False
+        self._taken_at = 0.0
+        self._head: Head = _NO_HEAD
+        self._head_bytes = b""
+        # Of a body that did not come as a whole with its head.
+        self._buffer = _NONE
+        self._view = buffers.first_view
+        self._filled = self._length = 0
+        self._waits_for, self._waits_in = 0, State.IDLE
+        # Of a long compressed body: what inflates it as it comes, and how much of it that has.
+        self._guard: InflationGuard | None = None
+        self._guarded = 0
+        self._is_watching = False
+        self._chunks: ChunkedBody = _NO_CHUNKS
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is free for a call."""
+        return self._state is State.IDLE
+
+    def is_alive(self) -> bool:
+        """Tell whether a free connection has not ended, even if the loop has yet to see it.
+
+        Whatever has come between two calls is the end of a connection.
+        """
+        return (
+            self._state is State.IDLE and not self.link.transport.is_closing() and not self._look()
+        )
+
+    def send(self, request: bytes, call: CallT, deadline: float) -> None:
+        """Send a call. Its reply, or what became of it, is told to the owner later."""
+        self.call = call
+        self.deadline = deadline
+        self._has_answered = False
+        self._taken_at = perf_counter()
+        self._state = State.HEAD
+        if self.link.transport.is_closing():
+            return  # which it will be told of
+        self.link.transport.write(request)
+        if self._first_call and self.link.has_spoken:
+            self._hand_over(b"")  # aiohttp has got an answer to nothing
+
+    def cancel(self) -> None:
+        """End the call under way, which is told so later."""
+        self._owner.cancel(self)
+
+    def abort(self) -> None:
+        """End it at once, and tell of a call under way no more."""
+        self.call = None
+        self._end(abort=True)
+
+    def fail(self, error: Exception) -> None:
+        """End it at once, as the call under way has failed."""
+        self._end(abort=True)
+        self._owner.failed(self, error)
+
+    def expire(self) -> None:
+        """Fail the call under way, as its time is over.
+
+        Where aiohttp reads the reply it finds it cut off, and may make something of what has come.
+        """
+        self.is_late = True
+        if self._state is State.HANDED_OVER:
+            self.deadline = math.inf
+            self.link.transport.abort()
+        else:
+            self.fail(TimeoutError())
+
+    def was_unread(self, error: Exception) -> bool:
+        """Tell whether the gateway cannot have read the call that failed, by all signs.
+
+        The connection was kept alive, and broke at once, before any byte came back.
+        """
+        return (
+            isinstance(error, BROKEN)
+            and not self._first_call
+            and not self._has_answered
+            and perf_counter() - self._taken_at < SOON
+        )
+
+    def release(self) -> None:
+        """Become free again after a reply that aiohttp has read, if there may be another."""
+        if self._state is not State.HANDED_OVER:
+            return
+        if self.link.is_kept:
+            self.link.attach(self)
+            self._free()
+        else:
+            self._end(abort=False)
+
+    # What asyncio calls.
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # what fits is offered
+        """Return where to read into."""
+        if self._state is State.BODY or self._state is State.CHUNKS:
+            at = self._filled
+            return self._view[at : at + AT_ONCE]
+        return self._buffers.first_view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was read."""
+        state = self._state
+        self._has_answered = True
+        if state is State.BODY:
+            self._filled += nbytes
+            if self._filled >= self._length:
+                self._whole_body()
+            elif self._head.encoding:
+                self._watch(self._filled)
+        elif state is State.HEAD:
+            self._begin_reply(nbytes)
+        elif state is State.CHUNKS:
+            self._filled += nbytes
+            self._more_chunks()
+        elif state is State.WAITING:
+            self.fail(aiohttp.ClientPayloadError())  # a transport that does not pause
+        elif state is State.IDLE:
+            self._end(abort=True)  # what nobody asked for
+
+    def eof_received(self) -> None:
+        """Have the transport closed, which says what that means for a reply."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take note that it has ended."""
+        state = self._state
+        self._end(abort=False)
+        self.link.lost(exc)
+        self._owner.lost(self)
+        if self.call is not None and state not in {State.IDLE, State.GONE}:
+            self._owner.failed(self, _reason(exc, state))
+
+    # A reply, from its head to its end.
+
+    def _begin_reply(self, received: int) -> None:
+        first, view = self._buffers.first, self._buffers.first_view
+        end = first.find(_END_OF_HEAD, 0, received) + len(_END_OF_HEAD)
+        head = read_head(view[:end], self._loop) if end >= len(_END_OF_HEAD) else None
+        if head is None:
+            self._hand_over(bytes(view[:received]))
+            return
+        self._head = head
+        if head.length is None:
+            self._begin_chunks(end, received)
+        elif head.length > self._limit:
+            self.fail(too_large(self._limit))
+        elif received - end >= head.length:
+            stray = received - end > head.length
+            self._reply(bytes(view[end : end + head.length]), None, is_last=stray)
+        else:
+            self._length = head.length
+            self._read_on(State.BODY, head.length, view[end:received])
+
+    def _whole_body(self) -> None:
+        stray = self._filled > self._length
+        self._reply(self._view[: self._length], self._buffer, is_last=stray)
+
+    def _begin_chunks(self, end: int, received: int) -> None:
+        first, view = self._buffers.first, self._buffers.first_view
+        self._head_bytes = bytes(view[:end])
+        chunks = self._chunks = ChunkedBody(end)
+        progress, filled = chunks.undo(first, view, received)
+        if progress is Progress.WHOLE:
+            self._reply(bytes(view[end : chunks.out]), None, is_last=chunks.is_followed)
+        elif progress is Progress.UNUSUAL:
+            self._hand_over_chunks(view, filled)
+        elif self._exceeds_limit(chunks.needed - end):
+            self.fail(too_large(self._limit))
+        else:
+            chunks.move(0)
+            longest = self._owner.longest_in_chunks
+            self._read_on(State.CHUNKS, max(chunks.needed, longest), view[end:filled])
+
+    def _more_chunks(self) -> None:
+        buffer, view, chunks = self._buffer, self._view, self._chunks
+        progress, self._filled = chunks.undo(buffer, view, self._filled)
+        if progress is Progress.WHOLE:
+            self._owner.longest_in_chunks = max(self._owner.longest_in_chunks, chunks.out)
+            self._reply(view[: chunks.out], buffer, is_last=chunks.is_followed)
+        elif progress is Progress.UNUSUAL:
+            self._hand_over_chunks(view, self._filled)
+        elif self._exceeds_limit(max(chunks.needed, self._filled)):
+            self.fail(too_large(self._limit))
+        elif self._filled + AT_ONCE > len(buffer) or chunks.needed > len(buffer):
+            twice = min(2 * len(buffer), self._limit + _FRAMING)
+            self._make_room(max(chunks.needed, self._filled, twice) + AT_ONCE)
+        if progress is Progress.MORE and self._head.encoding:
+            self._watch(chunks.out)
+
+    def _watch(self, received: int) -> None:
+        """See to it that a compressed body which is long is stopped once it is too large.
+
+        That costs as much again as inflating it in its turn, so short ones are left to that.
+        """
+        if received < self._limit // _SHORT_SHARE or self._state is State.GONE:
+            return
+        if self._guard is None:
+            self._guard = InflationGuard(self._head.encoding, self._limit)
+            self._guarded = 0
+        self._guard.feed(self._view[self._guarded : received])
+        self._guarded = received
+        if not self._is_watching:
+            self._is_watching = True
+            self._loop.call_soon(self._inflate_some, self._guard)
+
+    def _inflate_some(self, guard: InflationGuard) -> None:
+        """Inflate a piece a tick of what has come, for its size alone."""
+        self._is_watching = False
+        if guard is not self._guard:
+            return
+        try:
+            if guard.inflate_some():
+                self._is_watching = True
+                self._loop.call_soon(self._inflate_some, guard)
+        except ReplyTooLargeError as error:
+            self.fail(error)
+
+    def _exceeds_limit(self, size: int) -> bool:
+        """Tell whether a body in chunks will be larger than allowed, of which so much is known."""
+        return size > self._limit + _FRAMING
+
+    def _read_on(self, state: State, needed: int, beginning: memoryview) -> None:
+        """Go on in a buffer of its own, which has room for as many bytes and what stands behind."""
+        needed = max(needed, len(beginning)) + AT_ONCE
+        enough = self._buffers.may_take(needed)
+        self._buffer = self._buffers.take(needed if enough else FIRST)
+        self._view = memoryview(self._buffer)
+        self._filled = len(beginning)
+        self._view[: self._filled] = beginning
+        self._state = state
+        if not enough:
+            self._make_room(needed)
+
+    def _make_room(self, needed: int) -> None:
+        """Go on in a buffer that has room for as many bytes, once there is one."""
+        if self._buffers.may_take(needed):
+            self._move(needed)
+            return
+        self._waits_for, self._waits_in = needed, self._state
+        self._state = State.WAITING
+        self.link.transport.pause_reading()
+        self._buffers.wait(needed, self._granted)
+
+    def _granted(self) -> None:
+        self._state = self._waits_in
+        self._move(self._waits_for)
+        self.link.transport.resume_reading()
+
+    def _move(self, needed: int) -> None:
+        old, old_view = self._buffer, self._view
+        self._buffer = self._buffers.take(needed)
+        self._view = memoryview(self._buffer)
+        self._view[: self._filled] = old_view[: self._filled]
+        self._buffers.give(old)
+
+    def _reply(self, body: bytes | memoryview, buffer: bytearray | None, *, is_last: bool) -> None:
+        head = self._head
+        reply = ReplyBody([body], head.content_type, head.encoding)
+        if buffer is not None:
+            reply.lend(buffer, self._buffers)
+            self._buffer, self._view = _NONE, self._buffers.first_view
+        self._guard = None
+        if is_last or head.is_last:
+            self._end(abort=False)
+        else:
+            self._free()
+        self._owner.replied(self, reply)
+
+    def _free(self) -> None:
+        self._state = State.IDLE
+        self._first_call = False
+        self.idle_since = perf_counter()
+
+    def _hand_over_chunks(self, view: memoryview, filled: int) -> None:
+        """Let aiohttp read a body in chunks, of which those that are undone are one."""
+        chunks = self._chunks
+        body, rest = view[chunks.start : chunks.out], view[chunks.out : filled]
+        before = (b"%x\r\n" % len(body), body, b"\r\n") if body else ()
+        self._hand_over(b"".join((self._head_bytes, *before, rest)))
+        self._give_back()
+
+    def _hand_over(self, received: bytes) -> None:
+        self._state = State.HANDED_OVER
+        self.link.hand_over(received)
+        self._owner.handed_over(self)
+
+    def _end(self, *, abort: bool) -> None:
+        """Let go of everything; the loop closes the socket when it comes to it."""
+        if self._state is State.WAITING:
+            self._buffers.withdraw(self._granted)
+        self._state = State.GONE
+        self._give_back()
+        if abort:
+            self.link.transport.abort()
+        else:
+            self.link.transport.close()
+
+    def _give_back(self) -> None:
+        self._guard = None
+        buffer, self._buffer = self._buffer, _NONE
+        self._view = self._buffers.first_view
+        if buffer:
+            self._buffers.give(buffer)
+
+
+_NONE = bytearray()
+_NO_HEAD = Head("", "", 0, is_last=True)
+_NO_CHUNKS = ChunkedBody(0)
+# What becomes of a call on a connection that is closed. (A TimeoutError is an OSError, too.)
+BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)
+
+
+def too_large(limit: int) -> ReplyTooLargeError:
+    """Make the error of a reply that is larger than allowed."""
+    return ReplyTooLargeError(f"the reply is larger than max_reply_bytes, {limit} bytes")
+
+
+def _reason(lost_because: Exception | None, state: State) -> Exception:
+    """Return what aiohttp would raise for a connection that ended in the middle of a reply."""
+    if state is not State.HEAD:
+        return aiohttp.ClientPayloadError()
+    if isinstance(lost_because, ssl.SSLError):
+        return lost_because  # a TLS alert tells more
+    if isinstance(lost_because, OSError):
+        return aiohttp.ClientOSError(*lost_because.args)
+    return lost_because or aiohttp.ServerDisconnectedError()
+
+
+def reading_look(socket: Any) -> Callable[[], object]:  # noqa: ANN401  # asyncio's, or uvloop's
+    """Return what tells whether there is something to read from a socket, without waiting."""
+    if not hasattr(select, "poll"):  # Windows
+        return lambda: select.select([socket], [], [], 0)[0]
+    poll = select.poll()
+    poll.register(socket.fileno(), select.POLLIN)
+    return partial(poll.poll, 0)
