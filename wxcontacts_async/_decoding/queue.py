@@ -25,14 +25,16 @@ class UndecodedReply(Protocol[ContactT]):
             `decoded` is called or the queue is cleared.
         content_type: Its Content-Type.
         content_encoding: How its bytes are compressed: "gzip", "deflate" or "", that is not.
-        max_bytes: How large it may be; it is looked at only where they are.
 
     """
 
     pieces: list[bytes | memoryview]
     content_type: str
     content_encoding: str
-    max_bytes: int
+
+    @property
+    def max_bytes(self) -> int:
+        """How large it may be; it is looked at only where its bytes are compressed."""
 
     def decoded(self, reply: Ready[ContactT] | Unready | Exception, reply_bytes: int) -> None:
         """Take what it says, or why it cannot be decoded, and its length in bytes."""

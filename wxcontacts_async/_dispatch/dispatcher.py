@@ -5,6 +5,7 @@ the dispatcher in order. The calls are sent in its slots.
 """
 
 import asyncio
+import math
 from asyncio import Event
 from collections import Counter
 from collections.abc import Callable
@@ -18,7 +19,17 @@ from wxcontacts_async._decoding.queue import DecodeQueue
 from wxcontacts_async._decoding.verdict import Initializing, Ready, Refused, Throttled, Unready
 from wxcontacts_async._dispatch.answers import Answers, Requeue, Step
 from wxcontacts_async._dispatch.availability import Availability
-from wxcontacts_async._dispatch.jobs import Consumer, ConsumerQueue, Cooldowns, Job, JobState
+from wxcontacts_async._dispatch.jobs import (
+    CALLING,
+    ENDED,
+    READY,
+    RECEIVED,
+    WAITING,
+    Consumer,
+    ConsumerQueue,
+    Cooldowns,
+    Job,
+)
 from wxcontacts_async._dispatch.progress import CallAgain, InstanceProgress
 from wxcontacts_async._dispatch.rotation import QueueRotation
 from wxcontacts_async._dispatch.slots import SlotCall, Slots
@@ -66,7 +77,6 @@ class Dispatcher(Generic[ContactT]):
         buffers: What replies are read into.
 
     Attributes:
-        max_reply_bytes: How large the gateway's replies may be.
         jobs: Every job that is not ENDED, by wId: one call at a time for each.
         fetch_queue: The queue of all callers of `fetch`.
 
@@ -86,7 +96,6 @@ class Dispatcher(Generic[ContactT]):
         buffers: ReceiveBuffers,
     ) -> None:
         self.name = name
-        self.max_reply_bytes = gateway.max_reply_bytes
         self._initialization = initialization
         self._retry = retry
         self._decode_queue = decode_queue
@@ -115,7 +124,7 @@ class Dispatcher(Generic[ContactT]):
         self._undecoded = 0
         self._giving_up = False  # whether _give_up_some is due
         # Callers of `fetch` take their outcomes at once, so they need no prefetch window.
-        self.fetch_queue: ConsumerQueue[ContactT] = ConsumerQueue(None)
+        self.fetch_queue: ConsumerQueue[ContactT] = ConsumerQueue(math.inf)
         self._cooldowns = Cooldowns()
 
     def queue(self) -> ConsumerQueue[ContactT]:
@@ -127,7 +136,7 @@ class Dispatcher(Generic[ContactT]):
         job = self.jobs.get(w_id)
         if job is not None:
             job.consumers[consumer] = job.consumers.get(consumer, 0) + 1
-            if job.state is JobState.READY:
+            if job.state is READY:
                 self._join(consumer.queue, job)
             return job
         now = perf_counter()
@@ -159,7 +168,7 @@ class Dispatcher(Generic[ContactT]):
             None if there is neither.
 
         """
-        if job.state is JobState.ENDED:
+        if job.state is ENDED:
             return None
         job.consumers.pop(consumer, None)
         if all(other.queue is not consumer.queue for other in job.consumers):
@@ -168,7 +177,7 @@ class Dispatcher(Generic[ContactT]):
             return None
         if job.call is not None:
             job.call.cancel()
-        elif job.state is not JobState.RECEIVED:
+        elif job.state is not RECEIVED:
             self._end(job)
             return None
         job.released = job.released or Event()
@@ -177,16 +186,17 @@ class Dispatcher(Generic[ContactT]):
     def acknowledge(self, queue: ConsumerQueue[ContactT]) -> None:
         """Take note that an outcome that counted as unacknowledged by `queue` has been read."""
         queue.unacknowledged -= 1
-        self._enqueue(queue)
+        if queue.ready:
+            self._enqueue(queue)
 
     def statistics(self) -> GatewayStatistics:
         """Count its jobs by state."""
         states = Counter(job.state for job in self.jobs.values())
         return GatewayStatistics(
-            ready=states[JobState.READY],
-            calling=states[JobState.CALLING],
-            waiting=states[JobState.WAITING],
-            undecoded=states[JobState.RECEIVED],
+            ready=states[READY],
+            calling=states[CALLING],
+            waiting=states[WAITING],
+            undecoded=states[RECEIVED],
             down_for=self._availability.down_for(),
             paused_for=self._availability.paused_for(),
         )
@@ -204,7 +214,7 @@ class Dispatcher(Generic[ContactT]):
         await self._slots.close()
 
     def _make_ready(self, job: Job[ContactT]) -> None:
-        job.state = JobState.READY
+        job.state = READY
         job.blocked_before = self._availability.blocked_for()
         job.timer = None
         for consumer in job.consumers:
@@ -215,7 +225,7 @@ class Dispatcher(Generic[ContactT]):
         self._enqueue(queue)
 
     def _enqueue(self, queue: ConsumerQueue[ContactT]) -> None:
-        if queue.may_call:
+        if queue.ready and queue.unacknowledged < queue.prefetch:
             self._rotation.add(queue)
             self._start_call()
 
@@ -227,13 +237,15 @@ class Dispatcher(Generic[ContactT]):
 
     def next_job(self) -> tuple[ConsumerQueue[ContactT], Job[ContactT]] | None:
         """Take the job that is to be called next; None if there is none."""
+        if not self._rotation.queues:
+            return None
         # Callers of `fetch` may be many more than the slots; so may not be their replies.
         if self._undecoded >= self._most_undecoded or not self._admits():
             return None
         assignment = self._take_job()
         if assignment is not None:
             _, job = assignment
-            job.state = JobState.CALLING
+            job.state = CALLING
             if not self._availability.is_unlimited:
                 self._availability.call_begins(job.progress.w_id)
         return assignment
@@ -244,14 +256,14 @@ class Dispatcher(Generic[ContactT]):
         if assignment is not None:
             queue, job = assignment
             queue.unacknowledged += 1
-            if queue.may_call:
+            if queue.ready and queue.unacknowledged < queue.prefetch:
                 self._rotation.add(queue)
             job.progress.waited += self._availability.blocked_for() - job.blocked_before
         return assignment
 
     def _resume(self) -> None:
         """Begin one call a tick, as the gateway may be called again."""
-        if self.jobs and self._rotation and self._slots.is_free and self._admits():
+        if self.jobs and self._rotation.queues and self._slots.is_free and self._admits():
             self._start_call()
             asyncio.get_running_loop().call_soon(self._resume)
 
@@ -282,7 +294,7 @@ class Dispatcher(Generic[ContactT]):
         self._give_up()
 
     def _wait(self, job: Job[ContactT]) -> None:
-        job.state = JobState.WAITING
+        job.state = WAITING
         left = job.progress.not_before - perf_counter()
         if left <= 0:
             self._make_ready(job)
@@ -294,7 +306,7 @@ class Dispatcher(Generic[ContactT]):
 
     def _end(self, job: Job[ContactT]) -> None:
         w_id = job.progress.w_id
-        job.state = JobState.ENDED
+        job.state = ENDED
         del self.jobs[w_id]
         for consumer in job.consumers:
             consumer.queue.ready.pop(w_id, None)
@@ -321,9 +333,10 @@ class Dispatcher(Generic[ContactT]):
             # At once, as it may say not to send another call. It is short.
             return self._step_after_problem(job.progress, body, call.sent_at)
         self._availability.call_answered()
-        job.state = JobState.RECEIVED
+        job.state = RECEIVED
         self._undecoded += 1
-        self._decode_queue.add(_Received(self, call, body))
+        call.hold(body)
+        self._decode_queue.add(call)
         return None
 
     def _step_after_problem(
@@ -347,32 +360,32 @@ class Dispatcher(Generic[ContactT]):
 
     def decoded(
         self,
-        received: "_Received[ContactT]",
+        call: SlotCall[ContactT],
         reply: Ready[ContactT] | Unready | Exception,
         reply_bytes: int,
     ) -> None:
         """Do what follows from a reply that has been decoded, or could not be."""
         self._undecoded -= 1
         try:
-            step = self._step_after(received, reply, reply_bytes)
+            step = self._step_after(call, reply, reply_bytes)
         except Exception as error:  # noqa: BLE001
-            step = self._step_after_undecodable(received, error)
-        self.follow(received.queue, received.job, step)
-        if self._rotation:
+            step = self._step_after_undecodable(call, error)
+        self.follow(call.queue, call.job, step)
+        if self._rotation.queues:
             self._start_call()  # one may have ended because too much was waiting to be decoded
 
     def _step_after(
         self,
-        received: "_Received[ContactT]",
+        call: SlotCall[ContactT],
         reply: Ready[ContactT] | Unready | Exception,
         reply_bytes: int,
     ) -> Step[ContactT]:
-        job, sent_at = received.job, received.sent_at
+        job, sent_at = call.job, call.sent_at
         progress = job.progress
         if isinstance(reply, GatewayConnectionError):  # it could not be inflated
             return self._answers.after_failure(progress, reply, sent_at)
         if isinstance(reply, Exception):
-            return self._step_after_undecodable(received, reply)
+            return self._step_after_undecodable(call, reply)
         if job.is_observed:
             self._announce(
                 ReplyReceived(
@@ -388,11 +401,11 @@ class Dispatcher(Generic[ContactT]):
 
     def _step_after_undecodable(
         self,
-        received: "_Received[ContactT]",
+        call: SlotCall[ContactT],
         error: Exception,
     ) -> Step[ContactT]:
         self._availability.call_served()
-        return received.job.progress.after_error(own_error(error), now=perf_counter())
+        return call.job.progress.after_error(own_error(error), now=perf_counter())
 
     def follow(
         self,
@@ -403,7 +416,7 @@ class Dispatcher(Generic[ContactT]):
         """Do what follows from a call."""
         queue.unacknowledged -= 1
         job.release()
-        if job.state is JobState.ENDED:
+        if job.state is ENDED:
             return  # the pool was left
         if not job.consumers:
             self._end(job)
@@ -419,7 +432,8 @@ class Dispatcher(Generic[ContactT]):
             for consumer, times in job.consumers.items():
                 for _ in range(times):
                     consumer.deliver(step)
-        self._enqueue(queue)
+        if queue.ready:
+            self._enqueue(queue)
 
     def _announce_wait(self, progress: InstanceProgress[ContactT], step: CallAgain) -> None:
         until = datetime.now(UTC) + timedelta(seconds=step.delay)
@@ -428,43 +442,3 @@ class Dispatcher(Generic[ContactT]):
             self._announce(InstanceWaiting(*where))
         else:
             self._announce(RetryScheduled(*where, step.error))
-
-
-class _Received(Generic[ContactT]):
-    """A reply that waits to be decoded, and whose it is."""
-
-    __slots__ = (
-        "_body",
-        "_dispatcher",
-        "content_encoding",
-        "content_type",
-        "job",
-        "max_bytes",
-        "pieces",
-        "queue",
-        "sent_at",
-    )
-
-    def __init__(
-        self,
-        dispatcher: Dispatcher[ContactT],
-        call: SlotCall[ContactT],
-        body: ReplyBody,
-    ) -> None:
-        self._dispatcher = dispatcher
-        self._body = body
-        self.queue = call.queue
-        self.job = call.job
-        self.pieces = body.pieces
-        self.content_type = body.content_type
-        self.content_encoding = body.encoding
-        self.max_bytes = dispatcher.max_reply_bytes
-        self.sent_at = call.sent_at
-
-    def decoded(self, reply: Ready[ContactT] | Unready | Exception, reply_bytes: int) -> None:
-        self._body.release()
-        self._dispatcher.decoded(self, reply, reply_bytes)
-
-    def wake_reader(self) -> None:
-        for consumer in self.job.consumers:
-            consumer.wake_reader()

@@ -24,23 +24,18 @@ class ConsumerQueue(Generic[ContactT]):
 
     Arguments:
         prefetch: How many of its calls may be under way, replies not decoded and outcomes unread,
-            together; None is no limit.
+            together; infinity is no limit.
 
     """
 
     __slots__ = ("prefetch", "ready", "unacknowledged")
 
-    def __init__(self, prefetch: int | None) -> None:
+    def __init__(self, prefetch: float) -> None:
         self.prefetch = prefetch
         # How many of its calls are under way, replies not decoded and outcomes unread.
         self.unacknowledged = 0
         # Jobs in state READY, longest ready first. A job stands in the queue of each consumer.
         self.ready: OrderedDict[str, Job[ContactT]] = OrderedDict()
-
-    @property
-    def may_call(self) -> bool:
-        """Whether it has a job, and room in its prefetch window."""
-        return bool(self.ready) and (self.prefetch is None or self.unacknowledged < self.prefetch)
 
 
 class Consumer(Protocol[ContactT]):
@@ -77,6 +72,10 @@ class JobState(Enum):
     ENDED = auto()  # no longer in the dispatcher
 
 
+# As an enumeration's own are looked up slowly, by Python 3.11, and there are some for each call.
+READY, CALLING, RECEIVED, WAITING, ENDED = JobState
+
+
 class Job(Generic[ContactT]):
     """One instance's job, shared by all consumers that ask for it."""
 
@@ -96,7 +95,7 @@ class Job(Generic[ContactT]):
         # How often each consumer asked. There may be none while CALLING, when the call is being
         # cancelled, and while RECEIVED; `released` is set when either is over.
         self.consumers: dict[Consumer[ContactT], int] = {}
-        self.state = JobState.READY
+        self.state = READY
         # For how long the gateway had been blocked when it became READY.
         self.blocked_before = 0.0
         # Whether an observer wanted routine events when its call was sent.

@@ -12,18 +12,19 @@ _SHARE_OF_ANY = 0.5
 
 
 class QueueRotation(Generic[ContactT]):
-    """The queues that may call, in the order of their turns; true while there are any."""
+    """The queues that may call, in the order of their turns.
+
+    Attributes:
+        queues: All of them. One that may not call any more is passed over when its turn comes.
+
+    """
 
     def __init__(self) -> None:
-        # One that may not call any more is passed over when its turn comes.
-        self._queues: OrderedDict[ConsumerQueue[ContactT], None] = OrderedDict()
-
-    def __bool__(self) -> bool:
-        return bool(self._queues)
+        self.queues: OrderedDict[ConsumerQueue[ContactT], None] = OrderedDict()
 
     def add(self, queue: ConsumerQueue[ContactT]) -> None:
         """Give a queue that may call its turn after the others, unless it has one."""
-        self._queues[queue] = None
+        self.queues[queue] = None
 
     def take(self, *, any_job: bool) -> tuple[ConsumerQueue[ContactT], Job[ContactT]] | None:
         """Take the next job of the next queue out of all queues; None if there is none.
@@ -34,14 +35,19 @@ class QueueRotation(Generic[ContactT]):
                 from being known that the gateway is back.
 
         """
-        while self._queues:
-            queue, _ = self._queues.popitem(last=False)
-            if not queue.may_call:
+        while self.queues:
+            queue, _ = self.queues.popitem(last=False)
+            ready = queue.ready
+            if not ready or queue.unacknowledged >= queue.prefetch:
                 continue
-            w_id = _any_of(queue) if any_job else next(iter(queue.ready))
-            job = queue.ready[w_id]
-            for consumer in job.consumers:
-                consumer.queue.ready.pop(w_id, None)
+            if any_job:
+                w_id = _any_of(queue)
+                job = ready.pop(w_id)
+            else:
+                w_id, job = ready.popitem(last=False)
+            if len(job.consumers) > 1:
+                for consumer in job.consumers:
+                    consumer.queue.ready.pop(w_id, None)
             return queue, job
         return None
 

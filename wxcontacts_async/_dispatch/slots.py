@@ -14,6 +14,7 @@ from aiolimiter import AsyncLimiter
 from anyio import CancelScope
 from anyio.abc import TaskGroup
 
+from wxcontacts_async._decoding.verdict import Ready, Unready
 from wxcontacts_async._dispatch.answers import REQUEUE, Step
 from wxcontacts_async._dispatch.jobs import ConsumerQueue, Job
 from wxcontacts_async._http.buffers import ReceiveBuffers
@@ -50,6 +51,14 @@ class JobSource(Protocol[ContactT]):
     def call_cancelled(self, call: "SlotCall[ContactT]") -> None:
         """Take note that the call was cancelled."""
 
+    def decoded(
+        self,
+        call: "SlotCall[ContactT]",
+        reply: Ready[ContactT] | Unready | Exception,
+        reply_bytes: int,
+    ) -> None:
+        """Do what follows from a reply that has been decoded, or could not be."""
+
 
 class Slots(Generic[ContactT]):
     """The slots of one gateway, and the client that sends what is called in them.
@@ -62,6 +71,8 @@ class Slots(Generic[ContactT]):
 
     Attributes:
         calling: How many calls are under way, those included that are being paced.
+        source: Gives them jobs.
+        max_reply_bytes: How large a reply may be.
 
     """
 
@@ -73,7 +84,8 @@ class Slots(Generic[ContactT]):
         tasks: TaskGroup,
         buffers: ReceiveBuffers,
     ) -> None:
-        self._source = source
+        self.source = source
+        self.max_reply_bytes = gateway.max_reply_bytes
         self._client = client_of(gateway, tasks=tasks, buffers=buffers)
         self._limiter = None if gateway.max_rate is None else _even_limiter(gateway.max_rate)
         self._tasks = tasks
@@ -91,7 +103,7 @@ class Slots(Generic[ContactT]):
         """Call the instance that is next, if a slot is free for it."""
         if self.calling >= self._slots:
             return
-        assignment = self._source.next_job()
+        assignment = self.source.next_job()
         if assignment is None:
             return
         self.calling += 1
@@ -120,22 +132,22 @@ class Slots(Generic[ContactT]):
 
     def _send(self, call: "SlotCall[ContactT]") -> None:
         call.sent_at = perf_counter()
-        if self._source.sending(call):
+        if self.source.sending(call):
             self._client.send(call)
         else:
             self._ended(call, REQUEUE)
 
     def answered(self, call: "SlotCall[ContactT]", body: ReplyBody) -> None:
         """Pass on a reply, and call the next instance."""
-        self._ended(call, self._source.received(call, body))
+        self._ended(call, self.source.received(call, body))
 
     def failed(self, call: "SlotCall[ContactT]", error: Exception) -> None:
         """Pass on what became of a call without a reply, and call the next instance."""
-        self._ended(call, self._source.after_failed_call(call, error))
+        self._ended(call, self.source.after_failed_call(call, error))
 
     def cancelled(self, call: "SlotCall[ContactT]") -> None:
         """Pass on that a call was cancelled, and call the next instance."""
-        self._source.call_cancelled(call)
+        self.source.call_cancelled(call)
         self._ended(call, REQUEUE)
 
     def _ended(self, call: "SlotCall[ContactT]", step: Step[ContactT] | None) -> None:
@@ -143,7 +155,7 @@ class Slots(Generic[ContactT]):
         self.calling -= 1
         call.job.call = None
         if step is not None:
-            self._source.follow(call.queue, call.job, step)
+            self.source.follow(call.queue, call.job, step)
         self.start()
 
     def abandon(self) -> None:
@@ -157,7 +169,7 @@ class Slots(Generic[ContactT]):
 
 
 class SlotCall(Generic[ContactT]):
-    """One call of an instance, which holds a slot until it has ended.
+    """One call of an instance, which holds a slot until it has ended, and then its reply.
 
     Attributes:
         queue: Whose prefetch window it counts against.
@@ -166,10 +178,25 @@ class SlotCall(Generic[ContactT]):
         may_resend: Whether its client may send it once more, uncounted.
         sent_at: When it was sent, in seconds of `time.perf_counter`.
         transfer: What cancels it.
+        pieces: Its reply, while that waits to be decoded.
+        content_type: The Content-Type of that.
+        content_encoding: How it is compressed.
 
     """
 
-    __slots__ = ("_slots", "job", "may_resend", "queue", "sent_at", "transfer", "w_id")
+    __slots__ = (
+        "_body",
+        "_slots",
+        "content_encoding",
+        "content_type",
+        "job",
+        "may_resend",
+        "pieces",
+        "queue",
+        "sent_at",
+        "transfer",
+        "w_id",
+    )
 
     def __init__(
         self, slots: Slots[ContactT], queue: ConsumerQueue[ContactT], job: Job[ContactT]
@@ -199,6 +226,30 @@ class SlotCall(Generic[ContactT]):
     def cancelled(self) -> None:
         """Take note that it has ended as it was cancelled."""
         self._slots.cancelled(self)
+
+    # The decode queue's view of it.
+
+    @property
+    def max_bytes(self) -> int:
+        """How large its reply may be."""
+        return self._slots.max_reply_bytes
+
+    def hold(self, body: ReplyBody) -> None:
+        """Hold its reply until it is decoded."""
+        self._body = body
+        self.pieces = body.pieces
+        self.content_type = body.content_type
+        self.content_encoding = body.encoding
+
+    def decoded(self, reply: Ready[ContactT] | Unready | Exception, reply_bytes: int) -> None:
+        """Let go of its reply, and have done what follows from it."""
+        self._body.release()
+        self._slots.source.decoded(self, reply, reply_bytes)
+
+    def wake_reader(self) -> None:
+        """Let an idle reader decode it."""
+        for consumer in self.job.consumers:
+            consumer.wake_reader()
 
 
 def _even_limiter(max_rate: float) -> AsyncLimiter:
