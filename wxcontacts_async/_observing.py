@@ -64,7 +64,7 @@ class Announcer:
     @property
     def tells_routine(self) -> bool:
         """Whether an observer wants routine events, which need not be made else."""
-        return len(self._observers) > 1 or _logs_routine()
+        return len(self._observers) > 1 or _logger.isEnabledFor(logging.DEBUG)
 
     def __call__(self, event: Event) -> None:
         """Tell them of one event, at once, in the context (contextvars) that the pool was made in.

@@ -48,7 +48,8 @@ class ArenaKeeper:
 
     def prepare_for(self, reply_bytes: int) -> None:
         """See to it that the contact set of a reply of that size finds its arenas mapped."""
-        deque(self.preparing_for(reply_bytes), maxlen=0)
+        if reply_bytes > self._enough_for:
+            deque(self.preparing_for(reply_bytes), maxlen=0)
 
     def preparing_for(self, reply_bytes: int) -> Iterator[None]:
         """Do the same with a `yield` behind each arena."""

@@ -230,7 +230,7 @@ class Dispatcher(Generic[ContactT]):
             self._start_call()
 
     def _start_call(self) -> None:
-        if self._admits():
+        if self._availability.is_unlimited or self._admits():
             self._slots.start()
         else:
             self._give_up()
@@ -240,7 +240,9 @@ class Dispatcher(Generic[ContactT]):
         if not self._rotation.queues:
             return None
         # Callers of `fetch` may be many more than the slots; so may not be their replies.
-        if self._undecoded >= self._most_undecoded or not self._admits():
+        if self._undecoded >= self._most_undecoded:
+            return None
+        if not (self._availability.is_unlimited or self._admits()):
             return None
         assignment = self._take_job()
         if assignment is not None:
@@ -312,7 +314,8 @@ class Dispatcher(Generic[ContactT]):
             consumer.queue.ready.pop(w_id, None)
         if job.timer is not None:
             job.timer.cancel()
-        self._cooldowns.remember(w_id, job.progress.not_before)
+        if job.progress.not_before:
+            self._cooldowns.remember(w_id, job.progress.not_before)
 
     def sending(self, call: SlotCall[ContactT]) -> bool:
         """Take note that a call is sent; False if the gateway was blocked meanwhile."""
@@ -415,7 +418,8 @@ class Dispatcher(Generic[ContactT]):
     ) -> None:
         """Do what follows from a call."""
         queue.unacknowledged -= 1
-        job.release()
+        if job.released is not None:
+            job.release()
         if job.state is ENDED:
             return  # the pool was left
         if not job.consumers:
