@@ -143,6 +143,10 @@ def test_a_closed_terminal_stops_watch_in_order_unless_it_was_started_with_nohup
     assert not stopped.has_traceback
 
 
+# Typer else asks among the parents of the process, where there may be none.
+_NO_SHELL_IS_LOOKED_FOR = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+
+
 @_full
 @pytest.mark.parametrize(
     "arguments",
@@ -163,7 +167,7 @@ def test_an_output_that_is_full_is_said_in_one_line(
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(  # noqa: S603  # this very program
             [sys.executable, "-m", "wxcontacts_async", *arguments],
-            env={**ENVIRONMENT, "PYTHONUNBUFFERED": buffered},
+            env={**ENVIRONMENT, "PYTHONUNBUFFERED": buffered, **_NO_SHELL_IS_LOOKED_FOR},
             stdout=full,
             stderr=subprocess.PIPE,
             check=False,
