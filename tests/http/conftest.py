@@ -1,25 +1,6 @@
-"""Every async test of a folder runs by connections of ours and by aiohttp's session."""
+"""Every async test of this folder runs both ways in which calls are sent."""
 
-import inspect
+from tests.support.ways import both_ways
+from tests.support.ways import way as way  # noqa: PLC0414  # a fixture
 
-import pytest
-
-WAYS = ["ours", "aiohttp"]
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run an async test both ways."""
-    if inspect.iscoroutinefunction(metafunc.function):
-        metafunc.fixturenames.append("way")
-        metafunc.parametrize("way", WAYS, indirect=True)
-
-
-@pytest.fixture
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Have the calls of a test sent that way, whatever the environment says."""
-    chosen: str = request.param
-    if chosen == "aiohttp":
-        monkeypatch.setenv("WXCONTACTS_HTTP", "aiohttp")
-    else:
-        monkeypatch.delenv("WXCONTACTS_HTTP", raising=False)
-    return chosen
+pytest_generate_tests = both_ways()

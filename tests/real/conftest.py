@@ -6,6 +6,10 @@ from typing import Any
 import pytest
 
 from tests.real.certificates import Certificates
+from tests.support.ways import both_ways
+from tests.support.ways import way as way  # noqa: PLC0414  # a fixture
+
+pytest_generate_tests = both_ways(pytest.mark.slow)
 
 
 @pytest.fixture(
