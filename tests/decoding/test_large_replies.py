@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Callable, Sequence
 from mmap import mmap
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -174,6 +175,27 @@ async def test_a_tick_ends_when_its_time_is_up_and_the_next_goes_on_with_the_sam
         assert done == sorted(done, reverse=True)
     assert ticks > 2 * len(LARGE) / MEBIBYTE * 8
     assert min(reply.wakes for reply in replies[:2]) > 10  # so that a reader may go on, too
+
+
+async def test_a_large_reply_is_handed_out_by_a_tick_that_has_decoded_little_else() -> None:
+    queue = queue_of()
+    took = []
+    for _ in range(5):
+        queue.add(Reply(LARGE))
+        begun = perf_counter()
+        pieces = sum(1 for _ in iter(queue.decode_next, False))
+        took.append(perf_counter() - begun)
+
+    queue = queue_of(budget=2 * min(took))  # enough for all of it
+    queue.add(reply := Reply(LARGE))
+    in_this_tick = 0
+    while not reply.results:
+        if queue.decode_next():
+            in_this_tick += 1
+        else:
+            in_this_tick = 0
+            await checkpoint()
+    assert in_this_tick < pieces / 2
 
 
 async def test_what_is_half_done_when_it_is_cleared_is_given_up() -> None:

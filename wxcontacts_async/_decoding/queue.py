@@ -1,6 +1,7 @@
 """Decodes replies and passes them on, for a few milliseconds a tick of the event loop."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Generator
 from time import perf_counter
@@ -14,6 +15,7 @@ from wxcontacts_async.contacts import ContactT
 
 # Bytes of a reply that is not divided; they take a millisecond.
 _DECODED_AT_ONCE = 1024 * 1024
+_LEFT = 0.75  # of a tick's time, where a large reply is handed out in it
 
 
 class UndecodedReply(Protocol[ContactT]):
@@ -77,15 +79,16 @@ class DecodeQueue(Generic[ContactT]):
         self._replies: deque[UndecodedReply[ContactT]] = deque()
         # The reply of which some is decoded, and how it goes on.
         self._half_done: tuple[UndecodedReply[ContactT], _Steps[ContactT]] | None = None
-        # How long was decoded since _begin_tick last ran.
-        self._spent = 0.0
+        # Until when this tick decodes: infinity until it has begun to. What its reader does between
+        # two replies counts, too: a large set that is let go of takes as long as it took to decode.
+        self._until = math.inf
         # Whether _end_tick or _begin_tick is due; always, while the queue is not empty.
         self._due = False
 
     def add(self, reply: UndecodedReply[ContactT]) -> None:
         """Let a reply wait for its turn."""
         self._replies.append(reply)
-        if self._spent < self._budget:
+        if self._until == math.inf or perf_counter() < self._until:
             reply.wake_reader()
         if not self._due:
             self._due = True
@@ -99,14 +102,17 @@ class DecodeQueue(Generic[ContactT]):
             False if there is none, or this tick has decoded for long enough.
 
         """
-        if self._spent >= self._budget or not (self._replies or self._half_done):
+        if not (self._replies or self._half_done):
             return False
-        begun = perf_counter()
+        now = perf_counter()
+        if self._until == math.inf:
+            self._until = now + self._budget
+        elif now >= self._until:
+            return False
         if self._half_done is not None:
             self._go_on(*self._half_done)
         else:
             self._begin(self._replies.popleft())
-        self._spent += perf_counter() - begun
         return True
 
     def _begin(self, received: UndecodedReply[ContactT]) -> None:
@@ -164,6 +170,10 @@ class DecodeQueue(Generic[ContactT]):
             reply = error
         pieces.clear()
         yield from self._joiner.shrinking()
+        if reply_bytes > _DECODED_AT_ONCE and perf_counter() > self._until - _LEFT * self._budget:
+            # Its reader lets go of the last one now, which takes some milliseconds.
+            self._until = 0.0
+            yield
         return reply, reply_bytes
 
     def _inflate(self, received: UndecodedReply[ContactT]) -> Generator[None, None, memoryview]:
@@ -212,7 +222,7 @@ class DecodeQueue(Generic[ContactT]):
         asyncio.get_running_loop().call_soon(self._begin_tick)
 
     def _begin_tick(self) -> None:
-        self._spent = 0.0
+        self._until = math.inf
         self._due = bool(self._replies or self._half_done)
         if self._due:
             received = self._half_done[0] if self._half_done else self._replies[0]
