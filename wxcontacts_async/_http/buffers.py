@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 
 FIRST = 128 * 1024  # bytes: the first read of a reply, and all of most
-AT_ONCE = 64 * 1024  # bytes of one read after the first, as 32 of them may come in one tick
+AT_ONCE = 128 * 1024  # bytes of one read after the first, as 32 of them may come in one tick
 _SPARE = 9 / 8  # so that a slightly larger reply fits as well
 _LENT_AT_ONCE = 12 * 1024 * 1024
 _KEPT_AT_MOST = 16 * 1024 * 1024
