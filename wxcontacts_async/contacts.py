@@ -358,6 +358,14 @@ _MERGED_AT_ONCE = 2_500  # contacts; some 0.8 ms
 _COMPARED_AT_ONCE = 250  # contacts of names that stand twice; the same
 
 
+def merged_lists(
+    contacts: ContactSet[ContactT],
+) -> list[tuple[ContactKind, ValuesView[ContactT]]]:
+    """Return the merged contacts of each kind, without a pair for each of them."""
+    merged = contacts._merged  # noqa: SLF001  # it is ours
+    return [(kind, of_kind.values()) for kind, of_kind in merged.items()]
+
+
 def merging(contacts: ContactSet[ContactT]) -> Iterator[None]:
     """Make the merged set, with a `yield` now and then, so that nothing need wait for it."""
     if "_merged" not in contacts.__dict__:
