@@ -1,8 +1,11 @@
 """A contact set as a collection, and what became of it since the last time."""
 
 import copy
+import gc
 import pickle
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from time import thread_time
 
 import msgspec
 import pytest
@@ -22,6 +25,7 @@ from wxcontacts_async import (
     Sex,
     merge_contact_sets,
 )
+from wxcontacts_async.contacts import merging
 
 names = st.sampled_from("abcdefgh")
 texts = st.none() | st.sampled_from(["", "x", "y", "名字🌸"])
@@ -91,9 +95,60 @@ def test_the_merged_index_is_made_when_it_is_first_asked_for() -> None:
     assert contact_set.__dict__ != {}
 
 
-def test_contacts_are_not_tracked_by_the_garbage_collector() -> None:
-    import gc  # noqa: PLC0415  # used here only
+@given(contact_sets)
+def test_merged_in_steps_it_is_the_same(contact_set: ContactSet) -> None:
+    in_steps = copy.deepcopy(contact_set)
+    for _ in merging(in_steps):
+        assert in_steps.__dict__ == {}
+    assert in_steps.__dict__ != {}
+    assert list(in_steps.items()) == list(first_wins(contact_set).values())
+    assert list(merging(in_steps)) == []
 
+
+@given(lists)
+def test_a_name_that_stands_twice_may_be_far_from_its_first_place(members: tuple[Contact]) -> None:
+    others = tuple(Contact(f"wxid_{number}") for number in range(6_000))
+    contact_set = ContactSet("w", members, members + others + members, others[::-1])
+    assert list(contact_set.items()) == list(first_wins(contact_set).values())
+
+
+@given(contact_sets)
+def test_the_merged_contacts_are_a_view(contact_set: ContactSet) -> None:
+    items, expected = contact_set.items(), list(first_wins(contact_set).values())
+    assert len(items) == len(expected)
+    assert list(reversed(items)) == expected[::-1]  # type: ignore[call-overload]  # as of a dict
+    assert all(entry in items for entry in expected)
+    assert ("friend", Contact("nobody")) not in items
+    assert "秘密" not in repr(ContactSet("w", friends=(Contact("秘密"),)).items())
+
+
+@pytest.mark.parametrize("share", [1, 2], ids=["each once", "each twice"])
+def test_no_step_of_merging_takes_long_beside_the_whole(share: int) -> None:
+    friends = tuple(Contact(f"wxid_{number}", city=f"{number}") for number in range(60_000))
+    contact_set = ContactSet("w", friends=friends, groups=friends if share == 2 else ())
+    took = list(_each_step(merging(contact_set)))
+    assert len(took) > 20
+    assert max(took) < sum(took) / 4
+
+
+def _each_step(steps: Iterator[None]) -> Iterator[float]:
+    """Take each step; give the seconds of the processor that it took."""
+    gc.collect()
+    begun = thread_time()
+    for _ in steps:
+        yield thread_time() - begun
+        begun = thread_time()
+
+
+def test_a_merged_set_has_nothing_more_for_the_garbage_collector() -> None:
+    contact_set = ContactSet("w", friends=tuple(Contact(str(number)) for number in range(10_000)))
+    gc.collect()
+    before = len(gc.get_objects())
+    assert len(contact_set) == 10_000
+    assert len(gc.get_objects()) < before + 100
+
+
+def test_contacts_are_not_tracked_by_the_garbage_collector() -> None:
     assert not gc.is_tracked(Contact("a", nick_name="x"))
 
 

@@ -23,6 +23,11 @@ from wxcontacts_async.store._tabular.csv import csv_header, csv_lines
 
 FETCHED_AT = datetime(2026, 3, 1, 8, 30, 0, 123456, tzinfo=UTC)
 
+
+def as_csv(contact_set: ContactSet) -> bytes:
+    return b"".join(csv_lines(contact_set))
+
+
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 contacts = st.builds(
     Contact,
@@ -243,7 +248,7 @@ FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 )
 def test_a_cell_of_csv_is_the_text_or_the_text_after_a_quote(written: list[str], sex: int) -> None:
     contact = Contact(written[0], nick_name=written[1], sex=Sex(sex))
-    rows = parsed(csv_lines(ContactSet(written[1], groups=(contact,), fetched_at=FETCHED_AT)))
+    rows = parsed(as_csv(ContactSet(written[1], groups=(contact,), fetched_at=FETCHED_AT)))
     row = dict(zip(COLUMNS, *rows, strict=True))
     for cell, text in [
         (row["w_id"], written[1]),
@@ -277,33 +282,33 @@ def test_a_cell_of_csv_is_the_text_or_the_text_after_a_quote(written: list[str],
     ],
 )
 def test_a_cell_that_a_spreadsheet_would_run_is_defused(text: str) -> None:
-    row = parsed(csv_lines(of_one(signature=text)))[1]
+    row = parsed(as_csv(of_one(signature=text)))[1]
     assert row[COLUMNS.index("signature")] == f"'{text}"
 
 
 @pytest.mark.parametrize("text", ["1@chatroom", "a=b", "名字", "'quoted'", '"', "a\r\nb", "a,b"])
 def test_a_harmless_cell_stays_as_it_is(text: str) -> None:
-    row = parsed(csv_lines(of_one(user_name=text)))[1]
+    row = parsed(as_csv(of_one(user_name=text)))[1]
     assert row[COLUMNS.index("user_name")] == text
 
 
 def test_a_line_of_csv_is_a_contact() -> None:
     assert csv_header() == b",".join(name.encode() for name in COLUMNS) + b"\r\n"
-    assert csv_lines(ContactSet("w1")) == b""
-    assert csv_lines(of_one(nick_name="甲,乙", sex=Sex.MALE)).decode() == (
+    assert as_csv(ContactSet("w1")) == b""
+    assert as_csv(of_one(nick_name="甲,乙", sex=Sex.MALE)).decode() == (
         "w1,wxid_sound,friend,,,,,0,,,,,2026-03-01T08:30:00.123456+00:00\r\n"
         'w1,wxid_a,friend,,"甲,乙",,,1,,,,,2026-03-01T08:30:00.123456+00:00\r\n'
     )
     contact_set = Population().contact_set("w1", 700)
-    assert [(row[1], row[2]) for row in parsed(csv_lines(contact_set))] == [
+    assert [(row[1], row[2]) for row in parsed(as_csv(contact_set))] == [
         (contact.user_name, kind) for kind, contact in contact_set.items()
     ]
-    assert {row[2] for row in parsed(csv_lines(contact_set))} == set(ContactKind)
+    assert {row[2] for row in parsed(as_csv(contact_set))} == set(ContactKind)
 
 
 def test_csv_of_text_that_is_no_unicode_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="^wId 'w1': city must be valid Unicode") as at:
-        csv_lines(of_one(city="secret\ud800"))
+        as_csv(of_one(city="secret\ud800"))
     assert "secret" not in str(at.value)
     with pytest.raises(InvalidArgumentError, match="w_id must be valid Unicode"):
-        csv_lines(msgspec.structs.replace(of_one(), w_id="\ud800"))
+        as_csv(msgspec.structs.replace(of_one(), w_id="\ud800"))

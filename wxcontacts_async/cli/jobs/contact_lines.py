@@ -1,10 +1,14 @@
 """Encodes contacts, failed instances and undecodable contacts as lines of JSON."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 import msgspec
 
-from wxcontacts_async import ContactKind, ContactSet, Failed, FlawedContact, RejectedContact
+from wxcontacts_async import ContactSet, Failed, FlawedContact, RejectedContact
+from wxcontacts_async.contacts import merged_lists
+
+_LINES_A_PIECE = 1_000
 
 _encode = msgspec.json.Encoder().encode
 
@@ -16,14 +20,12 @@ def exported_lines(contacts: ContactSet) -> Iterator[bytes]:
 
 def contact_lines(contacts: ContactSet, **more: object) -> Iterator[bytes]:
     """Make one line for each contact of the merged set, with these keys as well."""
-    begins = {
-        kind: _encode({"wId": contacts.w_id, "kind": kind, **more})[:-1] + b","
-        for kind in ContactKind
-    }
-    for kind, contact in contacts.items():
-        yield begins[kind]
-        yield _encode(contact)[1:]
-        yield b"\n"
+    for kind, of_kind in merged_lists(contacts):
+        begin = _encode({"wId": contacts.w_id, "kind": kind, **more})[:-1] + b","
+        left = iter(of_kind)
+        # Some at once, as the GIL is held while many small pieces are joined or freed.
+        while some := [begin + _encode(contact)[1:] for contact in islice(left, _LINES_A_PIECE)]:
+            yield b"\n".join([*some, b""])
 
 
 def failure_lines(failed: Failed) -> Iterator[bytes]:

@@ -92,7 +92,7 @@ def _run_lines(
     header, lines = b"", exported_lines
     if export.written_as == "csv":
         bom = file.path.is_empty_file if export.bom is None else export.bom
-        header, lines = csv_header(bom=bom), _csv_lines
+        header, lines = csv_header(bom=bom), csv_lines
 
     async def work() -> None:
         async with _opened(export, stats) as loaded:
@@ -123,10 +123,6 @@ def _state_of_replaced(
     if not result.exit_code or _identity(path) != before:
         return OutputState.COMPLETE
     return OutputState.NOT_WRITTEN if before is None else OutputState.AS_IT_WAS
-
-
-def _csv_lines(contacts: ContactSet) -> Iterator[bytes]:
-    yield csv_lines(contacts)  # lazily, so that the thread does it
 
 
 def _check_xlsx() -> None:

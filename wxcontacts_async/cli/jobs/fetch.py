@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from wxcontacts_async import Failed, Fetched
+from wxcontacts_async._freeing import free
 from wxcontacts_async.cli.jobs.contact_lines import contact_lines, decoding_lines, failure_lines
 from wxcontacts_async.cli.options.gateway_options import CallSettings
 from wxcontacts_async.cli.options.line_file import LineFile
@@ -71,6 +72,9 @@ async def _fetch(job: FetchJob, stats: FetchStatistics) -> None:
                     stats.add_fetched(contacts, outcome.waited)
                     if job.failures_file is not None and (contacts.rejected or contacts.flawed):
                         await job.failures_file.write(decoding_lines(contacts))
+                    held = [contacts]
+                    del outcome, contacts
+                    await free(held)
                 case Failed():
                     stats.add_failed(outcome)
                     if job.failures_file is not None:

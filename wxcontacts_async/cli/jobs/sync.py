@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from anyio import CancelScope
+from anyio.lowlevel import checkpoint
 
 from wxcontacts_async import Failed
+from wxcontacts_async._freeing import free
 from wxcontacts_async.cli.jobs.contact_lines import decoding_lines, failure_lines
 from wxcontacts_async.cli.jobs.fetch import run_with_progress
 from wxcontacts_async.cli.options.database import DatabaseOption
@@ -17,6 +19,7 @@ from wxcontacts_async.cli.runtime.errors import CommandError
 from wxcontacts_async.cli.terminal.console import HumanConsole
 from wxcontacts_async.cli.terminal.statistics import FetchResult
 from wxcontacts_async.cli.terminal.sync_statistics import SyncStatistics
+from wxcontacts_async.contacts import merging
 from wxcontacts_async.store import ContactStore, StoreError, SyncResult, SyncStream
 
 
@@ -68,6 +71,9 @@ async def _sync(job: SyncJob, stats: SyncStatistics) -> None:
                     stats.add_failed(result)
                     lines = failure_lines(result)
                 else:
+                    with CancelScope(shield=True):  # or it would not be counted
+                        for _ in merging(result.contacts):
+                            await checkpoint()
                     stats.add_synced(result)
                     lines = decoding_lines(result.contacts)
                 if job.failures_file is not None:
@@ -109,6 +115,9 @@ async def take_all(
     try:
         async for result in results:
             await take(result)
+            held = [] if isinstance(result, Failed) else [result.contacts]
+            del result
+            await free(held)
     finally:
         results.stop()
         with CancelScope(shield=True), suppress(StoreError):

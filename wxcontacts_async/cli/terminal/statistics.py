@@ -22,6 +22,7 @@ from wxcontacts_async import (
 )
 from wxcontacts_async.cli.runtime.running import RunResult
 from wxcontacts_async.cli.runtime.signals import exit_code_of
+from wxcontacts_async.contacts import merged_lists
 
 
 class FetchStatistics:
@@ -79,7 +80,9 @@ class FetchStatistics:
         """Count an instance whose contacts are written, and the seconds that it waited."""
         self.fetched += 1
         self.waited += waited
-        self.contacts.update(kind for kind, _ in contacts.items())
+        for kind, of_kind in merged_lists(contacts):
+            if of_kind:
+                self.contacts[kind] += len(of_kind)
         self.rejected += len(contacts.rejected)
         self.flawed += len(contacts.flawed)
 

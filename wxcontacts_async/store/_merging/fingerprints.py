@@ -6,12 +6,13 @@ contacts, and only what differs is loaded.
 
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from typing import TypeAlias
 
 import msgspec
 from anyio.lowlevel import checkpoint
 
-from wxcontacts_async.contacts import Contact, ContactKind, ContactSet, with_lists
+from wxcontacts_async.contacts import Contact, ContactKind, ContactSet, merging, with_lists
 from wxcontacts_async.store._database.dialect import Dialect
 from wxcontacts_async.store._database.values import LONGEST_KEY, storable
 from wxcontacts_async.store._merging.unstorable import (
@@ -27,6 +28,7 @@ Fingerprints: TypeAlias = dict[str, bytes]
 
 _DIGEST_SIZE = 16  # bytes; too many for a collision to be made on purpose
 _AT_ONCE = 500  # contacts; they block the event loop for some 0.5 ms
+_JOINED_AT_ONCE = 10_000  # fingerprints; the same
 
 _encode = msgspec.msgpack.Encoder().encode
 _encode_any = msgspec.json.Encoder().encode
@@ -65,11 +67,9 @@ async def fingerprinted(contacts: ContactSet[Contact], dialect: Dialect) -> Fing
         fingerprints = await _fingerprints(contacts, dialect)
     received = contacts
     if len(fingerprints) < sum(len(received) for _, received in contacts.lists()):
-        contacts = _each_once(contacts, dialect)
+        contacts = await _each_once(contacts, dialect)
         fingerprints = await _fingerprints(contacts, dialect)
-    digest = None
-    if not contacts.rejected:
-        digest = sha256(b"".join(fingerprints.values())).hexdigest()
+    digest = None if contacts.rejected else await _digest(fingerprints)
     return Fingerprinted(received, contacts, fingerprints, digest)
 
 
@@ -104,6 +104,15 @@ async def _fingerprints(contacts: ContactSet[Contact], dialect: Dialect) -> Fing
     return made
 
 
+async def _digest(fingerprints: Fingerprints) -> str:
+    digest = sha256()
+    each = iter(fingerprints.values())
+    while some := b"".join(islice(each, _JOINED_AT_ONCE)):
+        digest.update(some)
+        await checkpoint()
+    return digest.hexdigest()
+
+
 def _encoded(contact: Contact) -> bytes:
     try:
         return _encode(contact)
@@ -121,11 +130,19 @@ def initial_of(kind: str) -> bytes:
     return kind[:1].encode()
 
 
-def _each_once(contacts: ContactSet[Contact], dialect: Dialect) -> ContactSet[Contact]:
+async def _each_once(contacts: ContactSet[Contact], dialect: Dialect) -> ContactSet[Contact]:
     """Merge the lists of a set in which a `userName` stands twice."""
-    once: dict[str, tuple[ContactKind, Contact]] = {}
-    for kind, contact in contacts.items():
-        # Two names may be stored as one; the first wins, as in the merged set.
-        once.setdefault(storable(contact.user_name, dialect), (kind, contact))
-    lists = ((c for its, c in once.values() if its is kind) for kind in ContactKind)
-    return with_lists(contacts, lists)
+    for _ in merging(contacts):
+        await checkpoint()
+    names: set[str] = set()
+    lists: dict[ContactKind, list[Contact]] = {kind: [] for kind in ContactKind}
+    entries = iter(contacts.items())
+    while some := list(islice(entries, _AT_ONCE)):
+        for kind, contact in some:
+            # Two names may be stored as one; the first wins, as in the merged set.
+            name = storable(contact.user_name, dialect)
+            if name not in names:
+                names.add(name)
+                lists[kind].append(contact)
+        await checkpoint()
+    return with_lists(contacts, lists.values())

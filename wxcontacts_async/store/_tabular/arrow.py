@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, islice
 from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
-from wxcontacts_async.contacts import Contact, ContactKind, ContactSet, Sex
+from wxcontacts_async.contacts import Contact, ContactKind, ContactSet, Sex, merged_lists
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.store._tabular.columns import COLUMNS, FIELDS, fetched_in_utc, unfit_value
 
@@ -110,28 +110,33 @@ def check_contact_set(contact_set: object) -> None:
 
 
 def _batches(contact_sets: Iterable[ContactSet[Contact]]) -> Iterator[pa.RecordBatch]:
-    entries: list[tuple[ContactKind, Contact]] = []
+    contacts: list[Contact] = []
+    kinds: list[ContactKind] = []
     w_ids: list[str] = []
     times: list[int] = []
     for contact_set in contact_sets:
         check_contact_set(contact_set)
-        entries += contact_set.items()
-        w_ids += [contact_set.w_id] * len(contact_set)
-        times += [(fetched_in_utc(contact_set) - _EPOCH) // _MICROSECOND] * len(contact_set)
-        while len(entries) >= _BATCH_ROWS:
-            yield _batch(entries[:_BATCH_ROWS], w_ids[:_BATCH_ROWS], times[:_BATCH_ROWS])
-            del entries[:_BATCH_ROWS], w_ids[:_BATCH_ROWS], times[:_BATCH_ROWS]
-    if entries:
-        yield _batch(entries, w_ids, times)
+        time = (fetched_in_utc(contact_set) - _EPOCH) // _MICROSECOND
+        for kind, of_kind in merged_lists(contact_set):
+            left = iter(of_kind)
+            while some := list(islice(left, _BATCH_ROWS - len(contacts))):
+                contacts += some
+                kinds += [kind] * len(some)
+                w_ids += [contact_set.w_id] * len(some)
+                times += [time] * len(some)
+                if len(contacts) == _BATCH_ROWS:
+                    yield _batch(contacts, kinds, w_ids, times)
+                    contacts, kinds, w_ids, times = [], [], [], []
+    if contacts:
+        yield _batch(contacts, kinds, w_ids, times)
 
 
 def _batch(
-    entries: list[tuple[ContactKind, Contact]],
+    contacts: list[Contact],
+    kinds: list[ContactKind],
     w_ids: list[str],
     times: list[int],
 ) -> pa.RecordBatch:
-    contacts = [contact for _, contact in entries]
-    kinds = [kind for kind, _ in entries]
     columns: dict[str, list[Any]] = {"w_id": w_ids, "kind": kinds, "fetched_at": times}
     arrays = [
         _array(field, columns.get(field.name) or list(map(_GETTERS[field.name], contacts)), w_ids)

@@ -3,9 +3,10 @@
 import csv
 import io
 import re
-from itertools import repeat
+from collections.abc import Iterator
+from itertools import islice, repeat
 
-from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
+from wxcontacts_async.contacts import Contact, ContactSet, merged_lists
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.store._tabular.columns import (
     COLUMNS,
@@ -29,8 +30,8 @@ def csv_header(*, bom: bool = False) -> bytes:
     return line.encode("utf-8-sig" if bom else "utf-8")
 
 
-def csv_lines(contacts: ContactSet[Contact]) -> bytes:
-    """Return one line for each contact of the merged set: RFC 4180, in UTF-8.
+def csv_lines(contacts: ContactSet[Contact]) -> Iterator[bytes]:
+    """Make one line for each contact of the merged set, some lines at a time: RFC 4180, in UTF-8.
 
     What is null is an empty cell, and U+0000 is left out. A cell that a spreadsheet would run as a
     formula, since it begins with one of `=+-@` (full-width, too), a tab or a line end, be it after
@@ -38,22 +39,22 @@ def csv_lines(contacts: ContactSet[Contact]) -> bytes:
     InvalidArgumentError for a text that is no valid Unicode names the field, never the value.
     """
     w_id, fetched_at = _defused(contacts.w_id), fetched_in_utc(contacts).isoformat()
-    entries = list(contacts.items())
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    for begin in range(0, len(entries), _ROWS_AT_ONCE):
-        some = entries[begin : begin + _ROWS_AT_ONCE]
-        user_names, *others = (_cells(field, some) for field in FIELDS)
-        kinds = [kind.value for kind, _ in some]
-        writer.writerows(zip(repeat(w_id), user_names, kinds, *others, repeat(fetched_at)))
-    try:
-        return text.getvalue().encode()
-    except UnicodeEncodeError:
-        raise _unsound(contacts) from None
+    for kind, of_kind in merged_lists(contacts):
+        left = iter(of_kind)
+        while some := list(islice(left, _ROWS_AT_ONCE)):
+            user_names, *others = (_cells(field, some) for field in FIELDS)
+            kinds = repeat(kind.value)
+            text = io.StringIO(newline="")
+            rows = zip(repeat(w_id), user_names, kinds, *others, repeat(fetched_at))
+            csv.writer(text).writerows(rows)
+            try:
+                yield text.getvalue().encode()
+            except UnicodeEncodeError:
+                raise _unsound(contacts) from None
 
 
-def _cells(field: str, entries: list[tuple[ContactKind, Contact]]) -> list[str | None]:
-    values = [getattr(contact, field) for _, contact in entries]
+def _cells(field: str, contacts: list[Contact]) -> list[str | None]:
+    values = [getattr(contact, field) for contact in contacts]
     if field == "sex":
         values = [str(int(sex)) for sex in values]
     return [value and _defused(value) for value in values]
