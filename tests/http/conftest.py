@@ -10,14 +10,13 @@ WAYS = ["ours", "aiohttp"]
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run an async test both ways."""
     if inspect.iscoroutinefunction(metafunc.function):
-        metafunc.fixturenames.append("way")
         metafunc.parametrize("way", WAYS, indirect=True)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Have the calls of a test sent that way, whatever the environment says."""
-    chosen: str = request.param
+    chosen: str = getattr(request, "param", "ours")
     if chosen == "aiohttp":
         monkeypatch.setenv("WXCONTACTS_HTTP", "aiohttp")
     else:
