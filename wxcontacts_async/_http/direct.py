@@ -254,7 +254,7 @@ class DirectClient:
         self.replied(connection, body)
 
     def _lost_by_aiohttp(self, connection: Connection[Call]) -> None:
-        connection.link.close()
+        connection.link.abort()
         self.lost(connection)
 
     def lost(self, connection: Connection[Call]) -> None:
