@@ -112,7 +112,8 @@ class Slots(Generic[ContactT]):
         try:
             with scope:
                 await limiter.acquire()
-                end = partial(self._send, call)
+                if not scope.cancel_called:
+                    end = partial(self._send, call)
         finally:
             call.transfer = None
             if self._is_open:

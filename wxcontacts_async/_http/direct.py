@@ -236,10 +236,11 @@ class DirectClient:
 
     def handed_over(self, connection: Connection[Call]) -> None:
         """Have aiohttp read a reply."""
-        _ = self._context.run(self._tasks.start_soon, self._read_by_aiohttp, connection)
-
-    async def _read_by_aiohttp(self, connection: Connection[Call]) -> None:
+        # With its call, which may have been cancelled when the task begins.
         call = connection.call
+        _ = self._context.run(self._tasks.start_soon, self._read_by_aiohttp, connection, call)
+
+    async def _read_by_aiohttp(self, connection: Connection[Call], call: Call | None) -> None:
         try:
             answer = await connection.link.answer()
             self._address.has_replied = True
