@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+import anyio
 import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tests.support.one_call import ONCE, W_ID
 from tests.support.raw_server import RawServer, http_reply, replying
-from wxcontacts_async import Gateway, SessionPool, WxContactsError
+from wxcontacts_async import CallSent, Event, Gateway, SessionPool, WxContactsError
 
 BUSY = http_reply(status="503 Busy")
 
@@ -115,3 +117,36 @@ async def test_a_call_is_not_sent_that_is_cancelled_as_its_turn_comes() -> None:
         await all_ended(pool)
         await pool.fetch("third")
         assert len(server.requests) == 2
+
+
+async def test_nothing_is_called_while_the_pool_is_cancelled_and_not_left_yet() -> None:
+    connecting = anyio.Event()
+
+    class Resolver(AbstractResolver):
+        async def resolve(self, *_: object, **__: object) -> list[ResolveResult]:
+            connecting.set()
+            await anyio.sleep_forever()
+            raise AssertionError
+
+        async def close(self) -> None:
+            pass
+
+    sent = 0
+
+    def observe(event: Event) -> None:
+        nonlocal sent
+        sent += isinstance(event, CallSent)
+
+    gateway = Gateway("http://gateway.example", resolver=Resolver())
+    with anyio.CancelScope() as scope:
+        async with (
+            SessionPool(gateway, observers=[observe]) as pool,
+            pool.stream(["one", "two"]),
+        ):
+            with anyio.fail_after(30):
+                await connecting.wait()
+            scope.cancel()
+            with anyio.CancelScope(shield=True):
+                for _ in range(100):
+                    await asyncio.sleep(0)
+    assert sent <= 2

@@ -80,6 +80,9 @@ class Slots(Generic[ContactT]):
         self._context = copy_context()
         self._slots = gateway.max_concurrency
         self._is_open = True
+        # Whether the pool's tasks are being cancelled, by a scope around the pool. Whatever is
+        # called would be cancelled at once, and be next again, until the pool is left.
+        self._is_cancelled = False
         self.calling = 0
 
     @property
@@ -89,7 +92,7 @@ class Slots(Generic[ContactT]):
 
     def start(self) -> None:
         """Call the instance that is next, if a slot is free for it."""
-        if self.calling >= self._slots:
+        if self.calling >= self._slots or self._is_cancelled:
             return
         assignment = self._source.next_job()
         if assignment is None:
@@ -136,6 +139,7 @@ class Slots(Generic[ContactT]):
 
     def cancelled(self, call: "SlotCall[ContactT]") -> None:
         """Pass on that a call was cancelled, and call the next instance."""
+        self._is_cancelled = self._is_cancelled or not call.is_cancelled
         self._source.call_cancelled(call)
         self._ended(call, REQUEUE)
 
@@ -166,11 +170,21 @@ class SlotCall(Generic[ContactT]):
         w_id: The instance.
         may_resend: Whether its client may send it once more, uncounted.
         sent_at: When it was sent, in seconds of `time.perf_counter`.
+        is_cancelled: Whether it has been cancelled as nothing asks for the instance any more.
         transfer: What cancels it.
 
     """
 
-    __slots__ = ("_slots", "job", "may_resend", "queue", "sent_at", "transfer", "w_id")
+    __slots__ = (
+        "_slots",
+        "is_cancelled",
+        "job",
+        "may_resend",
+        "queue",
+        "sent_at",
+        "transfer",
+        "w_id",
+    )
 
     def __init__(
         self, slots: Slots[ContactT], queue: ConsumerQueue[ContactT], job: Job[ContactT]
@@ -182,10 +196,12 @@ class SlotCall(Generic[ContactT]):
         self.w_id = progress.w_id
         self.may_resend = not progress.is_failing
         self.sent_at = 0.0
+        self.is_cancelled = False
         self.transfer: Transfer | None = None
 
     def cancel(self) -> None:
         """End it, as nothing asks for the instance any more; its slot is freed later."""
+        self.is_cancelled = True
         if self.transfer is not None:
             self.transfer.cancel()
 

@@ -188,7 +188,11 @@ class DirectClient:
         call = self._ended(connection)
         connection.abort()
         # Not at once, as whoever cancels it is about to wait for that.
-        self._loop.call_soon(call.cancelled)
+        self._loop.call_soon(self._tell_cancelled, call)
+
+    def _tell_cancelled(self, call: Call) -> None:
+        if self._is_open:
+            call.cancelled()
 
     def _ended(self, connection: Connection[Call]) -> Call:
         """Take the call of a connection on which it has ended."""
