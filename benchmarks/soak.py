@@ -13,7 +13,13 @@ from time import monotonic
 
 import msgspec
 import psutil
-from anyio import create_task_group, get_cancelled_exc_class, move_on_after, wait_all_tasks_blocked
+from anyio import (
+    create_task_group,
+    get_cancelled_exc_class,
+    move_on_after,
+    sleep,
+    wait_all_tasks_blocked,
+)
 
 from benchmarks.resources import resident_bytes
 from benchmarks.soak_gateway import GatewaySetup, w_id_of
@@ -33,6 +39,7 @@ from wxcontacts_async import (
     SessionPool,
     WxContactsError,
 )
+from wxcontacts_async._http.buffers import ReceiveBuffers
 from wxcontacts_async.emulator import EmulatedInstance, GatewayEmulator, Population
 from wxcontacts_async.store import ChangeKind, ContactStore, Synced
 
@@ -41,6 +48,7 @@ _FETCHERS = 8
 _FETCHES_CANCELLED = 0.3  # share
 _LONGEST_PATIENCE = 0.2  # seconds, of a fetch that is to be cancelled
 _LONGEST_STREAM = 3.0  # seconds, of a stream that is to be left
+_SOON_DECODED, _LOOK_EVERY = 10.0, 0.05  # seconds
 
 
 class SoakPlan(msgspec.Struct, frozen=True):
@@ -52,20 +60,29 @@ class SoakPlan(msgspec.Struct, frozen=True):
     seed: int = 0
     killed_after: tuple[float, float] = (17.0, 23.0)
     away_for: tuple[float, float] = (3.0, 5.0)
+    is_by_tls: bool = False
 
 
 class Soak:
     """One run of a pool among faults."""
 
     def __init__(self, plan: SoakPlan) -> None:
-        self.figures = SoakFigures(plan.instances, plan.contacts)
+        self.figures = SoakFigures(plan.instances, plan.contacts, is_by_tls=plan.is_by_tls)
         self._plan = plan
         self._truth = Truth(plan.contacts, plan.seed)
         self._number = {w_id_of(number): number for number in range(plan.instances)}
         self._w_ids = list(self._number)
         self._random = random.Random(plan.seed)  # noqa: S311  # guards nothing
+        self._folder = TemporaryDirectory(prefix="wxcontacts-")
+        certificate, self._tls = "", None
+        if plan.is_by_tls:
+            # Those who soak without it need no certificates.
+            from benchmarks.soak_tls import issue_certificate  # noqa: PLC0415
+
+            file, self._tls = issue_certificate(Path(self._folder.name))
+            certificate = str(file)
         self._keeper = GatewayKeeper(
-            GatewaySetup(0, plan.instances, plan.contacts, plan.seed, life=0),
+            GatewaySetup(0, plan.instances, plan.contacts, plan.seed, 0, certificate),
             killed_after=plan.killed_after,
             away_for=plan.away_for,
         )
@@ -78,7 +95,7 @@ class Soak:
             await self._keeper.up.wait()
             port = int(self._keeper.url.rpartition(":")[2])
             before = asyncio.all_tasks()
-            with TemporaryDirectory(prefix="wxcontacts-") as folder:
+            with self._folder as folder:
                 async with (
                     ContactStore(f"sqlite:///{folder}/soak.db") as store,
                     self._pool() as pool,
@@ -90,6 +107,7 @@ class Soak:
                     figures.memory_at_start = figures.memory_at_start or _memory()
                     figures.memory_at_end = _memory()
                     figures.deleted = await self._deleted(store)
+                    figures.buffers_left = await _buffers_left()
             await wait_all_tasks_blocked()
             figures.tasks_left = len(asyncio.all_tasks() - before)
             figures.sockets_left = _sockets_to(port)
@@ -106,6 +124,7 @@ class Soak:
             connect_timeout=2,
             request_timeout=2,
             max_reply_bytes=256 * 1024,
+            ssl=self._tls or True,
         )
         return SessionPool(
             gateway,
@@ -238,6 +257,15 @@ def _memory() -> int:
     return resident_bytes()
 
 
+async def _buffers_left() -> int:
+    """Count the bytes that are lent once the last replies are decoded; that is soon."""
+    pools = [each for each in gc.get_objects() if isinstance(each, ReceiveBuffers)]
+    with move_on_after(_SOON_DECODED):
+        while any(each.lent for each in pools):  # noqa: ASYNC110  # which tell of nothing
+            await sleep(_LOOK_EVERY)
+    return sum(each.lent for each in pools)
+
+
 def _sockets_to(port: int) -> int:
     connections = psutil.Process().net_connections("tcp")
     return sum(1 for connection in connections if connection.raddr[1:] == (port,))
@@ -267,6 +295,7 @@ def _arguments() -> argparse.Namespace:
         help=f"how many instances, at least 4 ({_INSTANCES})",
     )
     parser.add_argument("--seed", type=int, default=0, help="another seed, other people (0)")
+    parser.add_argument("--tls", action="store_true", help="with a gateway that speaks TLS")
     parser.add_argument("--output", type=Path, metavar="FILE", help="where to write the table, too")
     arguments = parser.parse_args()
     if arguments.minutes <= 0:
@@ -279,7 +308,9 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     """Soak as the command line says; the exit code is 1 if anything was lost or left behind."""
     arguments = _arguments()
-    plan = SoakPlan(arguments.minutes * 60, arguments.instances, seed=arguments.seed)
+    plan = SoakPlan(
+        arguments.minutes * 60, arguments.instances, seed=arguments.seed, is_by_tls=arguments.tls
+    )
     figures = asyncio.run(Soak(plan).run())
     table = render(figures)
     sys.stdout.write(table)

@@ -7,7 +7,7 @@ stdin is closed.
 import asyncio
 import sys
 from collections import Counter
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import msgspec
 
@@ -105,6 +105,7 @@ class GatewaySetup(msgspec.Struct, frozen=True):
         contacts: How many contacts each has.
         seed: Another seed, other people.
         life: Which start of the gateway this is; in each other calls meet a fault.
+        certificate: The file of its TLS certificate and key; "" is none, and no TLS.
 
     """
 
@@ -113,6 +114,7 @@ class GatewaySetup(msgspec.Struct, frozen=True):
     contacts: int
     seed: int
     life: int
+    certificate: str = ""
 
 
 class Counted(msgspec.Struct, frozen=True):
@@ -161,11 +163,19 @@ async def _serve(setup: GatewaySetup) -> None:
         # A life that met the faults of the one before would have the same instances fail again.
         seed=setup.seed * 1_000 + setup.life,
         faults=FAULTS,
-        port=setup.port,
+        port=0 if setup.certificate else setup.port,
     )
     population = ThinningPopulation(setup.seed, setup.life, _is_thinned)
     emulator.population = population  # the same people in each life
-    async with emulator:
+    async with emulator, AsyncExitStack() as stack:
+        url = emulator.url
+        if setup.certificate:
+            # Those who soak without it need no certificates.
+            from benchmarks.soak_tls import tls_in_front_of  # noqa: PLC0415
+
+            inner = int(url.rpartition(":")[2])
+            relay = tls_in_front_of(inner, setup.certificate, setup.port)
+            url = await stack.enter_async_context(relay)
         ended = asyncio.ensure_future(asyncio.to_thread(sys.stdin.read))
         told: Counter[str] = Counter()
         while not ended.done():
@@ -173,7 +183,7 @@ async def _serve(setup: GatewaySetup) -> None:
             met[FaultKind.THINNED] += population.thinned
             faults = met - told
             told = met
-            _say(Counted(emulator.url, len(emulator.calls), dict(faults)))
+            _say(Counted(url, len(emulator.calls), dict(faults)))
             emulator.calls.clear()  # else they would fill the memory
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(ended), _COUNTED_EVERY)

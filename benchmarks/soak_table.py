@@ -39,6 +39,8 @@ class SoakFigures(msgspec.Struct):
         memory_at_end: Bytes resident at the end.
         tasks_left: Tasks that the pool left behind.
         sockets_left: Sockets to the gateway that the pool left behind.
+        buffers_left: Bytes of buffers that replies were received in and that nobody gave back.
+        is_by_tls: Whether the gateway spoke TLS.
 
     """
 
@@ -68,6 +70,8 @@ class SoakFigures(msgspec.Struct):
     memory_at_end: int = 0
     tasks_left: int = 0
     sockets_left: int = 0
+    buffers_left: int = 0
+    is_by_tls: bool = False
 
     def add(self, comparison: Comparison) -> None:
         """Take note of one contact set."""
@@ -101,6 +105,7 @@ class SoakFigures(msgspec.Struct):
             or self.unexpected
             or self.tasks_left
             or self.sockets_left
+            or self.buffers_left
         )
 
 
@@ -111,7 +116,7 @@ def render(figures: SoakFigures) -> str:
         "",
         (
             f"{figures.instances:,} instances of {figures.contacts} contacts, over and over; "
-            "`python -m benchmarks.soak`."
+            f"`python -m benchmarks.soak{' --tls' if figures.is_by_tls else ''}`."
         ),
         "",
         "| | |",
@@ -151,3 +156,4 @@ def _rows(figures: SoakFigures) -> Iterator[tuple[str, str]]:
     yield "memory at the end", f"{figures.memory_at_end / 1e6:,.0f} MB"
     yield "tasks left", f"{figures.tasks_left:,}"
     yield "sockets left", f"{figures.sockets_left:,}"
+    yield "bytes of buffers not given back", f"{figures.buffers_left:,}"

@@ -17,16 +17,15 @@ def both_ways(*marks: pytest.MarkDecorator) -> Callable[[pytest.Metafunc], None]
 
     def generate(metafunc: pytest.Metafunc) -> None:
         if inspect.iscoroutinefunction(metafunc.function):
-            metafunc.fixturenames.append("way")
             metafunc.parametrize("way", ways, indirect=True)
 
     return generate
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Have the calls of a test sent that way, whatever the environment says."""
-    chosen: str = request.param
+    chosen: str = getattr(request, "param", "ours")
     if chosen == "aiohttp":
         monkeypatch.setenv("WXCONTACTS_HTTP", "aiohttp")
     else:

@@ -19,15 +19,22 @@ FRIEND, *OTHER_FRIENDS = TRUTH.friends
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_a_short_soak_with_a_restart_loses_nothing_and_leaves_nothing() -> None:
+@pytest.mark.parametrize("is_by_tls", [False, True])
+def test_a_short_soak_with_a_restart_loses_nothing_and_leaves_nothing(*, is_by_tls: bool) -> None:
     for seconds in (12.0, 36.0):
-        plan = SoakPlan(seconds, instances=200, killed_after=(4.0, 4.0), away_for=(0.3, 0.3))
+        plan = SoakPlan(
+            seconds,
+            instances=200,
+            killed_after=(4.0, 4.0),
+            away_for=(0.3, 0.3),
+            is_by_tls=is_by_tls,
+        )
         figures = asyncio.run(Soak(plan).run())
         assert figures.passed
         if figures.synced:  # on a busy machine no sync may have come to its end
             break
     assert figures.lost == figures.foreign == figures.not_once == 0
-    assert figures.tasks_left == figures.sockets_left == 0
+    assert figures.tasks_left == figures.sockets_left == figures.buffers_left == 0
     assert figures.restarts >= 1
     assert sum(figures.faults.values()) > figures.calls / 100
     assert figures.expected == 30 * figures.fetched > 0

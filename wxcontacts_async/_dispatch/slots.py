@@ -92,6 +92,9 @@ class Slots(Generic[ContactT]):
         self._context = copy_context()
         self._slots = gateway.max_concurrency
         self._is_open = True
+        # Whether the pool's tasks are being cancelled, by a scope around the pool. Whatever is
+        # called would be cancelled at once, and be next again, until the pool is left.
+        self._is_cancelled = False
         self.calling = 0
 
     @property
@@ -101,7 +104,7 @@ class Slots(Generic[ContactT]):
 
     def start(self) -> None:
         """Call the instance that is next, if a slot is free for it."""
-        if self.calling >= self._slots:
+        if self.calling >= self._slots or self._is_cancelled:
             return
         assignment = self.source.next_job()
         if assignment is None:
@@ -124,7 +127,8 @@ class Slots(Generic[ContactT]):
         try:
             with scope:
                 await limiter.acquire()
-                end = partial(self._send, call)
+                if not scope.cancel_called:
+                    end = partial(self._send, call)
         finally:
             call.transfer = None
             if self._is_open:
@@ -147,6 +151,7 @@ class Slots(Generic[ContactT]):
 
     def cancelled(self, call: "SlotCall[ContactT]") -> None:
         """Pass on that a call was cancelled, and call the next instance."""
+        self._is_cancelled = self._is_cancelled or not call.is_cancelled
         self.source.call_cancelled(call)
         self._ended(call, REQUEUE)
 
@@ -177,6 +182,7 @@ class SlotCall(Generic[ContactT]):
         w_id: The instance.
         may_resend: Whether its client may send it once more, uncounted.
         sent_at: When it was sent, in seconds of `time.perf_counter`.
+        is_cancelled: Whether it has been cancelled as nothing asks for the instance any more.
         transfer: What cancels it.
         pieces: Its reply, while that waits to be decoded.
         content_type: The Content-Type of that.
@@ -189,6 +195,7 @@ class SlotCall(Generic[ContactT]):
         "_slots",
         "content_encoding",
         "content_type",
+        "is_cancelled",
         "job",
         "may_resend",
         "pieces",
@@ -208,10 +215,12 @@ class SlotCall(Generic[ContactT]):
         self.w_id = progress.w_id
         self.may_resend = not progress.is_failing
         self.sent_at = 0.0
+        self.is_cancelled = False
         self.transfer: Transfer | None = None
 
     def cancel(self) -> None:
         """End it, as nothing asks for the instance any more; its slot is freed later."""
+        self.is_cancelled = True
         if self.transfer is not None:
             self.transfer.cancel()
 

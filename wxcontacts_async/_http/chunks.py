@@ -64,7 +64,7 @@ class ChunkedBody:
         last_line, size = self._last_line, self._size
         self.needed = 0
         while True:
-            if size and buffer.startswith(last_line, at):
+            if size and buffer.startswith(last_line, at, filled):
                 begin = at + len(last_line)
             else:
                 line = _SIZE_LINE.match(buffer, at, filled)

@@ -24,6 +24,7 @@ _END_OF_HEAD = b"\r\n\r\n"
 # as long as a packet takes there and back.
 SOON = 0.075
 _SHORT_SHARE = 16  # of max_reply_bytes: a compressed body of less is not inflated as it comes
+_TLS_RECORD = 16 * 1024  # bytes at most that are decrypted and not read yet
 _FRAMING = 64 * 1024  # bytes of chunks' sizes and of what is not undone yet
 
 CallT = TypeVar("CallT")
@@ -96,6 +97,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         "_has_answered",
         "_head",
         "_head_bytes",
+        "_is_tls",
         "_is_watching",
         "_length",
         "_limit",
@@ -125,12 +127,13 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         self.link = link
         self.call: CallT | None = None
         self.deadline = 0.0
-        self.idle_since = 0.0
+        self.idle_since = perf_counter()
         self.is_late = False
         self._owner = owner
         self._buffers = buffers
         self._limit = limit
         self._loop = asyncio.get_running_loop()
+        self._is_tls = link.transport.get_extra_info("ssl_object") is not None
         self._look = reading_look(link.transport.get_extra_info("socket"))
         self._state = State.IDLE
         self._first_call = True
@@ -222,15 +225,27 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
             self.link.attach(self)
             self._free()
         else:
-            self._end(abort=False)
+            # The reply is whole. asyncio would not abort what aiohttp and we have both closed.
+            self._end(abort=True)
 
     # What asyncio calls.
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # what fits is offered
-        """Return where to read into."""
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where to read into.
+
+        Arguments:
+            sizehint: Over TLS, how many bytes have come that are not decrypted yet. A loop that
+                comes to the end of the socket has the rest of them read once more and no further.
+
+        """
         if self._state is State.BODY or self._state is State.CHUNKS:
             at = self._filled
-            return self._view[at : at + AT_ONCE]
+            if not self._is_tls or sizehint <= AT_ONCE - _TLS_RECORD:
+                return self._view[at : at + AT_ONCE]
+            end = at + sizehint + _TLS_RECORD
+            if self._state is State.CHUNKS and end > len(self._buffer):
+                self._move(max(end, 2 * len(self._buffer)) + AT_ONCE)
+            return self._view[at:end]
         return self._buffers.first_view
 
     def buffer_updated(self, nbytes: int) -> None:

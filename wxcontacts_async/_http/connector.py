@@ -2,12 +2,15 @@
 
 import asyncio
 import math
+from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp.tracing import Trace
+from anyio.lowlevel import checkpoint
 
 from wxcontacts_async._http.connection import reading_look
 from wxcontacts_async.errors import GatewayConnectionError
@@ -15,11 +18,17 @@ from wxcontacts_async.errors import GatewayConnectionError
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
+_TICKS_TO_CLOSE = 5
 _SPOKEN = frozenset({None, "http/1.1", "http/1.0"})  # None: nothing was negotiated
 
 
 class ConnectionTap(asyncio.Protocol):
     """Stands between a connection and aiohttp's protocol for it, and passes everything on.
+
+    Arguments:
+        inner: aiohttp's.
+        socket: The connection's.
+        forget: Called when it has ended.
 
     Attributes:
         is_reused: Whether the call that has the connection is not its first one.
@@ -31,6 +40,7 @@ class ConnectionTap(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_forget",
         "_inner",
         "_look",
         "has_answered",
@@ -40,9 +50,10 @@ class ConnectionTap(asyncio.Protocol):
         "taken_at",
     )
 
-    def __init__(self, inner: asyncio.Protocol, socket: object) -> None:
+    def __init__(self, inner: asyncio.Protocol, socket: object, forget: Callable[[], None]) -> None:
         self._inner = inner
         self._look = reading_look(socket)
+        self._forget = forget
         self.is_reused = False
         self.has_answered = False
         self.lost_because: Exception | None = None
@@ -72,6 +83,7 @@ class ConnectionTap(asyncio.Protocol):
         """Take note of what ended it."""
         self.lost_because = exc
         self.lost_at = perf_counter()
+        self._forget()
         self._inner.connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -99,6 +111,7 @@ class TappingConnector(aiohttp.TCPConnector):
     ) -> None:
         # The slots limit it already; a second queue here would count as time of the call.
         super().__init__(limit=0, ssl=ssl, resolver=resolver, force_close=force_close)  # type: ignore[arg-type]
+        self._transports: set[asyncio.Transport] = set()  # of the connections that have not ended
 
     async def connect(
         self,
@@ -114,7 +127,7 @@ class TappingConnector(aiohttp.TCPConnector):
                 return connection
             tap = transport.get_protocol()
             if not isinstance(tap, ConnectionTap):
-                tap = _tapped(transport)
+                tap = self._tapped(transport)
                 try:
                     check_protocol(transport)
                 except GatewayConnectionError:
@@ -130,15 +143,27 @@ class TappingConnector(aiohttp.TCPConnector):
             TAP_OF_CALL.set(tap)
             return connection
 
+    def _tapped(self, transport: asyncio.Transport) -> ConnectionTap:
+        tap = ConnectionTap(
+            transport.get_protocol(),  # type: ignore[arg-type]  # it is one
+            transport.get_extra_info("socket"),
+            partial(self._transports.discard, transport),
+        )
+        self._transports.add(transport)
+        # uvloop wants a transport that does not read meanwhile.
+        transport.pause_reading()
+        transport.set_protocol(tap)
+        transport.resume_reading()
+        return tap
 
-def _tapped(transport: asyncio.Transport) -> ConnectionTap:
-    socket = transport.get_extra_info("socket")
-    tap = ConnectionTap(transport.get_protocol(), socket)  # type: ignore[arg-type]  # it is one
-    # uvloop wants a transport that does not read meanwhile.
-    transport.pause_reading()
-    transport.set_protocol(tap)
-    transport.resume_reading()
-    return tap
+    async def abort(self) -> None:
+        """End what aiohttp closes in order: TLS would wait for a gateway that says nothing more."""
+        for transport in list(self._transports):
+            transport.abort()
+        # That takes a few ticks. asyncio has no way to abort what was closed twice.
+        for _ in range(_TICKS_TO_CLOSE):
+            if self._transports:
+                await checkpoint()
 
 
 def check_protocol(transport: asyncio.BaseTransport | None) -> None:

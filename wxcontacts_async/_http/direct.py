@@ -1,6 +1,7 @@
 """Sends calls to one gateway on connections of ours: by callbacks, with tasks only to connect."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
@@ -69,8 +70,9 @@ class DirectClient:
         self._calling: set[Connection[Call]] = set()
         self._idle: deque[Connection[Call]] = deque()  # the last one used is used first
         self._one_is_lost = Signal()
-        # Set while a call is under way, to when the first of them fails; and while one is idle.
+        # It runs no later than when the first of the calls under way fails.
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
         self._idle_timer: asyncio.TimerHandle | None = None
 
     def send(self, call: Call) -> None:
@@ -159,29 +161,38 @@ class DirectClient:
         call.transfer = connection
         self._calling.add(connection)
         deadline = begun + self._gateway.request_timeout
-        if self._timer is None:
-            self._timer = self._loop.call_later(
-                max(deadline - perf_counter(), _SHORTEST_TIMER), self._fail_the_late
-            )
+        if deadline < self._timer_at:
+            self._come_back_at(deadline)
         body = encode_request(call.w_id)
         connection.send(b"%b%d\r\n\r\n%b" % (self._head, len(body), body), call, deadline)
 
     def _fail_the_late(self) -> None:
         """Fail the calls whose time is over; come back when that of the next one is."""
+        self._timer_at = math.inf
         now = perf_counter()
-        self._timer = None
         for connection in [each for each in self._calling if each.deadline <= now]:
-            connection.expire()
-        if self._calling:
-            left = min(each.deadline for each in self._calling) - now
-            self._timer = self._loop.call_later(max(left, _SHORTEST_TIMER), self._fail_the_late)
+            connection.expire()  # which may send others
+        first = min((each.deadline for each in self._calling), default=math.inf)
+        if first < self._timer_at:
+            self._come_back_at(first)
+
+    def _come_back_at(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = deadline
+        left = max(deadline - perf_counter(), _SHORTEST_TIMER)
+        self._timer = self._loop.call_later(left, self._fail_the_late)
 
     def cancel(self, connection: Connection[Call]) -> None:
         """End a call at once, and tell it so later."""
         call = self._ended(connection)
         connection.abort()
         # Not at once, as whoever cancels it is about to wait for that.
-        self._loop.call_soon(call.cancelled)
+        self._loop.call_soon(self._tell_cancelled, call)
+
+    def _tell_cancelled(self, call: Call) -> None:
+        if self._is_open:
+            call.cancelled()
 
     def _ended(self, connection: Connection[Call]) -> Call:
         """Take the call of a connection on which it has ended."""
@@ -229,14 +240,17 @@ class DirectClient:
 
     def handed_over(self, connection: Connection[Call]) -> None:
         """Have aiohttp read a reply."""
-        _ = self._context.run(self._tasks.start_soon, self._read_by_aiohttp, connection)
-
-    async def _read_by_aiohttp(self, connection: Connection[Call]) -> None:
+        # With its call, which may have been cancelled when the task begins.
         call = connection.call
+        _ = self._context.run(self._tasks.start_soon, self._read_by_aiohttp, connection, call)
+
+    async def _read_by_aiohttp(self, connection: Connection[Call], call: Call | None) -> None:
         try:
             answer = await connection.link.answer()
             self._address.has_replied = True
             body = await read_body(answer, self._gateway.max_reply_bytes)
+            if connection.is_late and body.is_success:
+                raise TimeoutError  # noqa: TRY301  # one that the end of its connection ends
         except Exception as error:  # noqa: BLE001
             self._lost_by_aiohttp(connection)
             if connection.call is call:
@@ -254,7 +268,7 @@ class DirectClient:
         self.replied(connection, body)
 
     def _lost_by_aiohttp(self, connection: Connection[Call]) -> None:
-        connection.link.close()
+        connection.link.abort()
         self.lost(connection)
 
     def lost(self, connection: Connection[Call]) -> None:

@@ -209,6 +209,11 @@ class Link:
         """Close it in order."""
         self._held.close()
 
+    def abort(self) -> None:
+        """Close it at once: in order, TLS would wait for a gateway that says nothing more."""
+        self.transport.abort()
+        self._held.close()
+
 
 @cache
 def why_not() -> str | None:

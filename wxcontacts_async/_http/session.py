@@ -150,7 +150,10 @@ class SessionClient:
         with CancelScope(shield=True):  # no socket may be left behind; it takes a tick or two
             for client in (self._kept, self._new):
                 if client is not None:
-                    await client.close()
+                    connector = client.connector
+                    await client.close()  # which takes the connector from it
+                    if isinstance(connector, TappingConnector):
+                        await connector.abort()
             if self._gateway.resolver is None:
                 await self._resolver.close()
 
