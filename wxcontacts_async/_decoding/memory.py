@@ -12,10 +12,12 @@ memory that is kept, as a joined reply of 4 MB would be new memory each time. It
 what is grown otherwise may be copied, tens of megabytes at once.
 """
 
-import mmap
 import sys
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
+from mmap import mmap
+
+from wxcontacts_async._mapped import giving_back, mapped
 
 _KEPT_AT_MOST = 32 * 1024 * 1024
 _ARENA = 1024 * 1024
@@ -29,7 +31,6 @@ _LARGEST_PIECE = 4 * 1024 * 1024
 _SMALLEST_KEPT = 128 * 1024  # what is smaller, C's allocator keeps by itself
 _LARGEST_KEPT = 16 * 1024 * 1024
 _COPIED_AT_ONCE = 256 * 1024
-_GIVEN_BACK_AT_ONCE = 4 * 1024 * 1024
 _RESERVED = 64 * 1024 * 1024
 
 
@@ -79,7 +80,7 @@ class JoinBuffer:
 
     def __init__(self, reserved: int = _RESERVED) -> None:
         self._reserved = reserved
-        self._memory: mmap.mmap | None = None
+        self._memory: mmap | None = None
         self._written = 0
 
     def joined(self, pieces: Sequence[bytes | memoryview]) -> bytes | memoryview:
@@ -137,29 +138,19 @@ class JoinBuffer:
         """Give back what is more than is kept, with a `yield` now and then."""
         if self._memory is None or self._written <= _LARGEST_KEPT:
             return
-        if hasattr(self._memory, "madvise"):
-            for begin in range(_LARGEST_KEPT, self._written, _GIVEN_BACK_AT_ONCE):
-                left = self._written - begin
-                self._memory.madvise(mmap.MADV_DONTNEED, begin, min(left, _GIVEN_BACK_AT_ONCE))
-                yield
-            self._written = _LARGEST_KEPT
-        else:
+        if sys.platform == "win32":
             self._memory = None
+            return
+        yield from giving_back(self._memory, _LARGEST_KEPT, self._written)
+        self._written = _LARGEST_KEPT
 
     def _view(self, size: int, *, keep: int = 0) -> memoryview:
         memory = self._memory
         if memory is None or len(memory) < size:
-            larger = _mapped(max(self._reserved, 2 * size if keep else size))
+            larger = mapped(max(self._reserved, 2 * size if keep else size))
             if memory is not None and keep:
                 memoryview(larger)[:keep] = memoryview(memory)[:keep]
             self._memory = memory = larger
             self._written = 0
         self._written = max(self._written, size)
         return memoryview(memory)
-
-
-def _mapped(size: int) -> mmap.mmap:
-    """Return memory that is taken from the system page by page, as it is written in."""
-    if sys.platform == "win32":
-        return mmap.mmap(-1, size)
-    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANON)

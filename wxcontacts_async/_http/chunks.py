@@ -3,6 +3,8 @@
 import re
 from enum import Enum, auto
 
+from wxcontacts_async._http.buffers import Buffer
+
 _SIZE_LINE = re.compile(rb"([0-9a-fA-F]{1,8})\r\n")
 _LONGEST_SIZE_LINE = 10
 _END_OF_LINE = b"\r\n"
@@ -48,7 +50,7 @@ class ChunkedBody:
         self.out += by
         self.needed += by
 
-    def undo(self, buffer: bytearray, view: memoryview, filled: int) -> tuple[Progress, int]:
+    def undo(self, buffer: Buffer, view: memoryview, filled: int) -> tuple[Progress, int]:
         """Undo the chunks that are whole.
 
         Arguments:
@@ -64,7 +66,7 @@ class ChunkedBody:
         last_line, size = self._last_line, self._size
         self.needed = 0
         while True:
-            if size and buffer.startswith(last_line, at, filled):
+            if size and buffer.find(last_line, at, min(at + len(last_line), filled)) == at:
                 begin = at + len(last_line)
             else:
                 line = _SIZE_LINE.match(buffer, at, filled)
@@ -94,7 +96,7 @@ class ChunkedBody:
         self._last_line, self._size = last_line, size
         return progress, out + filled - at
 
-    def _at_the_end(self, buffer: bytearray, at: int, filled: int) -> Progress:
+    def _at_the_end(self, buffer: Buffer, at: int, filled: int) -> Progress:
         """Tell how far a body is that has no more chunks, by what stands behind the last size."""
         behind = bytes(buffer[at : min(at + 2, filled)])
         if behind == _END_OF_LINE:
@@ -103,7 +105,7 @@ class ChunkedBody:
         return Progress.MORE if _END_OF_LINE.startswith(behind) else Progress.UNUSUAL
 
 
-def _before_a_size(buffer: bytearray, at: int, filled: int) -> Progress:
+def _before_a_size(buffer: Buffer, at: int, filled: int) -> Progress:
     """Tell how far a body is that goes on with a line that is no size, or is not whole."""
     line = bytes(buffer[at : min(filled, at + _LONGEST_SIZE_LINE)])
     is_size = all(digit in _DIGITS for digit in line.removesuffix(b"\r"))

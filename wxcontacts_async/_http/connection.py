@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import aiohttp
 
-from wxcontacts_async._http.buffers import AT_ONCE, FIRST, ReceiveBuffers
+from wxcontacts_async._http.buffers import AT_ONCE, FIRST, Buffer, ReceiveBuffers
 from wxcontacts_async._http.chunks import ChunkedBody, Progress
 from wxcontacts_async._http.link import Head, Link, read_head
 from wxcontacts_async._http.reply_body import ReplyBody
@@ -403,7 +403,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         self._view[: self._filled] = old_view[: self._filled]
         self._buffers.give(old)
 
-    def _reply(self, body: bytes | memoryview, buffer: bytearray | None, *, is_last: bool) -> None:
+    def _reply(self, body: bytes | memoryview, buffer: Buffer | None, *, is_last: bool) -> None:
         head = self._head
         reply = ReplyBody([body], head.content_type, head.encoding)
         if buffer is not None:
@@ -453,7 +453,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
             self._buffers.give(buffer)
 
 
-_NONE = bytearray()
+_NONE: Buffer = bytearray()
 _NO_HEAD = Head("", "", 0, is_last=True)
 _NO_CHUNKS = ChunkedBody(0)
 # What becomes of a call on a connection that is closed. (A TimeoutError is an OSError, too.)

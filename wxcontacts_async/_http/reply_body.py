@@ -2,7 +2,7 @@
 
 import msgspec
 
-from wxcontacts_async._http.buffers import ReceiveBuffers
+from wxcontacts_async._http.buffers import Buffer, ReceiveBuffers
 
 _SUCCESS = range(200, 300)
 
@@ -25,7 +25,7 @@ class ReplyBody(msgspec.Struct, gc=False):
     encoding: str = ""
     status: int = 200
     retry_after: float | None = None
-    _buffer: bytearray | None = None
+    _buffer: Buffer | None = None
     _buffers: ReceiveBuffers | None = None
 
     @property
@@ -33,7 +33,7 @@ class ReplyBody(msgspec.Struct, gc=False):
         """Whether the HTTP status is 2xx."""
         return self.status in _SUCCESS
 
-    def lend(self, buffer: bytearray, buffers: ReceiveBuffers) -> None:
+    def lend(self, buffer: Buffer, buffers: ReceiveBuffers) -> None:
         """Take note that the bytes are in a buffer that is to be given back."""
         self._buffer, self._buffers = buffer, buffers
         buffers.undecoded += len(buffer)
