@@ -42,6 +42,10 @@ class State(Enum):
     GONE = auto()
 
 
+# As an enumeration's own are looked up slowly, by Python 3.11, and there are some for each read.
+_IDLE, _HEAD, _BODY, _CHUNKS, _WAITING, _HANDED_OVER, _GONE = State
+
+
 class Owner(Protocol[CallT]):
     """What has the connections to a gateway.
 
@@ -135,7 +139,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         self._loop = asyncio.get_running_loop()
         self._is_tls = link.transport.get_extra_info("ssl_object") is not None
         self._look = reading_look(link.transport.get_extra_info("socket"))
-        self._state = State.IDLE
+        self._state = _IDLE
         self._first_call = True
         self._has_answered = False
         self._taken_at = 0.0
@@ -145,7 +149,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         self._buffer = _NONE
         self._view = buffers.first_view
         self._filled = self._length = 0
-        self._waits_for, self._waits_in = 0, State.IDLE
+        self._waits_for, self._waits_in = 0, _IDLE
         # Of a long compressed body: what inflates it as it comes, and how much of it that has.
         self._guard: InflationGuard | None = None
         self._guarded = 0
@@ -155,16 +159,14 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
     @property
     def is_idle(self) -> bool:
         """Whether it is free for a call."""
-        return self._state is State.IDLE
+        return self._state is _IDLE
 
     def is_alive(self) -> bool:
         """Tell whether a free connection has not ended, even if the loop has yet to see it.
 
         Whatever has come between two calls is the end of a connection.
         """
-        return (
-            self._state is State.IDLE and not self.link.transport.is_closing() and not self._look()
-        )
+        return self._state is _IDLE and not self._look()
 
     def send(self, request: bytes, call: CallT, deadline: float) -> None:
         """Send a call. Its reply, or what became of it, is told to the owner later."""
@@ -172,7 +174,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         self.deadline = deadline
         self._has_answered = False
         self._taken_at = perf_counter()
-        self._state = State.HEAD
+        self._state = _HEAD
         if self.link.transport.is_closing():
             return  # which it will be told of
         self.link.transport.write(request)
@@ -199,7 +201,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         Where aiohttp reads the reply it finds it cut off, and may make something of what has come.
         """
         self.is_late = True
-        if self._state is State.HANDED_OVER:
+        if self._state is _HANDED_OVER:
             self.deadline = math.inf
             self.link.transport.abort()
         else:
@@ -219,7 +221,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
 
     def release(self) -> None:
         """Become free again after a reply that aiohttp has read, if there may be another."""
-        if self._state is not State.HANDED_OVER:
+        if self._state is not _HANDED_OVER:
             return
         if self.link.is_kept:
             self.link.attach(self)
@@ -238,12 +240,12 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
                 comes to the end of the socket has the rest of them read once more and no further.
 
         """
-        if self._state is State.BODY or self._state is State.CHUNKS:
+        if self._state is _BODY or self._state is _CHUNKS:
             at = self._filled
             if not self._is_tls or sizehint <= AT_ONCE - _TLS_RECORD:
                 return self._view[at : at + AT_ONCE]
             end = at + sizehint + _TLS_RECORD
-            if self._state is State.CHUNKS and end > len(self._buffer):
+            if self._state is _CHUNKS and end > len(self._buffer):
                 self._move(max(end, 2 * len(self._buffer)) + AT_ONCE)
             return self._view[at:end]
         return self._buffers.first_view
@@ -252,20 +254,20 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         """Take what was read."""
         state = self._state
         self._has_answered = True
-        if state is State.BODY:
+        if state is _BODY:
             self._filled += nbytes
             if self._filled >= self._length:
                 self._whole_body()
             elif self._head.encoding:
                 self._watch(self._filled)
-        elif state is State.HEAD:
+        elif state is _HEAD:
             self._begin_reply(nbytes)
-        elif state is State.CHUNKS:
+        elif state is _CHUNKS:
             self._filled += nbytes
             self._more_chunks()
-        elif state is State.WAITING:
+        elif state is _WAITING:
             self.fail(aiohttp.ClientPayloadError())  # a transport that does not pause
-        elif state is State.IDLE:
+        elif state is _IDLE:
             self._end(abort=True)  # what nobody asked for
 
     def eof_received(self) -> None:
@@ -277,7 +279,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         self._end(abort=False)
         self.link.lost(exc)
         self._owner.lost(self)
-        if self.call is not None and state not in {State.IDLE, State.GONE}:
+        if self.call is not None and state not in {_IDLE, _GONE}:
             self._owner.failed(self, _reason(exc, state))
 
     # A reply, from its head to its end.
@@ -299,7 +301,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
             self._reply(bytes(view[end : end + head.length]), None, is_last=stray)
         else:
             self._length = head.length
-            self._read_on(State.BODY, head.length, view[end:received])
+            self._read_on(_BODY, head.length, view[end:received])
 
     def _whole_body(self) -> None:
         stray = self._filled > self._length
@@ -319,7 +321,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         else:
             chunks.move(0)
             longest = self._owner.longest_in_chunks
-            self._read_on(State.CHUNKS, max(chunks.needed, longest), view[end:filled])
+            self._read_on(_CHUNKS, max(chunks.needed, longest), view[end:filled])
 
     def _more_chunks(self) -> None:
         buffer, view, chunks = self._buffer, self._view, self._chunks
@@ -342,7 +344,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
 
         That costs as much again as inflating it in its turn, so short ones are left to that.
         """
-        if received < self._limit // _SHORT_SHARE or self._state is State.GONE:
+        if received < self._limit // _SHORT_SHARE or self._state is _GONE:
             return
         if self._guard is None:
             self._guard = InflationGuard(self._head.encoding, self._limit)
@@ -387,7 +389,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
             self._move(needed)
             return
         self._waits_for, self._waits_in = needed, self._state
-        self._state = State.WAITING
+        self._state = _WAITING
         self.link.transport.pause_reading()
         self._buffers.wait(needed, self._granted)
 
@@ -417,7 +419,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         self._owner.replied(self, reply)
 
     def _free(self) -> None:
-        self._state = State.IDLE
+        self._state = _IDLE
         self._first_call = False
         self.idle_since = perf_counter()
 
@@ -430,15 +432,15 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         self._give_back()
 
     def _hand_over(self, received: bytes) -> None:
-        self._state = State.HANDED_OVER
+        self._state = _HANDED_OVER
         self.link.hand_over(received)
         self._owner.handed_over(self)
 
     def _end(self, *, abort: bool) -> None:
         """Let go of everything; the loop closes the socket when it comes to it."""
-        if self._state is State.WAITING:
+        if self._state is _WAITING:
             self._buffers.withdraw(self._granted)
-        self._state = State.GONE
+        self._state = _GONE
         self._give_back()
         if abort:
             self.link.transport.abort()
@@ -467,7 +469,7 @@ def too_large(limit: int) -> ReplyTooLargeError:
 
 def _reason(lost_because: Exception | None, state: State) -> Exception:
     """Return what aiohttp would raise for a connection that ended in the middle of a reply."""
-    if state is not State.HEAD:
+    if state is not _HEAD:
         return aiohttp.ClientPayloadError()
     if isinstance(lost_because, ssl.SSLError):
         return lost_because  # a TLS alert tells more

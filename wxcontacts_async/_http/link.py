@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 import aiohttp
+import msgspec
 from aiohttp.http import HttpResponseParser
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -31,7 +32,7 @@ _Result = TypeVar("_Result")
 _OURS = (None, "gzip", "deflate")  # the encodings that are undone here
 
 
-class Head(NamedTuple):
+class Head(msgspec.Struct, frozen=True, gc=False):
     """The head of a reply whose body can be read in place.
 
     Attributes:
@@ -68,7 +69,7 @@ class _NoFlowControl:
         """Do nothing."""
 
 
-_NO_FLOW_CONTROL = _NoFlowControl()
+_NO_FLOW_CONTROL = cast("ResponseHandler", _NoFlowControl())
 
 
 def request_for(url: URL, headers: CIMultiDict[str]) -> aiohttp.ClientRequest:
@@ -88,7 +89,7 @@ def head_of(request: aiohttp.ClientRequest) -> bytes:
 def read_head(received: memoryview, loop: asyncio.AbstractEventLoop) -> Head | None:
     """Read a head that ends with `received`; None is one of a reply that aiohttp is to read."""
     parser = HttpResponseParser(
-        cast("ResponseHandler", _NO_FLOW_CONTROL),
+        _NO_FLOW_CONTROL,
         loop,
         _READ_AT_ONCE,
         payload_exception=aiohttp.ClientPayloadError,
