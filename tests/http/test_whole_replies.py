@@ -79,8 +79,7 @@ KEPT: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("framed", KEPT)
-@pytest.mark.parametrize("count", [1, 1_500, MANY])
-@pytest.mark.parametrize("cut", [50_000, 1_000_000])
+@pytest.mark.parametrize(("count", "cut"), [(1, 1_000_000), (1_500, 1_000_000), (MANY, 50_000)])
 async def test_each_framing_is_read_and_its_connection_kept(
     framed: str, count: int, cut: int
 ) -> None:
