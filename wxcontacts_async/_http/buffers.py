@@ -23,8 +23,9 @@ Buffer: TypeAlias = bytearray | mmap
 class ReceiveBuffers:
     """The buffers of one pool's connections.
 
-    A call that waits for its reply has none: every first read goes into one that all share, and
-    most replies are in it as a whole. A larger one is lent its buffer until it is decoded. Where
+    A call that waits for its reply has none: every first read goes into one that all share. It is
+    lent to a reply that is in it as a whole, as most are, until that is decoded; a larger one is
+    lent one of its size. Where
     much is lent, the next reply waits in the system's buffers, and so in the gateway's; but only
     while there are replies to decode, so that slow ones come in beside each other.
 
@@ -50,6 +51,14 @@ class ReceiveBuffers:
     def may_take(self, size: int) -> bool:
         """Tell whether a buffer of that size may be taken now."""
         return size <= FIRST or not self.lent or self.lent + size <= _LENT_AT_ONCE
+
+    def lend_first(self) -> Buffer:
+        """Lend what was read into first, and have another one to read into."""
+        lent = self.first
+        self.first = self._small.pop() if self._small else bytearray(FIRST)
+        self.first_view = memoryview(self.first)
+        self.lent += FIRST
+        return lent
 
     def take(self, size: int) -> Buffer:
         """Take a buffer that has room for `size` bytes, to be given back."""

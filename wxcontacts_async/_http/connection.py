@@ -25,6 +25,8 @@ _END_OF_HEAD = b"\r\n\r\n"
 SOON = 0.075
 _SHORT_SHARE = 16  # of max_reply_bytes: a compressed body of less is not inflated as it comes
 _TLS_RECORD = 16 * 1024  # bytes at most that are decrypted and not read yet
+_COPIED = 16 * 1024  # bytes, which are copied in less time than a buffer is changed
+_SPARE = 4 * 1024  # bytes of a buffer behind a body, so that what stands behind it is seen, too
 _FRAMING = 64 * 1024  # bytes of chunks' sizes and of what is not undone yet
 
 CallT = TypeVar("CallT")
@@ -297,8 +299,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         elif head.length > self._limit:
             self.fail(too_large(self._limit))
         elif received - end >= head.length:
-            stray = received - end > head.length
-            self._reply(bytes(view[end : end + head.length]), None, is_last=stray)
+            self._reply_in_first(end, end + head.length, is_last=received - end > head.length)
         else:
             self._length = head.length
             self._read_on(_BODY, head.length, view[end:received])
@@ -313,7 +314,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         chunks = self._chunks = ChunkedBody(end)
         progress, filled = chunks.undo(first, view, received)
         if progress is Progress.WHOLE:
-            self._reply(bytes(view[end : chunks.out]), None, is_last=chunks.is_followed)
+            self._reply_in_first(end, chunks.out, is_last=chunks.is_followed)
         elif progress is Progress.UNUSUAL:
             self._hand_over_chunks(view, filled)
         elif self._exceeds_limit(chunks.needed - end):
@@ -333,7 +334,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
             self._hand_over_chunks(view, self._filled)
         elif self._exceeds_limit(max(chunks.needed, self._filled)):
             self.fail(too_large(self._limit))
-        elif self._filled + AT_ONCE > len(buffer) or chunks.needed > len(buffer):
+        elif self._filled + _SPARE > len(buffer) or chunks.needed > len(buffer):
             twice = min(2 * len(buffer), self._limit + _FRAMING)
             self._make_room(max(chunks.needed, self._filled, twice) + AT_ONCE)
         if progress is Progress.MORE and self._head.encoding:
@@ -373,7 +374,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
 
     def _read_on(self, state: State, needed: int, beginning: memoryview) -> None:
         """Go on in a buffer of its own, which has room for as many bytes and what stands behind."""
-        needed = max(needed, len(beginning)) + AT_ONCE
+        needed = max(needed, len(beginning)) + _SPARE
         enough = self._buffers.may_take(needed)
         self._buffer = self._buffers.take(needed if enough else FIRST)
         self._view = memoryview(self._buffer)
@@ -404,6 +405,14 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         self._view = memoryview(self._buffer)
         self._view[: self._filled] = old_view[: self._filled]
         self._buffers.give(old)
+
+    def _reply_in_first(self, begin: int, end: int, *, is_last: bool) -> None:
+        """Pass on a reply that was read at once: a short one copied, or what it was read into."""
+        view = self._buffers.first_view[begin:end]
+        if end - begin <= _COPIED:
+            self._reply(bytes(view), None, is_last=is_last)
+        else:
+            self._reply(view, self._buffers.lend_first(), is_last=is_last)
 
     def _reply(self, body: bytes | memoryview, buffer: Buffer | None, *, is_last: bool) -> None:
         head = self._head
