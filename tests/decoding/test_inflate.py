@@ -20,6 +20,11 @@ from wxcontacts_async._messages import says_initializing
 HUGE = 2**40
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # whichever the loop
+
+
 @pytest.fixture(params=["isal", "zlib"], autouse=True)
 def _library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "zlib":

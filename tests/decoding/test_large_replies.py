@@ -11,12 +11,14 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from tests.support.decoding import written
+from tests.support.loops import on_asyncio
 from wxcontacts_async import Contact
 from wxcontacts_async._decoding.queue import DecodeQueue
 from wxcontacts_async._decoding.reply import ReplyDecoder
 from wxcontacts_async._decoding.verdict import Ready, Unready
 from wxcontacts_async._messages import says_initializing
 
+pytestmark = on_asyncio
 MEBIBYTE = 1024 * 1024
 
 

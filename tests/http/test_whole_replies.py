@@ -217,6 +217,7 @@ async def test_a_cancelled_call_is_gone_for_the_gateway_at_once(received: int) -
         assert pool.statistics()[server.url].calling == 0
 
 
+@pytest.mark.slow
 async def test_more_large_replies_than_buffers_are_all_read() -> None:
     reply = http_reply(contacts(40_000))
     async with RawServer(sending(reply, 100_000)) as server, SessionPool(server.url) as pool:

@@ -43,6 +43,7 @@ async def measure(form: Form, contender: Contender) -> int:
         return (await Harness(workload, task, contender).measure()).instances
 
 
+@pytest.mark.slow
 @on_asyncio
 @pytest.mark.parametrize("form", ["chunked", "gzip"])
 @pytest.mark.parametrize("name", ["wxcontacts_async", "aiohttp-msgspec", "pyreqwest-msgspec"])
