@@ -16,7 +16,7 @@ from tests.support.postgresql import PostgresqlServer, postgresql_server
 
 properties.register()
 
-_FEWEST_WORKERS = 6
+_FEWEST_WORKERS = 8
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
