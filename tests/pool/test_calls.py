@@ -10,6 +10,7 @@ from anyio.abc import SocketStream
 from tests.support.leftovers import open_sockets_to, settle
 from tests.support.observing import Witness
 from tests.support.raw_server import RawServer, http_reply
+from tests.support.scripted import INITIALIZING, READY
 from wxcontacts_async import (
     ContactSet,
     Fetched,
@@ -239,3 +240,27 @@ async def test_who_asks_while_a_cancelled_call_is_going_does_not_call_beside_it(
             # No tick has passed since the call was cancelled.
             assert len(await pool.fetch("w")) == 5
         assert emulator.max_under_way == 1
+
+
+async def test_an_instance_that_becomes_ready_for_several_is_called_once() -> None:
+    under_way = most = 0
+
+    async def answer(stream: SocketStream, request: bytes) -> None:  # noqa: ARG001
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await anyio.sleep(0.02)
+        await stream.send(INITIALIZING if len(server.requests) < 3 else READY)
+        under_way -= 1
+
+    wait = InitializationWait(interval=0.01)
+    async with RawServer(answer) as server, SessionPool(server.url, initialization=wait) as pool:
+        async with (
+            pool.stream(["w"]) as first,
+            pool.stream(["w"]) as second,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(pool.fetch, "w")
+            assert isinstance(await anext(first), Fetched)
+            assert isinstance(await anext(second), Fetched)
+        assert (most, len(server.requests)) == (1, 3)

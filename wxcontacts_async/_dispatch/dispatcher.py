@@ -217,8 +217,13 @@ class Dispatcher(Generic[ContactT]):
         job.state = READY
         job.blocked_before = self._availability.blocked_for()
         job.timer = None
-        for consumer in job.consumers:
-            self._join(consumer.queue, job)
+        w_id = job.progress.w_id
+        queues = [consumer.queue for consumer in job.consumers]
+        # In all of them before one has its turn, as that may take it out of them at once.
+        for queue in queues:
+            queue.ready[w_id] = job
+        for queue in queues:
+            self._enqueue(queue)
 
     def _join(self, queue: ConsumerQueue[ContactT], job: Job[ContactT]) -> None:
         queue.ready[job.progress.w_id] = job
