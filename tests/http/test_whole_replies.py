@@ -303,3 +303,16 @@ async def test_a_compressed_reply_without_an_end_is_stopped_as_it_comes(framed: 
         assert isinstance(error, ReplyTooLargeError)
         assert lent() == 0
         await server.wait_for(lambda: server.open_connections == 0)
+
+
+@pytest.mark.parametrize("framed", KEPT)
+@pytest.mark.parametrize("count", [1, 1_500, MANY])
+async def test_a_reply_may_have_as_many_bytes_as_is_set_and_not_one_more(
+    framed: str, count: int
+) -> None:
+    body = contacts(count)
+    async with RawServer(replying(KEPT[framed](body))) as server:
+        assert len(await fetch(Gateway(server.url, max_reply_bytes=len(body)))) == count
+        error = await failure(Gateway(server.url, max_reply_bytes=len(body) - 1))
+        assert isinstance(error, ReplyTooLargeError)
+        assert lent() == 0

@@ -30,15 +30,17 @@ class ChunkedBody:
         start: Where in the buffer it begins.
         out: Where in the buffer it ends, so far.
         needed: Where in the buffer the chunk that is being received ends.
+        known: How many bytes the body has at least, that chunk included.
         is_followed: Whether there is something behind a body that is whole.
 
     """
 
-    __slots__ = ("_last_line", "_size", "is_followed", "needed", "out", "start")
+    __slots__ = ("_last_line", "_size", "is_followed", "known", "needed", "out", "start")
 
     def __init__(self, start: int) -> None:
         self.start = self.out = self.needed = start
         self.is_followed = False
+        self.known = 0
         # The size line of the chunk before, as servers send many of one size.
         self._last_line = b""
         self._size = 0
@@ -93,6 +95,7 @@ class ChunkedBody:
         if at != out:
             view[out : out + filled - at] = view[at:filled]
         self.out = out
+        self.known = out - self.start + (size if self.needed else 0)
         self._last_line, self._size = last_line, size
         return progress, out + filled - at
 

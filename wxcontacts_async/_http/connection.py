@@ -313,12 +313,12 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         self._head_bytes = bytes(view[:end])
         chunks = self._chunks = ChunkedBody(end)
         progress, filled = chunks.undo(first, view, received)
-        if progress is Progress.WHOLE:
+        if chunks.known > self._limit:
+            self.fail(too_large(self._limit))
+        elif progress is Progress.WHOLE:
             self._reply_in_first(end, chunks.out, is_last=chunks.is_followed)
         elif progress is Progress.UNUSUAL:
             self._hand_over_chunks(view, filled)
-        elif self._exceeds_limit(chunks.needed - end):
-            self.fail(too_large(self._limit))
         else:
             chunks.move(0)
             longest = self._owner.longest_in_chunks
@@ -327,13 +327,13 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
     def _more_chunks(self) -> None:
         buffer, view, chunks = self._buffer, self._view, self._chunks
         progress, self._filled = chunks.undo(buffer, view, self._filled)
-        if progress is Progress.WHOLE:
+        if chunks.known > self._limit:
+            self.fail(too_large(self._limit))
+        elif progress is Progress.WHOLE:
             self._owner.longest_in_chunks = max(self._owner.longest_in_chunks, chunks.out)
             self._reply(view[: chunks.out], buffer, is_last=chunks.is_followed)
         elif progress is Progress.UNUSUAL:
             self._hand_over_chunks(view, self._filled)
-        elif self._exceeds_limit(max(chunks.needed, self._filled)):
-            self.fail(too_large(self._limit))
         elif self._filled + _SPARE > len(buffer) or chunks.needed > len(buffer):
             twice = min(2 * len(buffer), self._limit + _FRAMING)
             self._make_room(max(chunks.needed, self._filled, twice) + AT_ONCE)
@@ -367,10 +367,6 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
                 self._loop.call_soon(self._inflate_some, guard)
         except ReplyTooLargeError as error:
             self.fail(error)
-
-    def _exceeds_limit(self, size: int) -> bool:
-        """Tell whether a body in chunks will be larger than allowed, of which so much is known."""
-        return size > self._limit + _FRAMING
 
     def _read_on(self, state: State, needed: int, beginning: memoryview) -> None:
         """Go on in a buffer of its own, which has room for as many bytes and what stands behind."""
