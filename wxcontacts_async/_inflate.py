@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from wxcontacts_async.errors import GatewayConnectionError, ReplyTooLargeError
+from wxcontacts_async.errors import GatewayConnectionError, reply_too_large
 
 PIECE = 64 * 1024  # bytes, which take a tenth of a millisecond
 _TAKEN_AT_ONCE = 16 * 1024  # what is left of it is copied in each step
@@ -92,8 +92,7 @@ class Inflater:
         self._has_more = bool(piece)
         self._inflated += len(piece)
         if self._inflated > self._max_bytes:
-            msg = f"the reply is larger than max_reply_bytes, {self._max_bytes} bytes"
-            raise ReplyTooLargeError(msg)
+            raise reply_too_large(self._max_bytes)
         return piece
 
     def finish(self) -> None:

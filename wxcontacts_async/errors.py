@@ -177,6 +177,11 @@ class ReplyTooLargeError(WxContactsError):
     advice = "Give the Gateway a larger max_reply_bytes if such a reply is to be expected."
 
 
+def reply_too_large(limit: int) -> ReplyTooLargeError:
+    """Make the error of a reply that has more bytes than `max_reply_bytes`."""
+    return ReplyTooLargeError(f"the reply is larger than max_reply_bytes, {limit} bytes")
+
+
 def own_error(error: Exception) -> WxContactsError:
     """Return the error itself if it is one of ours, else one of ours that has it as its cause.
 

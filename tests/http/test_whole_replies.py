@@ -263,13 +263,17 @@ async def test_why_the_session_sends_the_calls_is_logged_once(
     assert said == (expected if way == "aiohttp" else [])
 
 
+@pytest.mark.parametrize(
+    "part",
+    ["client_proto.ResponseHandler.read", "http.HttpResponseParser", "BaseConnector.connect"],
+)
 async def test_an_aiohttp_that_is_not_as_expected_is_used_by_its_session(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, way: str
+    part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, way: str
 ) -> None:
     if way == "aiohttp":
         pytest.skip("it is used so anyhow")
     monkeypatch.setattr(client, "_told", set())
-    monkeypatch.setattr("aiohttp.client_proto.ResponseHandler.read", None)
+    monkeypatch.setattr(f"aiohttp.{part}", None)
     link.why_not.cache_clear()
     caplog.set_level(logging.INFO, "wxcontacts_async")
     async with RawServer(replying(http_reply())) as server:

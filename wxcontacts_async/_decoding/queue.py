@@ -23,8 +23,8 @@ class UndecodedReply(Protocol[ContactT]):
 
     Attributes:
         pieces: Its bytes, which are let go of once they are joined or decoded. If they are one
-            memoryview that can be written, they may be decoded in it, and are nobody else's until
-            `decoded` is called or the queue is cleared.
+            memoryview that can be written, they may be decoded in it, and are this reply's alone
+            until `decoded` is called or the queue is cleared.
         content_type: Its Content-Type.
         content_encoding: How its bytes are compressed: "gzip", "deflate" or "", that is not.
 

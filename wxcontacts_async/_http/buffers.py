@@ -25,9 +25,9 @@ class ReceiveBuffers:
 
     A call that waits for its reply has none: every first read goes into one that all share. It is
     lent to a reply that is in it as a whole, as most are, until that is decoded; a larger one is
-    lent one of its size. Where
-    much is lent, the next reply waits in the system's buffers, and so in the gateway's; but only
-    while there are replies to decode, so that slow ones come in beside each other.
+    lent one of its size. Where much is lent, the next reply waits in the system's buffers, and so
+    in the gateway's; but only while there are replies to decode, so that slow ones come in beside
+    each other.
 
     Attributes:
         first: What is read into first, and is of use until the next read.

@@ -14,16 +14,15 @@ import aiohttp
 
 from wxcontacts_async._http.buffers import AT_ONCE, FIRST, Buffer, ReceiveBuffers
 from wxcontacts_async._http.chunks import ChunkedBody, Progress
+from wxcontacts_async._http.inflation_watch import InflationWatch
 from wxcontacts_async._http.link import Head, Link, read_head
 from wxcontacts_async._http.reply_body import ReplyBody
-from wxcontacts_async._inflate import InflationGuard
-from wxcontacts_async.errors import ReplyTooLargeError
+from wxcontacts_async.errors import reply_too_large
 
 _END_OF_HEAD = b"\r\n\r\n"
 # Seconds within which a connection breaks that the gateway had closed before the call reached it:
 # as long as a packet takes there and back.
 SOON = 0.075
-_SHORT_SHARE = 16  # of max_reply_bytes: a compressed body of less is not inflated as it comes
 _TLS_RECORD = 16 * 1024  # bytes at most that are decrypted and not read yet
 _COPIED = 16 * 1024  # bytes, which are copied in less time than a buffer is changed
 _SPARE = 4 * 1024  # bytes of a buffer behind a body, so that what stands behind it is seen, too
@@ -98,13 +97,11 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         "_chunks",
         "_filled",
         "_first_call",
-        "_guard",
-        "_guarded",
         "_has_answered",
         "_head",
         "_head_bytes",
+        "_inflation",
         "_is_tls",
-        "_is_watching",
         "_length",
         "_limit",
         "_look",
@@ -147,15 +144,12 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         self._taken_at = 0.0
         self._head: Head = _NO_HEAD
         self._head_bytes = b""
+        self._inflation = _NO_INFLATION
         # Of a body that did not come as a whole with its head.
         self._buffer = _NONE
         self._view = buffers.first_view
         self._filled = self._length = 0
         self._waits_for, self._waits_in = 0, _IDLE
-        # Of a long compressed body: what inflates it as it comes, and how much of it that has.
-        self._guard: InflationGuard | None = None
-        self._guarded = 0
-        self._is_watching = False
         self._chunks: ChunkedBody = _NO_CHUNKS
 
     @property
@@ -261,7 +255,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
             if self._filled >= self._length:
                 self._whole_body()
             elif self._head.encoding:
-                self._watch(self._filled)
+                self._inflation.watch(self._view[: self._filled])
         elif state is _HEAD:
             self._begin_reply(nbytes)
         elif state is _CHUNKS:
@@ -270,7 +264,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         elif state is _WAITING:
             self.fail(aiohttp.ClientPayloadError())  # a transport that does not pause
         elif state is _IDLE:
-            self._end(abort=True)  # what nobody asked for
+            self._end(abort=True)  # an answer to nothing
 
     def eof_received(self) -> None:
         """Have the transport closed, which says what that means for a reply."""
@@ -294,10 +288,12 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
             self._hand_over(bytes(view[:received]))
             return
         self._head = head
+        if head.encoding:
+            self._inflation = InflationWatch(head.encoding, self._limit, on_too_large=self.fail)
         if head.length is None:
             self._begin_chunks(end, received)
         elif head.length > self._limit:
-            self.fail(too_large(self._limit))
+            self.fail(reply_too_large(self._limit))
         elif received - end >= head.length:
             self._reply_in_first(end, end + head.length, is_last=received - end > head.length)
         else:
@@ -314,7 +310,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         chunks = self._chunks = ChunkedBody(end)
         progress, filled = chunks.undo(first, view, received)
         if chunks.known > self._limit:
-            self.fail(too_large(self._limit))
+            self.fail(reply_too_large(self._limit))
         elif progress is Progress.WHOLE:
             self._reply_in_first(end, chunks.out, is_last=chunks.is_followed)
         elif progress is Progress.UNUSUAL:
@@ -328,7 +324,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         buffer, view, chunks = self._buffer, self._view, self._chunks
         progress, self._filled = chunks.undo(buffer, view, self._filled)
         if chunks.known > self._limit:
-            self.fail(too_large(self._limit))
+            self.fail(reply_too_large(self._limit))
         elif progress is Progress.WHOLE:
             self._owner.longest_in_chunks = max(self._owner.longest_in_chunks, chunks.out)
             self._reply(view[: chunks.out], buffer, is_last=chunks.is_followed)
@@ -337,36 +333,8 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         elif self._filled + _SPARE > len(buffer) or chunks.needed > len(buffer):
             twice = min(2 * len(buffer), self._limit + _FRAMING)
             self._make_room(max(chunks.needed, self._filled, twice) + AT_ONCE)
-        if progress is Progress.MORE and self._head.encoding:
-            self._watch(chunks.out)
-
-    def _watch(self, received: int) -> None:
-        """See to it that a compressed body which is long is stopped once it is too large.
-
-        That costs as much again as inflating it in its turn, so short ones are left to that.
-        """
-        if received < self._limit // _SHORT_SHARE or self._state is _GONE:
-            return
-        if self._guard is None:
-            self._guard = InflationGuard(self._head.encoding, self._limit)
-            self._guarded = 0
-        self._guard.feed(self._view[self._guarded : received])
-        self._guarded = received
-        if not self._is_watching:
-            self._is_watching = True
-            self._loop.call_soon(self._inflate_some, self._guard)
-
-    def _inflate_some(self, guard: InflationGuard) -> None:
-        """Inflate a piece a tick of what has come, for its size alone."""
-        self._is_watching = False
-        if guard is not self._guard:
-            return
-        try:
-            if guard.inflate_some():
-                self._is_watching = True
-                self._loop.call_soon(self._inflate_some, guard)
-        except ReplyTooLargeError as error:
-            self.fail(error)
+        if self._head.encoding and self._state in {_CHUNKS, _WAITING}:
+            self._inflation.watch(self._view[: chunks.out])
 
     def _read_on(self, state: State, needed: int, beginning: memoryview) -> None:
         """Go on in a buffer of its own, which has room for as many bytes and what stands behind."""
@@ -416,7 +384,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
         if buffer is not None:
             reply.lend(buffer, self._buffers)
             self._buffer, self._view = _NONE, self._buffers.first_view
-        self._guard = None
+        self._inflation.end()
         if is_last or head.is_last:
             self._end(abort=False)
         else:
@@ -453,7 +421,7 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
             self.link.transport.close()
 
     def _give_back(self) -> None:
-        self._guard = None
+        self._inflation.end()
         buffer, self._buffer = self._buffer, _NONE
         self._view = self._buffers.first_view
         if buffer:
@@ -463,13 +431,9 @@ class Connection(asyncio.BufferedProtocol, Generic[CallT]):
 _NONE: Buffer = bytearray()
 _NO_HEAD = Head("", "", 0, is_last=True)
 _NO_CHUNKS = ChunkedBody(0)
+_NO_INFLATION = InflationWatch("", 0, on_too_large=lambda error: None)  # noqa: ARG005
 # What becomes of a call on a connection that is closed. (A TimeoutError is an OSError, too.)
 BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)
-
-
-def too_large(limit: int) -> ReplyTooLargeError:
-    """Make the error of a reply that is larger than allowed."""
-    return ReplyTooLargeError(f"the reply is larger than max_reply_bytes, {limit} bytes")
 
 
 def _reason(lost_because: Exception | None, state: State) -> Exception:

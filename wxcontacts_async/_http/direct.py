@@ -187,7 +187,7 @@ class DirectClient:
         """End a call at once, and tell it so later."""
         call = self._ended(connection)
         connection.abort()
-        # Not at once, as whoever cancels it is about to wait for that.
+        # Not at once, as its canceller is about to wait for that.
         self._loop.call_soon(self._tell_cancelled, call)
 
     def _tell_cancelled(self, call: Call) -> None:

@@ -5,14 +5,15 @@ is missing or does otherwise, calls are sent by aiohttp's session (session.py).
 """
 
 import asyncio
+import inspect
 from collections.abc import Coroutine
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 import aiohttp
+import aiohttp.http
+import aiohttp.http_exceptions
 import msgspec
-from aiohttp.http import HttpResponseParser
-from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
@@ -88,7 +89,7 @@ def head_of(request: aiohttp.ClientRequest) -> bytes:
 
 def read_head(received: memoryview, loop: asyncio.AbstractEventLoop) -> Head | None:
     """Read a head that ends with `received`; None is one of a reply that aiohttp is to read."""
-    parser = HttpResponseParser(
+    parser = aiohttp.http.HttpResponseParser(
         _NO_FLOW_CONTROL,
         loop,
         _READ_AT_ONCE,
@@ -157,7 +158,7 @@ class Link:
 
     @property
     def has_spoken(self) -> bool:
-        """Whether aiohttp has got something that nobody has asked for, or the end."""
+        """Whether aiohttp has got an answer before any request, or the end."""
         return self._handler.should_close
 
     @property
@@ -198,7 +199,7 @@ class Link:
                 message, content = await self._handler.read()
                 if message.code not in _INFORMATIONAL or message.code == _SWITCHED:
                     return Answer(message.code, message.headers, content)
-        except HttpProcessingError as error:
+        except aiohttp.http_exceptions.HttpProcessingError as error:
             raise NotHTTPError(error.message) from None
 
     def lost(self, reason: Exception | None) -> None:
@@ -229,6 +230,9 @@ def why_not() -> str | None:
         )
         handler.data_received(_PLAIN + b"{}")
         message, content = _result(handler.read())
+        _ = head_of(request_for(URL("http://localhost/"), CIMultiDict()))
+        _ = inspect.signature(aiohttp.BaseConnector.connect).bind(None, None, [], _NO_TIMEOUT)
+        _ = aiohttp.http_exceptions.HttpProcessingError
         read = (message.code, content.at_eof(), handler.should_close, handler.is_connected())
     except (AttributeError, TypeError, ValueError, RuntimeError) as error:
         return f"aiohttp {aiohttp.__version__} is not as expected: {type(error).__name__}"

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import aiohttp
 
-from wxcontacts_async._http.connection import too_large
 from wxcontacts_async._http.link import Answer
 from wxcontacts_async._http.reply_body import ReplyBody
 from wxcontacts_async._http.retry_after import parse_retry_after
+from wxcontacts_async.errors import reply_too_large
 
 _OK, _REDIRECTION = 200, 300
 _LONGEST_PROBLEM = 64 * 1024  # bytes, of the body of an answer that is no success
@@ -34,12 +34,12 @@ async def read_body(answer: Answer, limit: int) -> ReplyBody:
     pieces: list[bytes | memoryview] = []
     received = 0
     if _length_of(answer) > limit:
-        raise too_large(limit)
+        raise reply_too_large(limit)
     while not answer.content.at_eof():
         pieces.append(await answer.content.readany())
         received += len(pieces[-1])
         if received > limit:
-            raise too_large(limit)
+            raise reply_too_large(limit)
     return ReplyBody(pieces, content_type)
 
 
