@@ -1,7 +1,10 @@
 """A call may be cancelled, and the pool left, in the very tick in which something comes back."""
 
 import asyncio
+import fcntl
 import socket
+import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +14,7 @@ import anyio
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from tests.support.leftovers import settle
 from tests.support.one_call import ONCE, W_ID
 from tests.support.raw_server import RawServer, http_reply, replying
 from wxcontacts_async import CallSent, Event, Gateway, SessionPool, WxContactsError
@@ -60,8 +64,16 @@ class Answering:
 
     def answer(self) -> None:
         """Answer while the event loop stands still."""
-        self._connections[0].sendall(BUSY)
-        time.sleep(0.02)  # until it is there for sure
+        connection = self._connections[0]
+        connection.sendall(BUSY)
+        while unacknowledged(connection):
+            time.sleep(0)
+
+
+def unacknowledged(connection: socket.socket) -> int:
+    """Return how many bytes have not reached the other end, by its system."""
+    written = fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(written, sys.byteorder)
 
 
 async def all_ended(pool: SessionPool) -> None:
@@ -109,7 +121,7 @@ async def test_a_call_is_not_sent_that_is_cancelled_as_its_turn_comes() -> None:
     ):
         await pool.fetch("first")
         second = asyncio.ensure_future(pool.fetch("second"))
-        await asyncio.sleep(0.02)
+        await settle()  # so that it waits for its turn
         asyncio.get_running_loop().call_later(0.05, second.cancel)
         time.sleep(0.3)  # noqa: ASYNC251  # so that its turn comes in the same tick
         with pytest.raises(asyncio.CancelledError):
