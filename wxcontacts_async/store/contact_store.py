@@ -20,6 +20,7 @@ from wxcontacts_async.store._database.url import read_address
 from wxcontacts_async.store._merging import acceptance
 from wxcontacts_async.store.errors import NotSyncedError, StoreError
 from wxcontacts_async.store.records import ContactChange, StoredInstance, Suspicion
+from wxcontacts_async.store.summary import StoreSummary, summarize
 from wxcontacts_async.store.sync import SyncStream
 from wxcontacts_async.stream import Instances
 from wxcontacts_async.validation import check_number, check_stored_w_id
@@ -218,13 +219,7 @@ class ContactStore:
 
         """
         if since is not None:
-            if not isinstance(since, datetime) or since.utcoffset() is None:
-                raise InvalidArgumentError("since must be an aware datetime", argument="since")
-            try:
-                since = since.astimezone(UTC)
-            except OverflowError:
-                msg = "since must be a time from year 1 to 9999 in UTC"
-                raise InvalidArgumentError(msg, argument="since") from None
+            since = _in_utc(since)
         check_number("after", after, at_least=0, whole=True)
         if w_id is not None:
             check_stored_w_id(w_id)
@@ -272,6 +267,22 @@ class ContactStore:
             for instance in found:
                 yield instance
 
+    async def summary(self, *, since: datetime, names: bool = True) -> StoreSummary:
+        """Sum up what is in the database and what happened in it, which the database counts.
+
+        Arguments:
+            since: From when on changes count, aware.
+            names: Whether to read the names of the contacts that are on the most instances, and
+                those that came and went last.
+
+        Raises:
+            InvalidArgumentError: `since` is not aware.
+            StoreError: The store is not open, or cannot be read.
+
+        """
+        since = _in_utc(since)
+        return await self._run(partial(summarize, since=since, names=names))
+
     async def accept(self, w_id: str) -> Suspicion | None:
         """Accept that the contacts that are missing from an instance's answers are gone.
 
@@ -304,6 +315,17 @@ class ContactStore:
 
     def __repr__(self) -> str:
         return f"ContactStore({self._address.shown!r})"
+
+
+def _in_utc(since: object) -> datetime:
+    """Return a time in UTC, or raise InvalidArgumentError."""
+    if not isinstance(since, datetime) or since.utcoffset() is None:
+        raise InvalidArgumentError("since must be an aware datetime", argument="since")
+    try:
+        return since.astimezone(UTC)
+    except OverflowError:
+        msg = "since must be a time from year 1 to 9999 in UTC"
+        raise InvalidArgumentError(msg, argument="since") from None
 
 
 _DAY = 86_400.0

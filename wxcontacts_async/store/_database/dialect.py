@@ -52,6 +52,7 @@ class Dialect(ABC):
     # What stands in braces is for how many milliseconds to wait for a lock.
     begin_reading: str
     begin_writing: str
+    begin_summing: str = "SELECT 1"  # goes before queries that read whole tables
     count_tables: str  # asks how many tables there are of a name
     write_advice: str  # what to do where a database can only be read
 

@@ -83,6 +83,8 @@ class _PostgreSQL(Dialect):
     needs_transactions = True
     begin_reading = f"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {_SETTINGS}"
     begin_writing = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_SETTINGS}; {_LOCK}"
+    # What batches do without, as nothing is known of their tables; whole tables are joined so.
+    begin_summing = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on"
     # Not to_regclass, which may not see a table that was made since the transaction began.
     count_tables = "SELECT count(*) FROM pg_class WHERE relname = '{}' AND pg_table_is_visible(oid)"
     write_advice = "Give the store the URL of a server, and of a role, that may write."
