@@ -20,7 +20,7 @@ _ROWS_A_LOAD = 100_000
 _SHARED = 0.3  # of the contacts
 _FAMILY = "王李张刘陈杨黄赵周吴徐孙马胡朱郭何高林罗"
 _GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉萍红玲建国文斌宇浩凯健俊帆雪梅"
-_OUTCOMES = ("synced",) * 92 + ("suspicious",) * 3 + ("GatewayRefusedError",) * 3
+_OUTCOMES: tuple[str, ...] = ("synced",) * 92 + ("suspicious",) * 3 + ("GatewayRefusedError",) * 3
 _OUTCOMES += ("InitializationTimeoutError", "GatewayTimeoutError")
 
 
@@ -91,7 +91,7 @@ class LargeDatabase:
                 "gateway": self._name or ("east", "west", "south")[number % 3],
                 "outcome": outcome,
                 "tried_at": written_time(at),
-                "synced_at": written_time(at - timedelta(days=outcome not in {"synced"})),
+                "synced_at": written_time(at - timedelta(days=outcome != "synced")),
                 "contacts": str(self._size),
                 "calls": str(self._rng.randint(1, 4)),
                 "suspected_at": written_time(at) if is_suspicious else None,
