@@ -98,7 +98,7 @@ def _line(
     low, high = min(series[0].values), max(series[0].values)
     room = max((_LEAST_RANGE * high - (high - low)) / 2, (high - low) / 10, 1)
     options = {"range": (max(low - room, 0), high + room), "show_dots": len(labels) < _MOST_DOTS}
-    return _drawn(key, words[key], pygal.Line, labels, series, words, **options)
+    return _drawn(key, pygal.Line, labels, series, words, **options)
 
 
 def _came_and_went(figures: Figures, words: Words) -> Chart:
@@ -108,7 +108,7 @@ def _came_and_went(figures: Figures, words: Words) -> Chart:
         _Series(words[name], name, [period.changes[change] for period in figures.periods])
         for name, change in (("came", ChangeKind.ADDED), ("went", ChangeKind.REMOVED))
     ]
-    return _drawn(key, words[key], pygal.Bar, labels, series, words)
+    return _drawn(key, pygal.Bar, labels, series, words)
 
 
 def _busiest(figures: Figures, words: Words) -> Iterator[Chart]:
@@ -153,18 +153,18 @@ def _by_gateway(figures: Figures, words: Words) -> Chart:
 
 
 def _bars(key: str, words: Words, labels: Sequence[str], series: Sequence[_Series]) -> Chart:
-    return _drawn(key, words[key], pygal.HorizontalStackedBar, labels, series, words)
+    return _drawn(key, pygal.HorizontalStackedBar, labels, series, words)
 
 
 def _drawn(
     key: str,
-    title: str,
     kind: type[Any],
     labels: Sequence[str],
     series: Sequence[_Series],
     words: Words,
     **options: object,
 ) -> Chart:
+    title = words[key]
     labels = [shown(label) for label in labels]
     svg = {}
     for size in _SIZES:
@@ -241,7 +241,8 @@ def _is_left_out(element: Element) -> bool:
     if not isinstance(element.tag, str):  # a comment
         return True
     classes = element.get("class", "").split()
-    return element.tag in {"defs", "title"} or {"text-overlay", "tooltip-overlay"} & {*classes}
+    is_overlay = not {"text-overlay", "tooltip-overlay"}.isdisjoint(classes)
+    return is_overlay or element.tag in {"defs", "title"}
 
 
 def _tell_value(parent: Element, name: str) -> None:
@@ -252,7 +253,7 @@ def _tell_value(parent: Element, name: str) -> None:
     if "value" in told:
         label = told.get("x_label")
         text = f"{name}: {told['value']}"
-        SubElement(parent, "title").text = f"{label} – {text}" if label else text
+        SubElement(parent, "title").text = f"{label}, {text}" if label else text
 
 
 def _moment(begin: datetime, figures: Figures) -> str:

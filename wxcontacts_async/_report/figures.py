@@ -110,6 +110,7 @@ def count(summary: StoreSummary, until: datetime) -> Figures:
     kinds: Counter[ContactKind] = Counter()
     for instance in summary.instances:
         kinds.update(instance.kinds)
+    since = max(since, begin_of(min(_known(summary), default=since)))
     begins = list(_begins(since, until, by_hour=by_hour))
     return Figures(
         summary,
@@ -183,6 +184,12 @@ def _periods(summary: StoreSummary, begins: Sequence[datetime], contacts: int) -
     until = list(accumulate(growth, initial=contacts - sum(growth)))[1:]
     known = [bisect_left(firsts, end) for end in begins[1:]] + [len(firsts)]
     return map(Period, begins, changes, until, known)
+
+
+def _known(summary: StoreSummary) -> Iterable[datetime]:
+    """Give the times of which something is known."""
+    yield from (hour.begin for hour in summary.hours[:1])
+    yield from (at for one in summary.instances if (at := _first(one)) is not None)
 
 
 def _first(instance: InstanceSummary) -> datetime | None:

@@ -105,7 +105,7 @@ _OUTCOMES = {
 _TABLE_WORDS = {
     "search": ("筛选：", "Filter:"),
     "lengthMenu": ("每页 _MENU_ 行", "_MENU_ rows a page"),
-    "info": ("第 _START_–_END_ 行，共 _TOTAL_ 行", "_START_–_END_ of _TOTAL_"),
+    "info": ("第 _START_ – _END_ 行，共 _TOTAL_ 行", "_START_ – _END_ of _TOTAL_"),
     "infoEmpty": ("0 行", "0 rows"),
     "infoFiltered": ("（从 _MAX_ 行中筛选）", "(of _MAX_)"),
     "zeroRecords": ("没有符合的行", "No row matches"),

@@ -28,6 +28,13 @@ from wxcontacts_async.store.records import (
     Suspicion,
     Synced,
 )
+from wxcontacts_async.store.summary import (
+    HourSummary,
+    InstanceSummary,
+    RecentChange,
+    SharedContact,
+    StoreSummary,
+)
 from wxcontacts_async.store.sync import SyncResult, SyncStream
 
 __all__ = [
@@ -37,13 +44,18 @@ __all__ = [
     "ContactStore",
     "ContactVersion",
     "DeltaCounts",
+    "HourSummary",
+    "InstanceSummary",
     "NotSyncedError",
     "ParquetWritten",
+    "RecentChange",
+    "SharedContact",
     "StoreAccessError",
     "StoreBusyError",
     "StoreConnectionError",
     "StoreError",
     "StoreFullError",
+    "StoreSummary",
     "StoreVersionError",
     "StoredInstance",
     "Suspicion",
