@@ -33,7 +33,8 @@ class LargeDatabase:
         contacts: How many each of them has.
         days: For how many days they have been there; a few contacts come and go each day.
         now: When the last one was synced.
-        name: Given to each contact and wherever else a text may stand; None invents names.
+        name: Stands in every text field of the contacts; None invents names.
+        text: Stands in every text field of the instances; None invents them.
 
     """
 
@@ -46,14 +47,16 @@ class LargeDatabase:
         days: int = 14,
         now: datetime | None = None,
         name: str | None = None,
+        text: str | None = None,
     ) -> None:
         self._connection = Connection(read_address(url), 60.0)
         self._rng = random.Random(1)  # noqa: S311  # invents, guards nothing
         self._now = now or datetime.now(UTC)
         self._days = days
-        self._name = name
+        self._name, self._text = name, text
+        self._prefix = name or "wxid_"
         self._size = contacts
-        self._w_ids = [f"{name or 'wx'}-{number:05}" for number in range(instances)]
+        self._w_ids = [f"{text or 'wx'}-{number:05}" for number in range(instances)]
         self._changes: list[Row] = []
 
     def fill(self) -> None:
@@ -84,11 +87,12 @@ class LargeDatabase:
     def _instances(self) -> Iterator[Row]:
         for number, w_id in enumerate(self._w_ids):
             outcome = self._rng.choice(_OUTCOMES)
+            outcome = self._text if self._text and outcome.endswith("Error") else outcome
             is_suspicious = outcome == "suspicious"
             at = self._now - timedelta(seconds=self._rng.randrange(7200))
             yield {
                 "w_id": w_id,
-                "gateway": self._name or ("east", "west", "south")[number % 3],
+                "gateway": self._text or ("east", "west", "south")[number % 3],
                 "outcome": outcome,
                 "tried_at": written_time(at),
                 "synced_at": written_time(at - timedelta(days=outcome != "synced")),
@@ -105,9 +109,9 @@ class LargeDatabase:
             first = self._now - timedelta(days=self._days * (1 - number / len(self._w_ids) / 2))
             known: set[str] = set()
             for place in range(self._size):
-                shared = f"wxid_of_many_{int(self._rng.paretovariate(0.4)) % 50_000}"
+                shared = f"{self._prefix}of_many_{int(self._rng.paretovariate(0.4)) % 50_000}"
                 is_shared = self._rng.random() < _SHARED and shared not in known
-                user_name = shared if is_shared else f"wxid_{number}_{place}"
+                user_name = shared if is_shared else f"{self._prefix}{number}_{place}"
                 known.add(user_name)
                 row = self._contact(w_id, user_name, first)
                 yield row
@@ -118,7 +122,7 @@ class LargeDatabase:
     def _comes_and_goes(self, w_id: str, first: datetime) -> None:
         seconds = (self._now - first).total_seconds()
         at = first + timedelta(seconds=60 + self._rng.random() * (seconds - 60))
-        user_name = f"wxid_{self._rng.getrandbits(48):x}"
+        user_name = f"{self._prefix}{self._rng.getrandbits(48):x}"
         self._log(self._rng.choice(("added", "removed")), self._contact(w_id, user_name, at), at)
 
     def _contact(self, w_id: str, user_name: str, first: datetime) -> Row:

@@ -101,8 +101,9 @@ _OUTCOMES = {
     "UnknownGatewayError": ("未知网关", "unknown gateway"),
 }
 
-# What DataTables says; the keys are its own.
+# What DataTables says; the keys are its own, but for that of what turns its pages.
 _TABLE_WORDS = {
+    "pages": ("翻页", "pages"),
     "search": ("筛选：", "Filter:"),
     "lengthMenu": ("每页 _MENU_ 行", "_MENU_ rows a page"),
     "info": ("第 _START_ – _END_ 行，共 _TOTAL_ 行", "_START_ – _END_ of _TOTAL_"),
