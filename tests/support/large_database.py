@@ -13,6 +13,7 @@ from wxcontacts_async.store._database.connection import Connection
 from wxcontacts_async.store._database.schema import prepare
 from wxcontacts_async.store._database.url import read_address
 from wxcontacts_async.store._database.values import written_time
+from wxcontacts_async.store._tabular.columns import VERSION_FIELDS
 
 Row = dict[str, object]
 
@@ -148,7 +149,7 @@ class LargeDatabase:
         return self._rng.choice(_FAMILY) + "".join(self._rng.choices(_GIVEN, k=2))
 
     def _log(self, change: str, row: Row, at: datetime) -> None:
-        version = {key: value for key, value in row.items() if key in _LOGGED}
+        version = {field: row[field] for field in VERSION_FIELDS} | {"sex": 1}
         written = msgspec.json.encode(version).decode()
         self._changes.append(
             {
@@ -163,7 +164,6 @@ class LargeDatabase:
         )
 
 
-_LOGGED = {"kind", "nick_name"}
 _TIMES: Sequence[str] = ("_at", "_since", "_seen", "_changed")
 _NUMBERS = {"contacts", "calls", "sex", "suspected_stored", "suspected_missing"}
 

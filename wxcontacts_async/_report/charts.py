@@ -1,5 +1,6 @@
 """The charts of a report, as SVG that needs no script and takes its colours from the page."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
@@ -16,6 +17,9 @@ from wxcontacts_async._report.text import cut, shown
 from wxcontacts_async._report.words import Words
 from wxcontacts_async.contacts import ContactKind
 from wxcontacts_async.store.records import ChangeKind
+
+# Its finder of plugins, of which there are none, is of a kind that Python warns of at each import.
+sys.meta_path[:] = [it for it in sys.meta_path if not isinstance(it, pygal.PluginImportFixer)]
 
 _BARS = 8  # of a chart that could have any number of them
 _MOST_SHARED = 15

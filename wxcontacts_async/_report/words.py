@@ -126,6 +126,9 @@ _PAGE_LABELS = {
 }
 
 
+ALL = (_WORDS, _OUTCOMES, _TABLE_WORDS, _TABLE_LABELS, _PAGE_LABELS)
+
+
 class Words:
     """What a report says in one language.
 
