@@ -31,7 +31,7 @@ class _DemoStatistics(SyncStatistics):
     def add_synced(self, synced: Synced) -> None:
         """Count an instance that is committed."""
         super().add_synced(synced)
-        self.user_names.update(contact.user_name for contact in synced.contacts)
+        self.user_names.update(contact.user_name for contact in synced.contacts or ())
 
 
 def run_demo(
@@ -48,7 +48,7 @@ def run_demo(
 
     """
     tables = HumanConsole(stderr=False)
-    job = SyncJob(w_ids, CallSettings(Gateway(url)), database)
+    job = SyncJob(w_ids, CallSettings(Gateway(url)), database, gives_contacts=True)
     first = _DemoStatistics(len(w_ids))
     result = run_sync(job, first, console)
     _show_first(first, tables)

@@ -132,7 +132,7 @@ class Watch:
 
         async with (
             job.settings.pool() as pool,
-            store.sync(pool, schedule) as results,
+            store.sync(pool, schedule, contacts=False) as results,
         ):
             await take_all(results, take)
 
@@ -143,12 +143,12 @@ class Watch:
             self._console.say(describe_suspicion(synced.w_id, synced.suspicion, self._job.database))
         if synced.held_back:
             self._console.say(describe_held_back(synced))
-        if contacts.rejected:
+        if contacts is not None and contacts.rejected:
             self._console.say(
                 f"wId {shown_id(synced.w_id)}: {len(contacts.rejected):,} contacts could not be "
                 "decoded or stored; the database has them as they were.",
             )
-        if contacts.flawed:
+        if contacts is not None and contacts.flawed:
             self._console.say(
                 f"wId {shown_id(synced.w_id)}: {len(contacts.flawed):,} contacts have a value that "
                 "could not be decoded and is left out.",

@@ -35,7 +35,12 @@ class SyncStatistics(FetchStatistics):
 
     def add_synced(self, synced: Synced) -> None:
         """Count an instance that is committed."""
-        self.add_fetched(synced.contacts, synced.waited)
+        self.fetched += 1
+        self.waited += synced.waited
+        self.contacts.update(synced.kind_counts.by_kind())
+        if synced.contacts is not None:
+            self.rejected += len(synced.contacts.rejected)
+            self.flawed += len(synced.contacts.flawed)
         before, delta = self.delta_counts, synced.delta_counts
         self.delta_counts = DeltaCounts(
             before.added + delta.added,

@@ -35,6 +35,7 @@ class _SQLite(Dialect):
     binary = "BLOB"
     serial = "INTEGER PRIMARY KEY AUTOINCREMENT"
     json_object = "json_object"
+    texts_in = "SELECT value FROM json_each($1)"
     clustered = " WITHOUT ROWID"
     temporary = ""
     keeps_temporary_tables = True
