@@ -6,13 +6,14 @@ Its records go wherever the application sends those of `wxcontacts_async`, and n
 import inspect
 import logging
 from asyncio import CancelledError
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from contextvars import copy_context
-from typing import Any
+from contextvars import Context, copy_context
+from typing import Any, TypeAlias
 
 from wxcontacts_async.errors import InvalidArgumentError, shown_id
 from wxcontacts_async.events import (
+    CallEnded,
     CallSent,
     Event,
     GatewayDown,
@@ -28,6 +29,9 @@ from wxcontacts_async.outcomes import Failed, Fetched
 
 _logger = logging.getLogger("wxcontacts_async")
 _logger.addHandler(logging.NullHandler())  # else Python would print warnings
+
+# Gives the further headers of a call.
+HeaderSource: TypeAlias = Callable[[CallSent], Mapping[str, str]]
 
 
 def _returns_a_coroutine(observer: Observer) -> bool:
@@ -58,6 +62,7 @@ class Announcer:
             if not callable(observer) or _returns_a_coroutine(observer):
                 msg = f"observers must be plain callables, which {observer!r} is not"
                 raise InvalidArgumentError(msg, argument="observers")
+        self._header_sources: tuple[HeaderSource, ...] = ()
         self._known_to_raise: set[int] = set()
         self._context = copy_context()
 
@@ -66,34 +71,69 @@ class Announcer:
         """Whether an observer wants routine events, which need not be made else."""
         return len(self._observers) > 1 or _logger.isEnabledFor(logging.DEBUG)
 
-    def __call__(self, event: Event) -> None:
-        """Tell them of one event, at once, in the context (contextvars) that the pool was made in.
+    def add(self, observer: Observer, headers: HeaderSource | None = None) -> None:
+        """Tell one more observer from now on.
 
-        Else it would be that of the task that reads a stream.
+        Arguments:
+            observer: The observer.
+            headers: What gives the headers that a call is sent with, for the gateway to tell the
+                same trace, once `observer` has been told of it.
+
         """
+        self._observers = (*self._observers, observer)
+        if headers is not None:
+            self._header_sources = (*self._header_sources, headers)
+
+    def __call__(self, event: Event, context: Context | None = None) -> None:
+        """Tell them of one event, at once, in a context (contextvars).
+
+        Arguments:
+            event: The event.
+            context: That of the caller who asked for the instance; None is that in which the pool
+                was made. Else it would be that of the task that happens to read a stream.
+
+        """
+        context = context or self._context
         for observer in self._observers:
             # An observer's bug must not hurt a fetch. A CancelledError is such a bug here, since
             # nothing is awaited that could be cancelled.
             try:
-                self._context.run(observer, event)
+                context.run(observer, event)
             except (Exception, CancelledError) as error:  # noqa: BLE001
-                if id(observer) in self._known_to_raise:
-                    continue
-                self._known_to_raise.add(id(observer))
-                with suppress(Exception):  # of a logging filter
-                    # Its message and traceback may show the event, and with it a contact.
-                    _logger.error(  # noqa: TRY400
-                        "observer %s raised %s; it goes on, its errors are not logged again",
-                        getattr(observer, "__qualname__", type(observer).__qualname__),
-                        type(error).__name__,
-                    )
+                self._log_error(observer, error)
+
+    def headers(self, event: CallSent, context: Context | None) -> dict[str, str] | None:
+        """Return the further headers of a call; None if there are none."""
+        if not self._header_sources:
+            return None
+        context = context or self._context
+        headers: dict[str, str] = {}
+        for source in self._header_sources:
+            try:
+                headers.update(context.run(source, event))
+            except (Exception, CancelledError) as error:  # noqa: BLE001  # as of an observer
+                self._log_error(source, error)
+        return headers
+
+    def _log_error(self, observer: Callable[..., object], error: BaseException) -> None:
+        """Log once that an observer raises."""
+        if id(observer) in self._known_to_raise:
+            return
+        self._known_to_raise.add(id(observer))
+        with suppress(Exception):  # of a logging filter
+            # Its message and traceback may show the event, and with it a contact.
+            _logger.error(
+                "observer %s raised %s; it goes on, its errors are not logged again",
+                getattr(observer, "__qualname__", type(observer).__qualname__),
+                type(error).__name__,
+            )
 
 
 def _logs_routine() -> bool:
     return _logger.isEnabledFor(logging.DEBUG)
 
 
-def _log(event: Event) -> None:
+def _log(event: Event) -> None:  # noqa: C901  # one a kind of event
     """Log one event.
 
     What is routine at DEBUG, a retry or a pause at INFO, a failed instance or gateway at WARNING.
@@ -110,6 +150,8 @@ def _log(event: Event) -> None:
             _logger.info("calling again in %.1f s: %s", event.delay, event.error)
         case CallSent():
             _log_routine(event, "call %d", event.call)
+        case CallEnded(error_type=str() as error_type):
+            _log_routine(event, "call %d ended: %s", event.call, error_type)
         case ReplyReceived():
             what = "%s, %d bytes in %.3f s"
             _log_routine(event, what, event.reply, event.reply_bytes, event.seconds)
@@ -123,7 +165,9 @@ def _log(event: Event) -> None:
 
 
 def _log_routine(
-    of: CallSent | ReplyReceived | InstanceWaiting | Fetched[Any], what: str, *values: object
+    of: CallSent | CallEnded | ReplyReceived | InstanceWaiting | Fetched[Any],
+    what: str,
+    *values: object,
 ) -> None:
     if _logs_routine():
         message = f"wId %s at gateway %r: {what}"
