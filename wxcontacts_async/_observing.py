@@ -9,7 +9,7 @@ from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from contextvars import Context, copy_context
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from wxcontacts_async.errors import InvalidArgumentError, shown_id
 from wxcontacts_async.events import (
@@ -30,6 +30,7 @@ from wxcontacts_async.outcomes import Failed, Fetched
 _logger = logging.getLogger("wxcontacts_async")
 _logger.addHandler(logging.NullHandler())  # else Python would print warnings
 
+EventT = TypeVar("EventT")
 # Gives the further headers of a call.
 HeaderSource: TypeAlias = Callable[[CallSent], Mapping[str, str]]
 
@@ -40,60 +41,22 @@ def _returns_a_coroutine(observer: Observer) -> bool:
     )
 
 
-class Announcer:
-    """Tells every observer what happens; one that raises is logged once and disturbs no other.
+class Observers(Generic[EventT]):
+    """Tells every observer what happens; one that raises is logged once and disturbs no other."""
 
-    Arguments:
-        observers: The caller's; the log is told before them.
-
-    Raises:
-        InvalidArgumentError: `observers` is not iterable, or one of them cannot be called, or
-            is a coroutine function, which would not be awaited.
-
-    """
-
-    def __init__(self, observers: Iterable[Observer]) -> None:
-        try:
-            self._observers: tuple[Observer, ...] = (_log, *observers)
-        except TypeError:
-            msg = f"observers must be an iterable of callables, not {observers!r}"
-            raise InvalidArgumentError(msg, argument="observers") from None
-        for observer in self._observers:
-            if not callable(observer) or _returns_a_coroutine(observer):
-                msg = f"observers must be plain callables, which {observer!r} is not"
-                raise InvalidArgumentError(msg, argument="observers")
-        self._header_sources: tuple[HeaderSource, ...] = ()
+    def __init__(self) -> None:
+        self._observers: tuple[Callable[[EventT], object], ...] = ()
         self._known_to_raise: set[int] = set()
-        self._context = copy_context()
 
-    @property
-    def tells_routine(self) -> bool:
-        """Whether an observer wants routine events, which need not be made else."""
-        return len(self._observers) > 1 or _logger.isEnabledFor(logging.DEBUG)
+    def __bool__(self) -> bool:
+        return bool(self._observers)
 
-    def add(self, observer: Observer, headers: HeaderSource | None = None) -> None:
-        """Tell one more observer from now on.
-
-        Arguments:
-            observer: The observer.
-            headers: What gives the headers that a call is sent with, for the gateway to tell the
-                same trace, once `observer` has been told of it.
-
-        """
+    def add(self, observer: Callable[[EventT], object]) -> None:
+        """Tell one more observer from now on."""
         self._observers = (*self._observers, observer)
-        if headers is not None:
-            self._header_sources = (*self._header_sources, headers)
 
-    def __call__(self, event: Event, context: Context | None = None) -> None:
-        """Tell them of one event, at once, in a context (contextvars).
-
-        Arguments:
-            event: The event.
-            context: That of the caller who asked for the instance; None is that in which the pool
-                was made. Else it would be that of the task that happens to read a stream.
-
-        """
-        context = context or self._context
+    def tell(self, event: EventT, context: Context) -> None:
+        """Tell them of one event, at once, in a context (contextvars)."""
         for observer in self._observers:
             # An observer's bug must not hurt a fetch. A CancelledError is such a bug here, since
             # nothing is awaited that could be cancelled.
@@ -101,19 +64,6 @@ class Announcer:
                 context.run(observer, event)
             except (Exception, CancelledError) as error:  # noqa: BLE001
                 self._log_error(observer, error)
-
-    def headers(self, event: CallSent, context: Context | None) -> dict[str, str] | None:
-        """Return the further headers of a call; None if there are none."""
-        if not self._header_sources:
-            return None
-        context = context or self._context
-        headers: dict[str, str] = {}
-        for source in self._header_sources:
-            try:
-                headers.update(context.run(source, event))
-            except (Exception, CancelledError) as error:  # noqa: BLE001  # as of an observer
-                self._log_error(source, error)
-        return headers
 
     def _log_error(self, observer: Callable[..., object], error: BaseException) -> None:
         """Log once that an observer raises."""
@@ -127,6 +77,66 @@ class Announcer:
                 getattr(observer, "__qualname__", type(observer).__qualname__),
                 type(error).__name__,
             )
+
+
+class Announcer(Observers[Event]):
+    """Tells the observers of a pool, and the log.
+
+    Arguments:
+        observers: The caller's; the log is told before them.
+
+    Raises:
+        InvalidArgumentError: `observers` is not iterable, or one of them cannot be called, or
+            is a coroutine function, which would not be awaited.
+
+    """
+
+    def __init__(self, observers: Iterable[Observer]) -> None:
+        super().__init__()
+        try:
+            self._observers = (_log, *observers)
+        except TypeError:
+            msg = f"observers must be an iterable of callables, not {observers!r}"
+            raise InvalidArgumentError(msg, argument="observers") from None
+        for observer in self._observers:
+            if not callable(observer) or _returns_a_coroutine(observer):
+                msg = f"observers must be plain callables, which {observer!r} is not"
+                raise InvalidArgumentError(msg, argument="observers")
+        self._header_sources: tuple[HeaderSource, ...] = ()
+        self._context = copy_context()
+
+    @property
+    def tells_routine(self) -> bool:
+        """Whether an observer wants routine events, which need not be made else."""
+        return len(self._observers) > 1 or _logger.isEnabledFor(logging.DEBUG)
+
+    def add_headers(self, source: HeaderSource) -> None:
+        """Send each call with further headers, asked for once observers have been told of it."""
+        self._header_sources = (*self._header_sources, source)
+
+    def __call__(self, event: Event, context: Context | None = None) -> None:
+        """Tell them of one event, at once, in a context (contextvars).
+
+        Arguments:
+            event: The event.
+            context: That of the caller who asked for the instance; None is that in which the pool
+                was made. Else it would be that of the task that happens to read a stream.
+
+        """
+        self.tell(event, context or self._context)
+
+    def headers(self, event: CallSent, context: Context | None) -> dict[str, str] | None:
+        """Return the further headers of a call; None if there are none."""
+        if not self._header_sources:
+            return None
+        context = context or self._context
+        headers: dict[str, str] = {}
+        for source in self._header_sources:
+            try:
+                headers.update(context.run(source, event))
+            except (Exception, CancelledError) as error:  # noqa: BLE001  # as of an observer
+                self._log_error(source, error)
+        return headers
 
 
 def _logs_routine() -> bool:

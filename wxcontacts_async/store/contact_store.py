@@ -218,7 +218,7 @@ class ContactStore:
 
         """
         check_stored_w_id(w_id)
-        contacts = await self._run(lambda connection: reading.load(connection, w_id))
+        contacts = await self._run(partial(reading.load, w_id=w_id))
         if contacts is None:
             raise NotSyncedError.of(w_id)
         return contacts
