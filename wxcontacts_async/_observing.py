@@ -20,7 +20,9 @@ from wxcontacts_async.events import (
     GatewayPaused,
     GatewayUp,
     InstanceEnded,
+    InstanceRequested,
     InstanceWaiting,
+    InstanceWithdrawn,
     Observer,
     ReplyReceived,
     RetryScheduled,
@@ -31,6 +33,10 @@ _logger = logging.getLogger("wxcontacts_async")
 _logger.addHandler(logging.NullHandler())  # else Python would print warnings
 
 EventT = TypeVar("EventT")
+# What is logged for debugging alone, or not at all.
+_ROUTINE = frozenset(
+    {InstanceRequested, CallSent, CallEnded, ReplyReceived, InstanceWaiting, InstanceWithdrawn}
+)
 # Gives the further headers of a call.
 HeaderSource: TypeAlias = Callable[[CallSent], Mapping[str, str]]
 
@@ -58,12 +64,15 @@ class Observers(Generic[EventT]):
     def tell(self, event: EventT, context: Context) -> None:
         """Tell them of one event, at once, in a context (contextvars)."""
         for observer in self._observers:
-            # An observer's bug must not hurt a fetch. A CancelledError is such a bug here, since
-            # nothing is awaited that could be cancelled.
-            try:
-                context.run(observer, event)
-            except (Exception, CancelledError) as error:  # noqa: BLE001
-                self._log_error(observer, error)
+            self._run(observer, event, context)
+
+    def _run(self, observer: Callable[[EventT], object], event: EventT, context: Context) -> None:
+        # An observer's bug must not hurt a fetch. A CancelledError is such a bug here, since
+        # nothing is awaited that could be cancelled.
+        try:
+            context.run(observer, event)
+        except (Exception, CancelledError) as error:  # noqa: BLE001
+            self._log_error(observer, error)
 
     def _log_error(self, observer: Callable[..., object], error: BaseException) -> None:
         """Log once that an observer raises."""
@@ -94,7 +103,7 @@ class Announcer(Observers[Event]):
     def __init__(self, observers: Iterable[Observer]) -> None:
         super().__init__()
         try:
-            self._observers = (_log, *observers)
+            self._observers = tuple(observers)
         except TypeError:
             msg = f"observers must be an iterable of callables, not {observers!r}"
             raise InvalidArgumentError(msg, argument="observers") from None
@@ -108,7 +117,7 @@ class Announcer(Observers[Event]):
     @property
     def tells_routine(self) -> bool:
         """Whether an observer wants routine events, which need not be made else."""
-        return len(self._observers) > 1 or _logger.isEnabledFor(logging.DEBUG)
+        return bool(self._observers) or _logger.isEnabledFor(logging.DEBUG)
 
     def add_headers(self, source: HeaderSource) -> None:
         """Send each call with further headers, asked for once observers have been told of it."""
@@ -123,7 +132,10 @@ class Announcer(Observers[Event]):
                 was made. Else it would be that of the task that happens to read a stream.
 
         """
-        self.tell(event, context or self._context)
+        context = context or self._context
+        if type(event) not in _ROUTINE or _logs_routine():
+            self._run(_log, event, context)
+        self.tell(event, context)
 
     def headers(self, event: CallSent, context: Context | None) -> dict[str, str] | None:
         """Return the further headers of a call; None if there are none."""
@@ -149,6 +161,11 @@ def _log(event: Event) -> None:  # noqa: C901  # one a kind of event
     What is routine at DEBUG, a retry or a pause at INFO, a failed instance or gateway at WARNING.
     """
     match event:
+        case InstanceEnded(outcome=Fetched() as outcome):
+            what = "fetched with %d calls in %.3f s"
+            _log_routine(outcome, what, outcome.calls, outcome.elapsed)
+        case InstanceEnded(outcome=Failed() as outcome):
+            _logger.warning("%s", outcome.error)
         case GatewayDown():
             what = "gateway %r does not answer (%s); its instances wait until it does"
             _logger.warning(what, event.gateway, event.reason)
@@ -167,11 +184,6 @@ def _log(event: Event) -> None:  # noqa: C901  # one a kind of event
             _log_routine(event, what, event.reply, event.reply_bytes, event.seconds)
         case InstanceWaiting():
             _log_routine(event, "initializing, next call in %.1f s", event.delay)
-        case InstanceEnded(outcome=Fetched() as outcome):
-            what = "fetched with %d calls in %.3f s"
-            _log_routine(outcome, what, outcome.calls, outcome.elapsed)
-        case InstanceEnded(outcome=Failed() as outcome):
-            _logger.warning("%s", outcome.error)
 
 
 def _log_routine(

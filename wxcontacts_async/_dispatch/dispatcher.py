@@ -183,7 +183,8 @@ class Dispatcher(Generic[ContactT]):
 
     def statistics(self) -> GatewayStatistics:
         """Count its jobs by state."""
-        states = Counter(job.state for job in self.jobs.values())
+        # Copied at once, as metrics are exported by other threads.
+        states = Counter(job.state for job in list(self.jobs.values()))
         return GatewayStatistics(
             ready=states[READY],
             calling=states[CALLING],

@@ -100,6 +100,11 @@ class Database:
                 with self._monitor.watching():
                     return await self._until_connected(work)
 
+    @property
+    def is_reached(self) -> bool:
+        """Whether the database was reached when it was asked last."""
+        return self._reachability.is_reached
+
     def announce(self, event: StoreEvent) -> None:
         """Tell observers, in the context of the task that the event is of."""
         if self.observers:

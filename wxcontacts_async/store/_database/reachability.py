@@ -31,6 +31,11 @@ class Reachability:
         self._lost_at: float | None = None
         self._is_known = False
 
+    @property
+    def is_reached(self) -> bool:
+        """Whether it answered the last time; False before the first."""
+        return self._is_known and self._lost_at is None
+
     def reached(self) -> None:
         """Take note that it has answered."""
         if self._lost_at is not None:
