@@ -26,6 +26,8 @@ class Instruments:
     Attributes:
         pools: Those whose gateways and instances are counted when that is asked for.
         contacts: How many contacts came, by gateway and kind.
+        undecoded: The instances, by gateway and wId, whose last reply was not decoded, so that
+            its contacts are for the store to count.
         requests: Durations of calls.
         instances: Durations of instances.
         operations: Durations of what databases are asked for.
@@ -36,6 +38,7 @@ class Instruments:
         self.pools: WeakSet[SessionPool[Any]] = WeakSet()
         # Added up here, as that costs less than a measurement each.
         self.contacts: Counter[tuple[str, str]] = Counter()
+        self.undecoded: set[tuple[str, str]] = set()
         meter = provider.get_meter("wxcontacts_async", __version__, SCHEMA)
         self.requests = meter.create_histogram(
             "http.client.request.duration",

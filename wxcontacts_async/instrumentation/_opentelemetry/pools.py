@@ -179,7 +179,9 @@ class PoolObserver:
 
     def _count(self, fetched: Fetched[Any]) -> None:
         counted = counts_of(fetched)
-        if counted is not None:
+        if counted is None:
+            self._instruments.undecoded.add((fetched.gateway, fetched.w_id))
+        else:
             for kind, count in counted[0].items():
                 self._instruments.contacts[fetched.gateway, kind] += count
 

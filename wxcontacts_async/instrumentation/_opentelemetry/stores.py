@@ -38,10 +38,16 @@ class StoreObserver:
         match event:
             case OperationEnded():
                 self._ended(event)
-            case InstanceStored(result=Synced(unchanged=True) as synced):
-                # No reply of it was decoded, so the pool has not counted its contacts.
-                for kind, count in synced.kind_counts.by_kind().items():
-                    self._instruments.contacts[synced.gateway, str(kind)] += count
+            case InstanceStored(result=Synced() as synced):
+                self._count_undecoded(synced)
+
+    def _count_undecoded(self, synced: Synced) -> None:
+        """Count the contacts of a reply that the pool has not decoded."""
+        instance = synced.gateway, synced.w_id
+        if instance in self._instruments.undecoded:
+            self._instruments.undecoded.discard(instance)
+            for kind, count in synced.kind_counts.by_kind().items():
+                self._instruments.contacts[synced.gateway, str(kind)] += count
 
     def _ended(self, event: OperationEnded) -> None:
         attributes = self._attributes | {"db.operation.name": event.operation}

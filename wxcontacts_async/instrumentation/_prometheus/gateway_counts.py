@@ -5,8 +5,6 @@ from collections import Counter
 from collections.abc import Sequence
 from math import inf
 
-from prometheus_client.utils import floatToGoString
-
 from wxcontacts_async.contacts import ContactKind
 
 _CALL_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -38,7 +36,7 @@ class Durations:
         buckets, count = [], 0
         for bound, here in zip((*self._bounds, inf), list(self._counts), strict=True):
             count += here
-            buckets.append((floatToGoString(bound), float(count)))
+            buckets.append(("+Inf" if bound == inf else str(float(bound)), float(count)))
         return buckets
 
 

@@ -25,11 +25,14 @@ class PoolMetrics(Collector):
 
     Attributes:
         loop_lag: Measures the event loops of the pools.
+        undecoded: The instances, by gateway and wId, whose last reply was not decoded, so that
+            its contacts are for the store to count.
 
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.loop_lag = EventLoopLag()
+        self.undecoded: set[tuple[str, str]] = set()
         self._counts: dict[str, GatewayCounts] = {}
         self._pools: WeakSet[SessionPool[Any]] = WeakSet()
         registry.register(self)
@@ -128,6 +131,7 @@ class PoolObserver:
     def __init__(self, pool: SessionPool[Any], metrics: PoolMetrics) -> None:
         self._pool = ref(pool)
         self._loop_lag = metrics.loop_lag
+        self._undecoded = metrics.undecoded
         self._measures_lag = False
         self._gateways = {name: metrics.counts_of(name) for name in gateways_of(pool)}
         self._take: dict[type[Event], Callable[[Any], None]] = {
@@ -164,8 +168,12 @@ class PoolObserver:
         if gateway is None:  # it named none that is known
             return
         gateway.instance_seconds.observe(outcome.elapsed)
-        counted = None if isinstance(outcome, Failed) else counts_of(outcome)
-        if counted is not None:
+        if isinstance(outcome, Failed):
+            return
+        counted = counts_of(outcome)
+        if counted is None:
+            self._undecoded.add((outcome.gateway, outcome.w_id))
+        else:
             by_kind, rejected = counted
             for kind, count in by_kind.items():
                 gateway.contacts[kind] += count

@@ -76,7 +76,9 @@ class StoreObserver:
         else:
             self._suspicious.add(synced.w_id)
         metrics.suspicious.set(len(self._suspicious))
-        if synced.unchanged:  # no reply of it was decoded, so the pool has not counted its contacts
+        instance = synced.gateway, synced.w_id
+        if instance in self._pools.undecoded:
+            self._pools.undecoded.discard(instance)
             for kind, count in synced.kind_counts.by_kind().items():
                 self._pools.counts_of(synced.gateway).contacts[str(kind)] += count
 
