@@ -16,7 +16,7 @@ from tests.support.one_call import ONCE
 from tests.support.postgresql import PostgresqlServer
 from tests.support.properties import examples
 from tests.support.raw_server import RawServer, http_reply
-from tests.support.syncing import FORTY, HALF, NONE, NOON, friends, instances, log, reply, scene
+from tests.support.syncing import FEWER, FORTY, NONE, NOON, friends, instances, log, reply, scene
 from wxcontacts_async import Contact, ContactSet, InitializationWait, SessionPool
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.store import ContactStore, KindCounts, Synced, SyncResult
@@ -163,7 +163,7 @@ async def test_a_reply_with_an_odd_contact_is_decoded_each_time(
 async def test_a_suspicious_reply_is_decoded_each_time(database_url: str) -> None:
     async with ContactStore(database_url) as store:
         await sync_one(store, reply(FORTY))
-        for body in (reply(HALF), reply(HALF), reply(NONE), reply(NONE)):
+        for body in (reply(FEWER), reply(FEWER), reply(NONE), reply(NONE)):
             result, _ = await sync_one(store, body)
             assert result.suspicion is not None
             assert not result.unchanged
