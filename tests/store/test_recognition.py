@@ -267,7 +267,7 @@ async def test_one_that_others_fetch_too_is_decoded_for_them(database_url: str) 
 async def test_contacts_must_be_a_boolean(sqlite_url: str) -> None:
     async with scene(sqlite_url) as it:
         with pytest.raises(InvalidArgumentError, match="contacts must be True or False") as raised:
-            it.store.sync(it.pool, [W_ID], contacts=None)  # type: ignore[arg-type]
+            it.store.sync(it.pool, [W_ID], contacts=None)  # type: ignore[call-overload]
         assert raised.value.argument == "contacts"
 
 

@@ -49,9 +49,9 @@ class _Arrival:
 
 
 # What shares a transaction, at most. An instance with more contacts has one of its own.
-_CONTACTS_A_BATCH = 20_000
+_CONTACTS_A_BATCH = 8_000
 _INSTANCES_A_BATCH = 500
-_BYTES_A_CONTACT = 1_000  # that is not decoded, which are three or more contacts
+_BYTES_A_CONTACT = 500  # that is not decoded, which are one or two contacts
 
 
 class SyncStream(Generic[ContactsT]):
@@ -346,7 +346,7 @@ def _synced(
     result: BatchResult,
     *,
     gives_contacts: bool,
-) -> SyncResult[ContactsT]:
+) -> SyncResult[Any]:
     outcome = arrival.outcome
     if isinstance(outcome, Failed):
         return outcome
@@ -363,7 +363,13 @@ def _synced(
     if result.is_unchanged and not gives_contacts:
         return Synced(outcome.w_id, result.delta_counts, None, *values)
     if isinstance(outcome, Undecoded):
-        return UndecodedSynced(outcome.w_id, result.delta_counts, None, *values, outcome=outcome)
+        return UndecodedSynced(
+            outcome.w_id,
+            result.delta_counts,
+            None,  # type: ignore[arg-type]  # a property hides it
+            *values,
+            outcome=outcome,
+        )
     return Synced(outcome.w_id, result.delta_counts, outcome.contacts, *values)
 
 

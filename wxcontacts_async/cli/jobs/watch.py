@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import typer
 from anyio import create_task_group, sleep, to_thread
@@ -122,7 +123,7 @@ class Watch:
     async def _sync(self, store: ContactStore, schedule: Schedule) -> None:
         job = self._job
 
-        async def take(result: SyncResult) -> None:
+        async def take(result: SyncResult[Any]) -> None:
             schedule.ended(result.w_id)
             if isinstance(result, Failed):
                 self.failed += 1
@@ -136,7 +137,7 @@ class Watch:
         ):
             await take_all(results, take)
 
-    def _take(self, synced: Synced) -> None:
+    def _take(self, synced: Synced[Any]) -> None:
         self.synced += 1
         contacts, delta = synced.contacts, synced.delta_counts
         if synced.suspicion is not None:

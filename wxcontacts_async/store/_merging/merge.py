@@ -75,6 +75,7 @@ def merge(
         batch.commit.fail(is_lost=not connection.is_alive)
         raise
     batch.commit.end()
+    pa.default_memory_pool().release_unused()  # or Arrow keeps what its tables took
     return results
 
 
