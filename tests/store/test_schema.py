@@ -141,6 +141,10 @@ async def make_suspicious_as_version_4_did(url: str, missing: int) -> None:
         "DROP TABLE missing_contacts",
         "ALTER TABLE instances DROP COLUMN suspected_since",
         "ALTER TABLE instances DROP COLUMN suspected_kinds",
+        *(
+            f"ALTER TABLE instances DROP COLUMN {name}"
+            for name in ("reply_digest", "official_accounts", "friends", "groups")
+        ),
         "UPDATE wxcontacts_schema SET version = 4",
     )
 

@@ -33,7 +33,15 @@ from wxcontacts_async.store._merging.fingerprints import (
     write_fingerprints,
 )
 from wxcontacts_async.store._merging.guard import Guard, Held, Memory, Verdict
-from wxcontacts_async.store._merging.known import ALL, NONE, SOME, UNKNOWN, Known, read_known
+from wxcontacts_async.store._merging.known import (
+    ALL,
+    NONE,
+    SOME,
+    UNKNOWN,
+    Known,
+    read_known,
+    written_reply,
+)
 from wxcontacts_async.store._merging.staging import as_contacts, in_key_order, stageable
 from wxcontacts_async.store._merging.suspicion import OF_ASKED, read_suspicion
 from wxcontacts_async.store.records import ChangeKind, DeltaCounts, KindCounts, Suspicion
@@ -406,9 +414,10 @@ class _Merge:
 
     def _unchanged_row(self, w_id: str, at: datetime) -> dict[str, object]:
         known = self._known[w_id]
-        row = {name: getattr(known, name) for name in ("contacts", "reply_digest", *KINDS)}
+        row = {name: getattr(known, name) for name in ("contacts", *KINDS)}
         times = {"tried_at": written_time(at), "synced_at": written_time(at)}
-        return row | times | {"digest": known.revision, "outcome": SYNCED}
+        kept = {"digest": known.revision, "reply_digest": known.reply}
+        return row | times | kept | {"outcome": SYNCED}
 
     def _merged_row(
         self,
@@ -426,7 +435,7 @@ class _Merge:
             **msgspec.structs.asdict(self._kind_counts[w_id]),
         }
         if revision == arrived.digest:
-            row["reply_digest"] = digest_of(outcome) or None
+            row["reply_digest"] = written_reply(digest_of(outcome), revision)
         suspected = self._suspected.get(w_id)
         if suspected is None:
             return row | {"outcome": SYNCED, "synced_at": at}

@@ -22,7 +22,8 @@ KNOWN = f"""
     FROM instances WHERE w_id IN (SELECT w_id FROM {{asked}})"""
 
 REPLY_DIGESTS = """
-    SELECT w_id, reply_digest FROM instances WHERE reply_digest IS NOT NULL AND w_id IN ({})"""
+    SELECT w_id, reply_digest, digest FROM instances
+    WHERE reply_digest IS NOT NULL AND w_id IN ({})"""
 
 HELD = """
     SELECT w_id, user_name, CAST(since AS TEXT), accepted FROM missing_contacts
