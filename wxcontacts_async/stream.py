@@ -15,6 +15,7 @@ from wxcontacts_async._concurrency import Signal, enter_task_group, leave_task_g
 from wxcontacts_async._dispatch.dispatcher import Dispatcher
 from wxcontacts_async._dispatch.jobs import Job
 from wxcontacts_async._dispatch.router import Router
+from wxcontacts_async._recognition import Recognition
 from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.errors import (
     InvalidArgumentError,
@@ -87,13 +88,21 @@ class _Inbox(Generic[ContactT]):
 class _StreamConsumer(Generic[ContactT]):
     """One stream in one dispatcher: what it still waits for there."""
 
-    def __init__(self, inbox: _Inbox[ContactT], dispatcher: Dispatcher[ContactT]) -> None:
+    def __init__(
+        self,
+        inbox: _Inbox[ContactT],
+        dispatcher: Dispatcher[ContactT],
+        recognition: Recognition | None,
+    ) -> None:
         self.queue = dispatcher.queue()
+        self.recognition = recognition
         self._inbox = inbox
         self._dispatcher = dispatcher
         self._jobs: dict[str, Job[ContactT]] = {}
 
     def request(self, w_id: str) -> None:
+        if self.recognition is not None:
+            self.recognition.expect(w_id)
         self._jobs[w_id] = self._dispatcher.request(w_id, self)
 
     def deliver(self, outcome: Fetched[ContactT] | Failed) -> None:
@@ -130,7 +139,9 @@ class OutcomeStream(Generic[ContactT]):
         *,
         max_pending: int,
         router: Router[ContactT],
+        recognition: Recognition | None = None,
     ) -> None:
+        self._recognition = recognition
         self._instances = instances
         self._max_pending = max_pending
         self._router = router
@@ -252,7 +263,7 @@ class OutcomeStream(Generic[ContactT]):
             consumer = self._consumers.get(dispatcher.name)
             if consumer is None:
                 consumer = self._consumers[dispatcher.name] = _StreamConsumer(
-                    self._inbox, dispatcher
+                    self._inbox, dispatcher, self._recognition
                 )
             consumer.request(w_id)
         self._taken += 1

@@ -16,7 +16,15 @@ from typing import Generic, Literal
 from anyio.abc import TaskGroup
 
 from wxcontacts_async._decoding.queue import DecodeQueue
-from wxcontacts_async._decoding.verdict import Initializing, Ready, Refused, Throttled, Unready
+from wxcontacts_async._decoding.verdict import (
+    DecodedReply,
+    Initializing,
+    Ready,
+    Recognized,
+    Refused,
+    Throttled,
+    Unready,
+)
 from wxcontacts_async._dispatch.answers import Answers, Requeue, Step
 from wxcontacts_async._dispatch.availability import Availability
 from wxcontacts_async._dispatch.jobs import (
@@ -53,6 +61,7 @@ _SHORTEST_TIMER = 0.001
 _GIVEN_UP_A_TICK = 64  # each takes some 20 microseconds
 _REPLY_NAMES: dict[type, Literal["ready", "initializing", "refused"]] = {
     Ready: "ready",
+    Recognized: "ready",
     Initializing: "initializing",
     Refused: "refused",
     Throttled: "refused",
@@ -369,7 +378,7 @@ class Dispatcher(Generic[ContactT]):
     def decoded(
         self,
         call: SlotCall[ContactT],
-        reply: Ready[ContactT] | Unready | Exception,
+        reply: DecodedReply[ContactT] | Exception,
         reply_bytes: int,
     ) -> None:
         """Do what follows from a reply that has been decoded, or could not be."""
@@ -385,7 +394,7 @@ class Dispatcher(Generic[ContactT]):
     def _step_after(
         self,
         call: SlotCall[ContactT],
-        reply: Ready[ContactT] | Unready | Exception,
+        reply: DecodedReply[ContactT] | Exception,
         reply_bytes: int,
     ) -> Step[ContactT]:
         job, sent_at = call.job, call.sent_at

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Generic, Protocol
 
 from wxcontacts_async._dispatch.progress import InstanceProgress
+from wxcontacts_async._recognition import Recognition
 from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.outcomes import Failed, Fetched
 
@@ -43,10 +44,12 @@ class Consumer(Protocol[ContactT]):
 
     Attributes:
         queue: Where its jobs stand when they are ready.
+        recognition: What recognises replies whose contacts it need not have decoded, if anything.
 
     """
 
     queue: ConsumerQueue[ContactT]
+    recognition: Recognition | None
 
     def deliver(self, outcome: Fetched[ContactT] | Failed) -> None:
         """Take the outcome, once for each time that it was asked for."""
@@ -103,6 +106,14 @@ class Job(Generic[ContactT]):
         self.call: CancellableCall | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.released: Event | None = None
+
+    @property
+    def recognition(self) -> Recognition | None:
+        """What recognises its reply, if just one consumer asks for it."""
+        if len(self.consumers) != 1:
+            return None
+        (consumer,) = self.consumers
+        return consumer.recognition
 
     def release(self) -> None:
         """Wake what waits for its call to have ended, or its reply to be decoded."""

@@ -14,13 +14,14 @@ from aiolimiter import AsyncLimiter
 from anyio import CancelScope
 from anyio.abc import TaskGroup
 
-from wxcontacts_async._decoding.verdict import Ready, Unready
+from wxcontacts_async._decoding.verdict import DecodedReply
 from wxcontacts_async._dispatch.answers import REQUEUE, Step
 from wxcontacts_async._dispatch.jobs import ConsumerQueue, Job
 from wxcontacts_async._http.buffers import ReceiveBuffers
 from wxcontacts_async._http.calls import Transfer
 from wxcontacts_async._http.client import client_of
 from wxcontacts_async._http.reply_body import ReplyBody
+from wxcontacts_async._recognition import Recognition
 from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.settings import Gateway
 
@@ -54,7 +55,7 @@ class JobSource(Protocol[ContactT]):
     def decoded(
         self,
         call: "SlotCall[ContactT]",
-        reply: Ready[ContactT] | Unready | Exception,
+        reply: DecodedReply[ContactT] | Exception,
         reply_bytes: int,
     ) -> None:
         """Do what follows from a reply that has been decoded, or could not be."""
@@ -243,6 +244,11 @@ class SlotCall(Generic[ContactT]):
         """How large its reply may be."""
         return self._slots.max_reply_bytes
 
+    @property
+    def recognition(self) -> Recognition | None:
+        """What recognises its reply, if anything."""
+        return self.job.recognition
+
     def hold(self, body: ReplyBody) -> None:
         """Hold its reply until it is decoded."""
         self._body = body
@@ -250,7 +256,7 @@ class SlotCall(Generic[ContactT]):
         self.content_type = body.content_type
         self.content_encoding = body.encoding
 
-    def decoded(self, reply: Ready[ContactT] | Unready | Exception, reply_bytes: int) -> None:
+    def decoded(self, reply: DecodedReply[ContactT] | Exception, reply_bytes: int) -> None:
         """Let go of its reply, and have done what follows from it."""
         self._body.release()
         self._slots.source.decoded(self, reply, reply_bytes)

@@ -3,6 +3,7 @@
 try:
     import adbc_driver_manager  # noqa: F401
     import pyarrow  # noqa: ICN001, F401
+    import xxhash  # noqa: F401
 except ModuleNotFoundError as error:
     msg = f"{error}; wxcontacts_async.store needs: pip install 'wxcontacts_async[store]'"
     raise ModuleNotFoundError(msg, name=error.name) from None
@@ -24,6 +25,7 @@ from wxcontacts_async.store.records import (
     ContactChange,
     ContactVersion,
     DeltaCounts,
+    KindCounts,
     StoredInstance,
     Suspicion,
     Synced,
@@ -37,6 +39,7 @@ __all__ = [
     "ContactStore",
     "ContactVersion",
     "DeltaCounts",
+    "KindCounts",
     "NotSyncedError",
     "ParquetWritten",
     "StoreAccessError",

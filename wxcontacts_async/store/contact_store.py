@@ -3,14 +3,14 @@
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 from anyio import CancelScope
 
 from wxcontacts_async._event_loop import running_loop
 from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
-from wxcontacts_async.pool import SessionPool
+from wxcontacts_async.pool import SessionPool, decoding_signature, recognizing_stream
 from wxcontacts_async.store import reading
 from wxcontacts_async.store._database.blocking_call import ResultT
 from wxcontacts_async.store._database.connection import Connection
@@ -18,6 +18,7 @@ from wxcontacts_async.store._database.database import Database
 from wxcontacts_async.store._database.opening import Opening
 from wxcontacts_async.store._database.url import read_address
 from wxcontacts_async.store._merging import acceptance
+from wxcontacts_async.store._merging.reply_digests import ReplyDigests
 from wxcontacts_async.store.errors import NotSyncedError, StoreError
 from wxcontacts_async.store.records import ContactChange, StoredInstance, Suspicion
 from wxcontacts_async.store.sync import SyncStream
@@ -126,13 +127,34 @@ class ContactStore:
         with CancelScope(shield=True):  # it takes some milliseconds, and leaves a whole file
             await self._database.close()
 
+    @overload
+    def sync(
+        self,
+        pool: SessionPool[Any],
+        instances: Instances,
+        *,
+        max_pending: int = ...,
+        contacts: Literal[True] = ...,
+    ) -> SyncStream: ...
+
+    @overload
+    def sync(
+        self,
+        pool: SessionPool[Any],
+        instances: Instances,
+        *,
+        max_pending: int = ...,
+        contacts: bool,
+    ) -> SyncStream[ContactSet[Contact] | None]: ...
+
     def sync(
         self,
         pool: SessionPool[Any],
         instances: Instances,
         *,
         max_pending: int = 10_000,
-    ) -> SyncStream:
+        contacts: bool = True,
+    ) -> SyncStream[Any]:
         """Fetch the contacts of many instances, and bring the database in step with each.
 
         Each is in the database wholly as before or wholly as after, whatever happens.
@@ -141,6 +163,12 @@ class ContactStore:
             pool: Where they are fetched.
             instances: wIds or Instances, as for `SessionPool.stream`.
             max_pending: As for `SessionPool.stream`.
+            contacts: Whether `Synced.contacts` has the contacts of unchanged instances, too. They
+                are decoded when they are first asked for, and their replies are in memory as
+                long as that may be.
+
+        A reply of the very bytes that the contacts in the database are of is not decoded, unless
+        `InitializationWait(is_initializing=...)` was given, which might have its say.
 
         Returns:
             What to enter with `async with` and to read with `async for`; it gives a `Synced` or
@@ -157,8 +185,25 @@ class ContactStore:
         if not isinstance(pool, SessionPool):
             msg = f"pool must be a SessionPool, not {type(pool).__name__}"
             raise InvalidArgumentError(msg, argument="pool")
-        outcomes = pool.stream(instances, max_pending=max_pending)
-        return SyncStream(outcomes, self._database, self._max_shrink, self._confirm_after)
+        if not isinstance(contacts, bool):
+            msg = f"contacts must be True or False, not {contacts!r}"
+            raise InvalidArgumentError(msg, argument="contacts")
+        digests = None
+        if (signature := decoding_signature(pool)) is None:
+            outcomes = pool.stream(instances, max_pending=max_pending)
+        else:
+            digests = ReplyDigests(signature, self._database.dialect)
+            outcomes = recognizing_stream(
+                pool, instances, max_pending=max_pending, recognition=digests
+            )
+        return SyncStream(
+            outcomes,
+            self._database,
+            self._max_shrink,
+            self._confirm_after,
+            digests=digests,
+            contacts=contacts,
+        )
 
     async def load(self, w_id: str) -> ContactSet[Contact]:
         """Return the contacts of one instance, as of its last sync.

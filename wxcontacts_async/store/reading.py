@@ -9,11 +9,18 @@ import pyarrow as pa
 
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
 from wxcontacts_async.store._database.connection import ROWS_A_PAGE, Connection
+from wxcontacts_async.store._database.temporary_tables import KINDS
 from wxcontacts_async.store._database.values import read_time, storable, written_time
 from wxcontacts_async.store._merging.suspicion import SUSPICION_COLUMNS, read_suspicion
 from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA, contact_sets
 from wxcontacts_async.store._tabular.columns import VERSION_FIELDS
-from wxcontacts_async.store.records import ChangeKind, ContactChange, ContactVersion, StoredInstance
+from wxcontacts_async.store.records import (
+    ChangeKind,
+    ContactChange,
+    ContactVersion,
+    KindCounts,
+    StoredInstance,
+)
 
 _CHANGES_A_PAGE = 1_000
 _INSTANCES_A_PAGE = 1_000
@@ -158,7 +165,7 @@ def instances_after(connection: Connection, w_id: str) -> list[StoredInstance]:
     """Return the next instances by wId; none at the end."""
     rows = connection.rows(
         "SELECT w_id, gateway, outcome, CAST(tried_at AS TEXT), CAST(synced_at AS TEXT), "
-        f"contacts, calls, {SUSPICION_COLUMNS} FROM instances "
+        f"contacts, calls, {', '.join(KINDS)}, {SUSPICION_COLUMNS} FROM instances "
         f"WHERE w_id > $1 ORDER BY w_id LIMIT {_INSTANCES_A_PAGE}",
         w_id,
     )
@@ -166,7 +173,8 @@ def instances_after(connection: Connection, w_id: str) -> list[StoredInstance]:
 
 
 def _instance(row: tuple[Any, ...]) -> StoredInstance:
-    w_id, gateway, outcome, tried_at, synced_at, contacts, calls, *suspected = row
+    w_id, gateway, outcome, tried_at, synced_at, contacts, calls, *others = row
+    kinds, suspected = others[: len(KINDS)], others[len(KINDS) :]
     return StoredInstance(
         w_id,
         gateway,
@@ -176,4 +184,5 @@ def _instance(row: tuple[Any, ...]) -> StoredInstance:
         contacts,
         calls,
         read_suspicion(*suspected),
+        None if None in kinds else KindCounts(*kinds),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import typer
 from anyio import create_task_group, sleep, to_thread
@@ -122,7 +123,7 @@ class Watch:
     async def _sync(self, store: ContactStore, schedule: Schedule) -> None:
         job = self._job
 
-        async def take(result: SyncResult) -> None:
+        async def take(result: SyncResult[Any]) -> None:
             schedule.ended(result.w_id)
             if isinstance(result, Failed):
                 self.failed += 1
@@ -132,23 +133,23 @@ class Watch:
 
         async with (
             job.settings.pool() as pool,
-            store.sync(pool, schedule) as results,
+            store.sync(pool, schedule, contacts=False) as results,
         ):
             await take_all(results, take)
 
-    def _take(self, synced: Synced) -> None:
+    def _take(self, synced: Synced[Any]) -> None:
         self.synced += 1
         contacts, delta = synced.contacts, synced.delta_counts
         if synced.suspicion is not None:
             self._console.say(describe_suspicion(synced.w_id, synced.suspicion, self._job.database))
         if synced.held_back:
             self._console.say(describe_held_back(synced))
-        if contacts.rejected:
+        if contacts is not None and contacts.rejected:
             self._console.say(
                 f"wId {shown_id(synced.w_id)}: {len(contacts.rejected):,} contacts could not be "
                 "decoded or stored; the database has them as they were.",
             )
-        if contacts.flawed:
+        if contacts is not None and contacts.flawed:
             self._console.say(
                 f"wId {shown_id(synced.w_id)}: {len(contacts.flawed):,} contacts have a value that "
                 "could not be decoded and is left out.",

@@ -45,6 +45,7 @@ class Dialect(ABC):
     temporary: str  # stands behind a temporary table
     keeps_temporary_tables: bool  # until the connection is closed; else until the transaction ends
     passes_small_tables: bool  # as a parameter of a statement, rather than as temporary tables
+    texts_in: str  # selects the texts of a JSON array, which is the first parameter
     needs_transactions: bool  # for queries, too
     cursor_options: ClassVar[Mapping[str, str]] = {}  # ADBC's
     connected: tuple[str, ...] = ()  # statements for each new connection

@@ -79,6 +79,7 @@ class _PostgreSQL(Dialect):
     keeps_temporary_tables = False
     # Making a table takes longer than all that is done with it.
     passes_small_tables = True
+    texts_in = "SELECT jsonb_array_elements_text(CAST($1 AS jsonb))"
     keeps_nul = False
     needs_transactions = True
     begin_reading = f"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {_SETTINGS}"

@@ -17,7 +17,7 @@ from wxcontacts_async.store.errors import (
     StoreFullError,
 )
 
-_CACHE_KIB = 96 * 1024  # what a batch writes to, the leaves of large indexes included
+_CACHE_KIB = 16 * 1024  # more would keep little of a large index, which is written to everywhere
 _WAL_PAGES = 64 * 1024  # of 4 KiB
 _MOST_ROWS = 1_000_000_000
 
@@ -35,6 +35,7 @@ class _SQLite(Dialect):
     binary = "BLOB"
     serial = "INTEGER PRIMARY KEY AUTOINCREMENT"
     json_object = "json_object"
+    texts_in = "SELECT value FROM json_each($1)"
     clustered = " WITHOUT ROWID"
     temporary = ""
     keeps_temporary_tables = True

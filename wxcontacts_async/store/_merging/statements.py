@@ -5,6 +5,7 @@ from wxcontacts_async.store._database.temporary_tables import TEMPORARY_TABLES
 from wxcontacts_async.store._tabular.columns import VERSION_FIELDS
 
 _OUTCOME_COLUMNS = TEMPORARY_TABLES["outcomes"].names
+_OF_CONTACTS = {"digest", "reply_digest", "official_accounts", "friends", "groups"}
 
 # What the last set of an instance lacked: none, all, some that are held, or it is unknown which, as
 # an older version of this library stored it.
@@ -13,12 +14,16 @@ _LACKED = """
         WHEN suspected_since IS NULL THEN 'all' ELSE 'some' END"""
 
 # What is known of an instance: when the last set was fetched (`suspected_at` is of the last one, as
-# the next one clears it), when the last one that was not suspicious, what the last one lacked, and
-# how many contacts there are, of which revision.
+# the next one clears it), when the last one that was not suspicious, what the last one lacked, how
+# many contacts there are, of which revision and which reply, and how many of each kind.
 KNOWN = f"""
     SELECT w_id, CAST(coalesce(suspected_at, synced_at) AS TEXT), CAST(synced_at AS TEXT),
-        {_LACKED}, contacts, digest
+        {_LACKED}, contacts, digest, reply_digest, official_accounts, friends, groups
     FROM instances WHERE w_id IN (SELECT w_id FROM {{asked}})"""
+
+REPLY_DIGESTS = """
+    SELECT w_id, reply_digest, digest FROM instances
+    WHERE reply_digest IS NOT NULL AND w_id IN ({})"""
 
 HELD = """
     SELECT w_id, user_name, CAST(since AS TEXT), accepted FROM missing_contacts
@@ -26,8 +31,10 @@ HELD = """
 
 FORGET_HELD = "DELETE FROM missing_contacts WHERE w_id IN (SELECT w_id FROM {asked})"
 
+# One by one, which takes a fifth less than grouping all of them.
 COUNT_STORED = """
-    SELECT w_id, count(*) FROM contacts WHERE w_id IN (SELECT w_id FROM {asked}) GROUP BY w_id"""
+    SELECT w_id, (SELECT count(*) FROM contacts WHERE contacts.w_id = asked.w_id)
+    FROM (SELECT w_id FROM {asked}) asked"""
 
 # None that are older than the contacts, as an older version of this library leaves them.
 FINGERPRINTS = """
@@ -142,7 +149,7 @@ def upsert_instances(dialect: Dialect) -> str:
         f"{name} = CASE WHEN excluded.contacts IS NULL THEN instances.{name} "
         f"ELSE excluded.{name} END"
         for name in _OUTCOME_COLUMNS
-        if name.startswith("suspected_") or name == "digest"
+        if name.startswith("suspected_") or name in _OF_CONTACTS
     )
     return f"""
         INSERT INTO instances ({names}) SELECT {arrived} FROM {{outcomes}} WHERE true
