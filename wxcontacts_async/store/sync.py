@@ -49,7 +49,7 @@ class _Arrival:
 
 
 # What shares a transaction, at most. An instance with more contacts has one of its own.
-_CONTACTS_A_BATCH = 8_000
+_CONTACTS_A_BATCH = 20_000
 _INSTANCES_A_BATCH = 500
 _BYTES_A_CONTACT = 500  # that is not decoded, which are one or two contacts
 

@@ -13,14 +13,6 @@ _LACKED = """
     CASE WHEN suspected_at IS NULL THEN 'none' WHEN suspected_digest IS NOT NULL THEN 'unknown'
         WHEN suspected_since IS NULL THEN 'all' ELSE 'some' END"""
 
-# What is known of an instance: when the last set was fetched (`suspected_at` is of the last one, as
-# the next one clears it), when the last one that was not suspicious, what the last one lacked, how
-# many contacts there are, of which revision and which reply, and how many of each kind.
-KNOWN = f"""
-    SELECT w_id, CAST(coalesce(suspected_at, synced_at) AS TEXT), CAST(synced_at AS TEXT),
-        {_LACKED}, contacts, digest, reply_digest, official_accounts, friends, groups
-    FROM instances WHERE w_id IN (SELECT w_id FROM {{asked}})"""
-
 REPLY_DIGESTS = """
     SELECT w_id, reply_digest, digest FROM instances
     WHERE reply_digest IS NOT NULL AND w_id IN ({})"""
@@ -69,6 +61,17 @@ _DIFFERING = " || ".join(
     f"CASE WHEN a.{name} IS DISTINCT FROM c.{name} THEN '{name},' ELSE '' END"
     for name in VERSION_FIELDS
 )
+
+
+# What is known of an instance: when the last set was fetched (`suspected_at` is of the last one, as
+# the next one clears it), when the last one that was not suspicious, what the last one lacked, how
+# many contacts there are, of which revision and which reply, and how many of each kind.
+def known(dialect: Dialect) -> str:
+    """Read what is known of instances; what others change of them has to wait for the commit."""
+    return f"""
+        SELECT w_id, CAST(coalesce(suspected_at, synced_at) AS TEXT), CAST(synced_at AS TEXT),
+            {_LACKED}, contacts, digest, reply_digest, official_accounts, friends, groups
+        FROM instances WHERE w_id IN (SELECT w_id FROM {{asked}}){dialect.locking}"""
 
 
 def hold(dialect: Dialect) -> str:
