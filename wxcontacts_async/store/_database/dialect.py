@@ -57,6 +57,9 @@ class Dialect(ABC):
     # What stands in braces is for how many milliseconds to wait for a lock.
     begin_reading: str
     begin_writing: str
+    announce: str = ""  # announces, to whom it may concern, that there are changes
+    data_version: str  # asks for what is another one when other connections have written
+    look_every: float  # seconds, to ask for that
     count_tables: str  # asks how many tables there are of a name
     write_advice: str  # what to do where a database can only be read
 

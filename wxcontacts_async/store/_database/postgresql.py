@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from wxcontacts_async.store._database.dialect import FILLED, ONLY_READ, Dialect, Queries
+from wxcontacts_async.store._database.listener import CHANNEL
 from wxcontacts_async.store._database.postgresql_rights import missing_rights
 from wxcontacts_async.store.errors import (
     StoreAccessError,
@@ -110,6 +111,9 @@ class _PostgreSQL(Dialect):
     needs_transactions = True
     begin_reading = f"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {_SETTINGS}"
     begin_writing = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_SETTINGS}; {_LOCK}"
+    announce = f"NOTIFY {CHANNEL}"
+    data_version = "SELECT coalesce(max(id), 0) FROM contact_changes"
+    look_every = 1.0  # it tells by itself, where nothing stands in between
     # Not to_regclass, which may not see a table that was made since the transaction began.
     count_tables = "SELECT count(*) FROM pg_class WHERE relname = '{}' AND pg_table_is_visible(oid)"
     write_advice = "Give the store the URL of a server, and of a role, that may write."

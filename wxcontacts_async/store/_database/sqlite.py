@@ -56,6 +56,8 @@ class _SQLite(Dialect):
         # several, for which the write-ahead log grows to 256 MiB.
         f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}",
     )
+    data_version = "PRAGMA data_version"
+    look_every = 0.25
     count_tables = "SELECT count(*) FROM sqlite_master WHERE name = '{}'"
     write_advice = (
         "SQLite writes to the file and to files beside it: give it the right to the folder, too."

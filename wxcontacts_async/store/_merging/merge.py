@@ -78,6 +78,8 @@ def merge(
         with connection.transaction():
             guard = Guard(max_shrink, timedelta(seconds=confirm_after))
             results = _Merge(connection, batch, guard).results()
+            if any(result.delta_counts for result in results.values()):
+                connection.announce()
             batch.commit.begin(results)
     except Exception:
         batch.commit.fail(is_lost=not connection.is_alive)

@@ -122,6 +122,15 @@ def log_departures(dialect: Dialect) -> str:
         WHERE c.w_id = departing.w_id AND c.user_name = departing.user_name"""
 
 
+def log_all_departures(dialect: Dialect) -> str:
+    """Log that all contacts of an instance are gone."""
+    return f"""
+        INSERT INTO contact_changes (w_id, user_name, change, fields, before, at)
+        SELECT c.w_id, c.user_name, 'removed', '', {_object("c", dialect)},
+            CAST($1 AS {dialect.timestamp})
+        FROM contacts c WHERE c.w_id = $2 ORDER BY c.user_name"""
+
+
 def upsert_contacts(dialect: Dialect) -> str:
     """Store the contacts that arrived, if they are new or differ."""
     values = ", ".join(f"{name} = excluded.{name}" for name in VERSION_FIELDS)
