@@ -61,8 +61,8 @@ class Undecoded(Fetched[ContactT], Generic[ContactT], frozen=True, kw_only=True,
     fetched_at: datetime
     decode: Callable[[], ContactSet[ContactT]]
 
-    @cached_property
-    def contacts(self) -> ContactSet[ContactT]:  # type: ignore[override]  # it hides the field
+    @cached_property  # type: ignore[misc]  # it hides the field
+    def contacts(self) -> ContactSet[ContactT]:
         """Its contacts."""
         return self.decode()
 

@@ -16,7 +16,7 @@ from tests.support.one_call import ONCE
 from tests.support.postgresql import PostgresqlServer
 from tests.support.properties import examples
 from tests.support.raw_server import RawServer, http_reply
-from tests.support.syncing import FORTY, HALF, NONE, NOON, friends, instances, log, reply, scene
+from tests.support.syncing import FEWER, FORTY, NONE, NOON, friends, instances, log, reply, scene
 from wxcontacts_async import Contact, ContactSet, InitializationWait, SessionPool
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.store import ContactStore, KindCounts, Synced, SyncResult
@@ -163,7 +163,7 @@ async def test_a_reply_with_an_odd_contact_is_decoded_each_time(
 async def test_a_suspicious_reply_is_decoded_each_time(database_url: str) -> None:
     async with ContactStore(database_url) as store:
         await sync_one(store, reply(FORTY))
-        for body in (reply(HALF), reply(HALF), reply(NONE), reply(NONE)):
+        for body in (reply(FEWER), reply(FEWER), reply(NONE), reply(NONE)):
             result, _ = await sync_one(store, body)
             assert result.suspicion is not None
             assert not result.unchanged
@@ -171,7 +171,16 @@ async def test_a_suspicious_reply_is_decoded_each_time(database_url: str) -> Non
 
 @pytest.mark.parametrize(
     "statement",
-    ["DELETE FROM contacts WHERE user_name = '100'", "UPDATE instances SET reply_digest = 'other'"],
+    [
+        "DELETE FROM contacts WHERE user_name = '100'",
+        "DELETE FROM contacts",
+        """
+        INSERT INTO contacts (w_id, user_name, kind, sex, first_seen, last_changed)
+        SELECT w_id, 'odd', kind, sex, first_seen, last_changed
+        FROM contacts WHERE user_name = '100'""",
+        "UPDATE instances SET reply_digest = 'other'",
+    ],
+    ids=["a contact deleted", "all deleted", "one inserted", "the digest"],
 )
 async def test_what_was_changed_by_hand_is_put_right(database_url: str, statement: str) -> None:
     async with ContactStore(database_url) as store:
@@ -182,6 +191,18 @@ async def test_what_was_changed_by_hand_is_put_right(database_url: str, statemen
         assert (await instances(store))[W_ID].contacts == 40
         again, decoded = await sync_one(store, reply(FORTY))
         assert (again.unchanged, decoded) == (True, 0)
+
+
+async def test_postgresql_notices_every_change_by_hand(postgresql_url: str) -> None:
+    async with ContactStore(postgresql_url) as store:
+        for statement in (
+            "UPDATE contacts SET city = NULL WHERE user_name = '100'",
+            "TRUNCATE contacts",
+        ):
+            await sync_one(store, reply(FORTY))
+            await run_sync(_execute, postgresql_url, statement)
+            result, decoded = await sync_one(store, reply(FORTY))
+            assert (result.unchanged, decoded) == (False, 40)
 
 
 async def test_what_another_writes_before_it_is_merged_is_put_right(database_url: str) -> None:
@@ -267,7 +288,7 @@ async def test_one_that_others_fetch_too_is_decoded_for_them(database_url: str) 
 async def test_contacts_must_be_a_boolean(sqlite_url: str) -> None:
     async with scene(sqlite_url) as it:
         with pytest.raises(InvalidArgumentError, match="contacts must be True or False") as raised:
-            it.store.sync(it.pool, [W_ID], contacts=None)  # type: ignore[arg-type]
+            it.store.sync(it.pool, [W_ID], contacts=None)  # type: ignore[call-overload]
         assert raised.value.argument == "contacts"
 
 

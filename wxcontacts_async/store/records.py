@@ -140,8 +140,8 @@ class UndecodedSynced(Synced[ContactSet[Contact]], frozen=True, kw_only=True, di
 
     outcome: Fetched[Any]
 
-    @property
-    def contacts(self) -> ContactSet[Contact]:  # type: ignore[override]  # it hides the field
+    @property  # type: ignore[misc]  # it hides the field
+    def contacts(self) -> ContactSet[Contact]:
         """Its contacts, as fetched."""
         return self.outcome.contacts
 

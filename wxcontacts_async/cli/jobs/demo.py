@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.table import Table
 
@@ -28,7 +29,7 @@ class _DemoStatistics(SyncStatistics):
         super().__init__(total)
         self.user_names: set[str] = set()
 
-    def add_synced(self, synced: Synced) -> None:
+    def add_synced(self, synced: Synced[Any]) -> None:
         """Count an instance that is committed."""
         super().add_synced(synced)
         self.user_names.update(contact.user_name for contact in synced.contacts or ())

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from anyio import CancelScope
 
@@ -66,13 +67,13 @@ async def _sync(job: SyncJob, stats: SyncStatistics) -> None:
             store.sync(pool, stale, contacts=job.gives_contacts) as results,
         ):
 
-            async def take(result: SyncResult) -> None:
+            async def take(result: SyncResult[Any]) -> None:
                 if isinstance(result, Failed):
                     stats.add_failed(result)
                     lines = failure_lines(result)
                 else:
                     stats.add_synced(result)
-                    lines = [] if result.contacts is None else decoding_lines(result.contacts)
+                    lines = iter(()) if result.contacts is None else decoding_lines(result.contacts)
                 if job.failures_file is not None:
                     await job.failures_file.write(lines)
 
@@ -99,8 +100,8 @@ async def _stale(job: SyncJob, store: ContactStore) -> list[str]:
 
 
 async def take_all(
-    results: SyncStream,
-    take: Callable[[SyncResult], Awaitable[None]],
+    results: SyncStream[Any],
+    take: Callable[[SyncResult[Any]], Awaitable[None]],
 ) -> None:
     """Take each result; after an error or a cancellation, also those committed by then.
 
@@ -121,5 +122,5 @@ async def take_all(
         results.stop()
         with CancelScope(shield=True), suppress(StoreError):
             async for result in results:
-                with suppress(CommandError):
+                with suppress(CommandError, StoreError):
                     await take(result)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Generic
 
-from anyio import CapacityLimiter, Lock, current_time, sleep
+from anyio import CapacityLimiter, Lock, current_time, move_on_after, sleep
 
+from wxcontacts_async._concurrency import Signal
 from wxcontacts_async._observing import Observers
 from wxcontacts_async.settings import RetryPolicy
 from wxcontacts_async.store._database.blocking_call import BlockingCall, ResultT
@@ -41,6 +42,7 @@ class Database:
 
     Attributes:
         observers: Told what happens.
+        announced: How often changes were announced, by this process or another, as far as known.
 
     """
 
@@ -65,6 +67,9 @@ class Database:
             lambda reason: self.announce(DatabaseDown(reason)),
             lambda seconds: self.announce(DatabaseUp(seconds)),
         )
+        self.announced = 0
+        self._news = Signal()
+        self._listener = address.listener(self._announce) if address.listener else None
         # None while there is no connection.
         self._connection: Connection | None = None
         self._is_closed = False
@@ -83,6 +88,9 @@ class Database:
     async def close(self) -> None:
         """Close the connection, once what is running has ended."""
         self._is_closed = True
+        self._announce()
+        if self._listener is not None:
+            await self._listener.close()
         async with self._turn:
             connection, self._connection = self._connection, None
             if connection is not None:
@@ -125,6 +133,21 @@ class Database:
                 _logger.warning("%s: %s took %.1f s", self._address.shown, operation, seconds)
             self.announce(OperationEnded(operation, seconds, error_type))
 
+    async def listen(self) -> None:
+        """Hear from now on of changes by other processes, where the server tells of them."""
+        if self._listener is not None:
+            await self._listener.listen()
+
+    async def wait_for_news(self, announced: int) -> None:
+        """Return once changes are announced after that many, or it is time to look for them."""
+        with move_on_after(self.dialect.look_every):
+            while self.announced == announced and not self._is_closed:
+                await self._news.wait()
+
+    def _announce(self) -> None:
+        self.announced += 1
+        self._news.notify()
+
     async def _until_connected(self, work: Callable[[Connection], ResultT]) -> ResultT:
         failures, lost_at = 0, 0.0
         while True:
@@ -162,12 +185,20 @@ class Database:
                 self._connection = call.result.connection
             elif not call.is_begun:
                 self._connection = connection
-        if self._connection is not None:
-            while self._connection.notes:
-                self._monitor.log(self._connection.notes.pop(0))
+            self._pass_on_news()
         if attempt.error is not None:
             raise attempt.error
         return attempt.value  # type: ignore[return-value]  # there is one where there is no error
+
+    def _pass_on_news(self) -> None:
+        """Log and announce what the thread has left in the connection."""
+        connection = self._connection
+        if connection is not None:
+            while connection.notes:
+                self._monitor.log(connection.notes.pop(0))
+            if connection.has_news:
+                connection.has_news = False
+                self._announce()
 
     def _in_thread(
         self,

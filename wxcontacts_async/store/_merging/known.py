@@ -21,7 +21,7 @@ class Known:
     lacked: str = NONE
     contacts: int | None = None
     revision: str | None = None  # of these
-    reply_digest: str | None = None  # of the reply that they are all of
+    reply: str | None = None  # that they are all of, in the words of `written_reply`
     official_accounts: int | None = None
     friends: int | None = None
     groups: int | None = None
@@ -30,6 +30,11 @@ class Known:
     def holds(self) -> bool:
         """Whether what is stored as held is of the last set."""
         return self.lacked in {ALL, SOME}
+
+    @property
+    def reply_digest(self) -> str:
+        """The digest of the reply that the contacts are all of; "" if there is none."""
+        return read_reply(self.reply, self.revision)
 
     @property
     def kind_counts(self) -> KindCounts:
@@ -41,5 +46,16 @@ def read_known(connection: Connection) -> dict[str, Known]:
     """Read what is known of the instances that are asked for, by wId."""
     return {
         w_id: Known(merged_at and read_time(merged_at), synced_at and read_time(synced_at), *others)
-        for w_id, merged_at, synced_at, *others in connection.rows(sql.KNOWN)
+        for w_id, merged_at, synced_at, *others in connection.rows(sql.known(connection.dialect))
     }
+
+
+def written_reply(digest: str, revision: str) -> str | None:
+    """Return what is stored of a reply: its digest and the revision of the contacts it made."""
+    return f"{digest} {revision}" if digest else None
+
+
+def read_reply(written: str | None, revision: str | None) -> str:
+    """Return the digest of a reply, unless the contacts have another revision by now."""
+    digest, _, of = (written or "").partition(" ")
+    return digest if of == revision else ""

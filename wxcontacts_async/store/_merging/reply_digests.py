@@ -15,6 +15,7 @@ from wxcontacts_async.store._database.database import Database
 from wxcontacts_async.store._database.dialect import Dialect
 from wxcontacts_async.store._database.values import is_key, storable
 from wxcontacts_async.store._merging import statements as sql
+from wxcontacts_async.store._merging.known import read_reply
 
 _LOOKED_UP_AT_ONCE = 1_000
 
@@ -108,4 +109,5 @@ class ReplyDigests:
 def _stored(w_ids: list[str], connection: Connection) -> dict[str, str]:
     names = [storable(w_id, connection.dialect) for w_id in w_ids if is_key(w_id)]
     query = sql.REPLY_DIGESTS.format(connection.dialect.texts_in)
-    return dict(connection.rows(query, msgspec.json.encode(names).decode()))
+    rows = connection.rows(query, msgspec.json.encode(names).decode())
+    return {w_id: read_reply(written, revision) for w_id, written, revision in rows}
