@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.table import Table
 
@@ -29,10 +30,10 @@ class _DemoStatistics(SyncStatistics):
         super().__init__(total)
         self.user_names: set[str] = set()
 
-    def add_synced(self, synced: Synced) -> None:
+    def add_synced(self, synced: Synced[Any]) -> None:
         """Count an instance that is committed."""
         super().add_synced(synced)
-        self.user_names.update(contact.user_name for contact in synced.contacts)
+        self.user_names.update(contact.user_name for contact in synced.contacts or ())
 
 
 def run_demo(
@@ -49,7 +50,7 @@ def run_demo(
 
     """
     tables = HumanConsole(stderr=False)
-    job = SyncJob(w_ids, CallSettings(Gateway(url)), database)
+    job = SyncJob(w_ids, CallSettings(Gateway(url)), database, gives_contacts=True)
     first = _DemoStatistics(len(w_ids))
     result = run_sync(job, first, console)
     _show_first(first, tables)
