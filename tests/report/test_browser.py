@@ -143,6 +143,7 @@ def test_a_hostile_name_is_text_wherever_it_stands(
     assert any(label.startswith(hostile[:10]) for label in labels)
 
 
+@pytest.mark.timeout(600)
 def test_2_000_instances_and_a_million_contacts_are_a_small_page_that_works(
     page_of: PageOf, opened: Opened
 ) -> None:

@@ -1,9 +1,11 @@
 """The page of a database: what it is made of, whatever names there are."""
 
+import hashlib
 import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from importlib.resources import files
 
 import pytest
 from hypothesis import given, settings
@@ -26,6 +28,7 @@ from wxcontacts_async.store import (
     StoreSummary,
 )
 
+_DATATABLES = "38017a5586acd9c6eb6bbfe8b6938e1a25bdc717c5acfcb07e0c9d663282c59d"
 _NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 
 
@@ -153,3 +156,13 @@ def test_an_empty_database_has_a_page_that_says_so() -> None:
     page = render(count(empty, _NOW), Words(Language.ENGLISH), "sqlite:///empty.db")
 
     assert "There are no instances in the database yet." in page
+
+
+def test_datatables_is_as_it_was_published_with_its_licence_beside_it() -> None:
+    vendor = files("wxcontacts_async._report") / "vendor"
+    library = vendor.joinpath("dataTables.min.js").read_bytes()
+
+    # Of datatables.net 3.1.5.
+    assert hashlib.sha256(library).hexdigest() == _DATATABLES
+    assert "MIT" in vendor.joinpath("dataTables.License.txt").read_text()
+    assert b"</script" not in library
