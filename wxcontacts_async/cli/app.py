@@ -12,13 +12,15 @@ from typer.core import TyperGroup
 from wxcontacts_async import __version__
 from wxcontacts_async.cli.commands.accept import accept
 from wxcontacts_async.cli.commands.changes import changes
+from wxcontacts_async.cli.commands.config import check
 from wxcontacts_async.cli.commands.demo import demo
 from wxcontacts_async.cli.commands.emulator import emulator
 from wxcontacts_async.cli.commands.export import export
 from wxcontacts_async.cli.commands.fetch import fetch
 from wxcontacts_async.cli.commands.sync import sync
 from wxcontacts_async.cli.commands.watch import watch
-from wxcontacts_async.cli.options.option_groups import with_options
+from wxcontacts_async.cli.options.config_option import ConfigGroup, nothing
+from wxcontacts_async.cli.options.option_groups import Command, with_options
 from wxcontacts_async.cli.options.usage import without_passwords
 from wxcontacts_async.cli.runtime.errors import OutputError
 from wxcontacts_async.cli.runtime.signals import INTERRUPTED
@@ -38,6 +40,10 @@ class _HidesPasswords(TyperGroup):
             raise
 
 
+def _configured(command: Command) -> Command:
+    return with_options(with_options(command, ConfigGroup, nothing), Verbosity, apply_verbosity)
+
+
 app = typer.Typer(
     cls=_HidesPasswords,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -46,8 +52,13 @@ app = typer.Typer(
     # An error is one unwrapped line without a box, and what a user typed is never markup.
     rich_markup_mode=None,
 )
-for command in (fetch, sync, watch, accept, changes, export, emulator, demo):
+for command in (fetch, sync, watch, accept, changes, export):
+    app.command()(_configured(command))
+for command in (emulator, demo):
     app.command()(with_options(command, Verbosity, apply_verbosity))
+config = typer.Typer(no_args_is_help=True, help="Look after the file of --config.")
+config.command()(_configured(check))
+app.add_typer(config, name="config")
 
 
 def run() -> NoReturn:

@@ -19,6 +19,7 @@ from wxcontacts_async.store._database.opening import Opening
 from wxcontacts_async.store._database.url import read_address
 from wxcontacts_async.store._merging import acceptance
 from wxcontacts_async.store._merging.reply_digests import ReplyDigests
+from wxcontacts_async.store._one_gateway import OneGateway
 from wxcontacts_async.store.errors import NotSyncedError, StoreError
 from wxcontacts_async.store.records import ContactChange, StoredInstance, Suspicion
 from wxcontacts_async.store.sync import SyncStream
@@ -161,7 +162,9 @@ class ContactStore:
 
         Arguments:
             pool: Where they are fetched.
-            instances: wIds or Instances, as for `SessionPool.stream`.
+            instances: wIds or Instances, as for `SessionPool.stream`, each wId on one gateway: of
+                a collection that is checked at once, of what is read lazily while it is under
+                way.
             max_pending: As for `SessionPool.stream`.
             contacts: Whether `Synced.contacts` has the contacts of unchanged instances, too. They
                 are decoded when they are first asked for, and their replies are in memory as
@@ -188,6 +191,8 @@ class ContactStore:
         if not isinstance(contacts, bool):
             msg = f"contacts must be True or False, not {contacts!r}"
             raise InvalidArgumentError(msg, argument="contacts")
+        source = OneGateway(instances)
+        instances = source.instances
         digests = None
         if (signature := decoding_signature(pool)) is None:
             outcomes = pool.stream(instances, max_pending=max_pending)
@@ -203,6 +208,7 @@ class ContactStore:
             self._confirm_after,
             digests=digests,
             contacts=contacts,
+            on_end=source.ended,
         )
 
     async def load(self, w_id: str) -> ContactSet[Contact]:

@@ -7,6 +7,7 @@ import typer
 from wxcontacts_async.cli.options import gateway_options as options
 from wxcontacts_async.cli.options import store_options as stores
 from wxcontacts_async.cli.options.option_groups import with_option_groups
+from wxcontacts_async.cli.options.usage import STORE_VARIABLE
 from wxcontacts_async.cli.options.w_ids import WIdSources
 from wxcontacts_async.cli.runtime.signals import exiting_when_interrupted
 from wxcontacts_async.cli.terminal.console import HumanConsole
@@ -25,7 +26,10 @@ def accept(
     store: Annotated[
         str,
         typer.Option(
-            stores.STORE, metavar="URL", help=stores.url_help("The database that holds them")
+            stores.STORE,
+            metavar="URL",
+            envvar=STORE_VARIABLE,
+            help=stores.url_help("The database that holds them"),
         ),
     ] = stores.DEFAULT_STORE,
     timeouts: stores.Timeouts,

@@ -1,6 +1,6 @@
 """Syncs instances periodically, and prints the changes."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from anyio import create_task_group, sleep, to_thread
 
-from wxcontacts_async import Failed
+from wxcontacts_async import Failed, Instance
 from wxcontacts_async.cli.jobs.change_printer import ChangePrinter
 from wxcontacts_async.cli.jobs.log_follower import READER_TIMEOUT, LogFollower
 from wxcontacts_async.cli.jobs.schedule import Schedule
@@ -16,7 +16,7 @@ from wxcontacts_async.cli.jobs.sync import take_all
 from wxcontacts_async.cli.options.cursor import Cursor
 from wxcontacts_async.cli.options.database import DatabaseOption
 from wxcontacts_async.cli.options.gateway_options import CallSettings
-from wxcontacts_async.cli.options.w_ids import WIdSources
+from wxcontacts_async.cli.options.instances import InstanceSources
 from wxcontacts_async.cli.runtime.errors import CommandError, OutputError
 from wxcontacts_async.cli.runtime.running import RunResult, run_to_end
 from wxcontacts_async.cli.terminal.console import HumanConsole
@@ -33,8 +33,8 @@ class WatchJob:
     """What to sync, how often, and where printing begins.
 
     Arguments:
-        w_ids: The instances, each once.
-        w_id_sources: The files they are from.
+        instances: Each once.
+        sources: The files they are from.
         settings: How they are called.
         database: The database.
         interval: Seconds from one sync of an instance to the next.
@@ -43,8 +43,8 @@ class WatchJob:
 
     """
 
-    w_ids: Sequence[str]
-    w_id_sources: WIdSources
+    instances: Sequence[Instance]
+    sources: InstanceSources
     settings: CallSettings
     database: DatabaseOption
     interval: float
@@ -69,6 +69,7 @@ class Watch:
         self.changes = 0
         self._job = job
         self._console = console
+        self._by_w_id = {each.w_id: each for each in job.instances}
         self._schedule: Schedule | None = None
         self._printer = ChangePrinter(job.cursor)
         self.log = LogFollower(job.database, self._printer, job.cursor, job.after)
@@ -87,10 +88,10 @@ class Watch:
         async with job.database.opened() as store:
             await self.log.begin(store)
             try:
-                self._schedule = Schedule(job.w_ids, job.interval, await _ages(store))
+                self._schedule = Schedule(self._by_w_id, job.interval, await _ages(store))
                 self._console.info(
-                    f"Watching {len(job.w_ids):,} instances, each every {job.interval:g} s, until "
-                    f"Ctrl-C; {job.database.name} is kept in step.",
+                    f"Watching {len(job.instances):,} instances, each every {job.interval:g} s, "
+                    f"until Ctrl-C; {job.database.name} is kept in step.",
                 )
                 await self._sync_and_print(store, self._schedule)
             except OutputError:  # the rest could not be printed either
@@ -133,7 +134,7 @@ class Watch:
 
         async with (
             job.settings.pool() as pool,
-            store.sync(pool, schedule, contacts=False) as results,
+            store.sync(pool, self._due(schedule), contacts=False) as results,
         ):
             await take_all(results, take)
 
@@ -158,22 +159,28 @@ class Watch:
             self.changes += delta.added + delta.removed + delta.changed
             self.log.notify()
 
+    async def _due(self, schedule: Schedule) -> AsyncIterator[Instance]:
+        async for w_id in schedule:
+            yield self._by_w_id[w_id]
+
     async def _reload_w_ids(self) -> None:
         """Read the files of wIds again when they change, and show each error once."""
-        sources = self._job.w_id_sources
+        sources = self._job.sources
         while True:
             await sleep(_POLL_INTERVAL)
             if self._schedule is None:
                 continue
             try:
-                w_ids = await to_thread.run_sync(sources.read_if_changed)
+                instances = await to_thread.run_sync(sources.read_if_changed)
             except typer.BadParameter as error:
                 self._console.say(f"--from: {error.message}; the instances from before are kept.")
                 continue
-            if w_ids is not None:
-                new, dropped = self._schedule.replace(w_ids)
+            if instances is not None:
+                self._by_w_id |= {each.w_id: each for each in instances}
+                new, dropped = self._schedule.replace([each.w_id for each in instances])
                 self._console.info(
-                    f"{sources.news}: {len(w_ids):,} instances, {new:,} new, {dropped:,} dropped.",
+                    f"{sources.news}: {len(instances):,} instances, {new:,} new, "
+                    f"{dropped:,} dropped.",
                 )
 
 
