@@ -74,6 +74,8 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401  # pyt
 @pytest.fixture(autouse=True)
 def no_blocking_calls() -> Iterator[BlockBuster]:
     with blockbuster_ctx("wxcontacts_async") as blockbuster:
+        for function in blockbuster.functions.values():  # in a thread and a loop of its own
+            function.can_block_in("wxcontacts_async/store/_database/listener.py", "_listen")
         yield blockbuster
 
 

@@ -12,7 +12,7 @@ from wxcontacts_async.store import ContactStore, Synced, SyncStream
 
 pytestmark = on_asyncio
 
-_TWICE = [Instance("a", gateway="east"), "b", Instance("a", gateway="west")]
+_TWICE: list[str | Instance] = [Instance("a", gateway="east"), "b", Instance("a", gateway="west")]
 _MESSAGE = "^instances must have each wId on one gateway, and 'a' is on 'east' and on 'west'$"
 _INSTANCES = {"a": EmulatedInstance(contacts=3, initializing_calls=10_000)}
 

@@ -12,6 +12,7 @@ from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA, contact_sets, 
 from wxcontacts_async.store._tabular.parquet import ParquetWritten, write_parquet
 from wxcontacts_async.store.contact_store import ContactStore
 from wxcontacts_async.store.errors import (
+    ChangesPrunedError,
     NotSyncedError,
     StoreAccessError,
     StoreBusyError,
@@ -31,10 +32,12 @@ from wxcontacts_async.store.records import (
     Synced,
 )
 from wxcontacts_async.store.sync import SyncResult, SyncStream
+from wxcontacts_async.store.watch import WatchStream
 
 __all__ = [
     "CONTACT_SCHEMA",
     "ChangeKind",
+    "ChangesPrunedError",
     "ContactChange",
     "ContactStore",
     "ContactVersion",
@@ -53,6 +56,7 @@ __all__ = [
     "SyncResult",
     "SyncStream",
     "Synced",
+    "WatchStream",
     "contact_sets",
     "to_arrow",
     "write_parquet",

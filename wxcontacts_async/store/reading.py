@@ -14,6 +14,7 @@ from wxcontacts_async.store._database.values import read_time, storable, written
 from wxcontacts_async.store._merging.suspicion import SUSPICION_COLUMNS, read_suspicion
 from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA, contact_sets
 from wxcontacts_async.store._tabular.columns import VERSION_FIELDS
+from wxcontacts_async.store.errors import ChangesPrunedError
 from wxcontacts_async.store.records import (
     ChangeKind,
     ContactChange,
@@ -110,7 +111,10 @@ def changes(
     since: datetime | None,
     w_id: str | None,
 ) -> list[ContactChange]:
-    """Return the next lines of the change log."""
+    """Return the next lines of the change log.
+
+    Raise ChangesPrunedError if there were lines between `after` and the first one that is left.
+    """
     conditions = ["id > $1"]
     parameters: list[object] = [after]
     if since is not None:
@@ -119,11 +123,21 @@ def changes(
     if w_id is not None:
         parameters.append(storable(w_id, connection.dialect))
         conditions.append(f"w_id = ${len(parameters)}")
-    rows = connection.rows(
-        f"{_CHANGES} WHERE {' AND '.join(conditions)} ORDER BY id LIMIT {_CHANGES_A_PAGE}",
-        *parameters,
-    )
+    with connection.snapshot():
+        rows = connection.rows(
+            f"{_CHANGES} WHERE {' AND '.join(conditions)} ORDER BY id LIMIT {_CHANGES_A_PAGE}",
+            *parameters,
+        )
+        if since is None and after and (not rows or rows[0][0] > after + 1):
+            _check_not_pruned(connection, after)
     return [_change(row) for row in rows]
+
+
+def _check_not_pruned(connection: Connection, after: int) -> None:
+    """Raise ChangesPrunedError if the log begins later than a reader goes on."""
+    ((first,),) = connection.rows("SELECT min(id) FROM contact_changes")
+    if first is not None and first > after + 1:
+        raise ChangesPrunedError.of(after, first)
 
 
 def last_change(connection: Connection) -> ContactChange | None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Generic, Self, TypeAlias
 
 import msgspec
@@ -15,6 +16,7 @@ from wxcontacts_async._concurrency import Signal, enter_task_group, leave_task_g
 from wxcontacts_async._recognition import Undecoded, decoded
 from wxcontacts_async.errors import WxContactsError, own_error
 from wxcontacts_async.outcomes import Failed, Fetched
+from wxcontacts_async.store._announcing import ResultAnnouncer
 from wxcontacts_async.store._database.connection import Connection
 from wxcontacts_async.store._database.database import Database
 from wxcontacts_async.store._database.values import is_key, storable
@@ -29,7 +31,7 @@ SyncResult: TypeAlias = Synced[ContactsT] | Failed  # `type` needs Python 3.12
 
 
 @dataclass(frozen=True)
-class _Arrival:
+class Arrival:
     """What was fetched, its contacts if there are any, and when it came."""
 
     outcome: Fetched[Any] | Failed
@@ -49,7 +51,7 @@ class _Arrival:
 
 
 # What shares a transaction, at most. An instance with more contacts has one of its own.
-_CONTACTS_A_BATCH = 8_000
+_CONTACTS_A_BATCH = 20_000
 _INSTANCES_A_BATCH = 500
 _BYTES_A_CONTACT = 500  # that is not decoded, which are one or two contacts
 
@@ -95,13 +97,14 @@ class SyncStream(Generic[ContactsT]):
         self._gathering, self._writing, self._looking = CancelScope(), CancelScope(), CancelScope()
         self._is_open = False
         # The next batch, by wId as the database has it.
-        self._gathered: dict[str, _Arrival] = {}
+        self._gathered: dict[str, Arrival] = {}
         self._contacts = 0
         self._all_fetched = False
         # What is written and not read yet; then comes the end, or the error.
         self._inbox: deque[SyncResult[ContactsT]] = deque()
         self._all_written = False
         self._error: Exception | None = None
+        self._announcer = ResultAnnouncer(database)
         # Given when there is something to write, room to gather, something to read, none unread.
         self._fetched, self._has_room = Signal(), Signal()
         self._written, self._read = Signal(), Signal()
@@ -117,6 +120,7 @@ class SyncStream(Generic[ContactsT]):
         if self._tasks is not None:
             raise StoreError("a sync is entered once; call store.sync again")
         await self._database.run(Connection.check_may_write)
+        await self._announcer.begin()
         self._tasks = await enter_task_group()
         self._is_open = True
         if self._digests is not None:
@@ -200,30 +204,33 @@ class SyncStream(Generic[ContactsT]):
         """Look up what is being fetched; if the database cannot be read, end the sync."""
         try:
             with self._looking:
-                await digests.look_up(self._database)
+                await self._keep_looking_up(digests)
         except Exception as error:  # noqa: BLE001  # it is the reader's
             self._error = self._error or error
             self._gathering.cancel()
 
-    async def _arrived(self, outcome: Fetched[Any] | Failed, came_at: float) -> _Arrival:
+    async def _keep_looking_up(self, digests: ReplyDigests) -> None:
+        await digests.look_up(self._database)
+
+    async def _arrived(self, outcome: Fetched[Any] | Failed, came_at: float) -> Arrival:
         """Make fingerprints of what has contacts."""
         if isinstance(outcome, Failed | Undecoded):
-            return _Arrival(outcome, None, came_at)
+            return Arrival(outcome, None, came_at)
         return await self._fingerprinted(outcome, came_at)
 
-    async def _fingerprinted(self, outcome: Fetched[Any], came_at: float) -> _Arrival:
+    async def _fingerprinted(self, outcome: Fetched[Any], came_at: float) -> Arrival:
         try:
             contacts = await fingerprinted(outcome.contacts, self._database.dialect)
             if contacts.received is not outcome.contacts:
                 outcome = msgspec.structs.replace(outcome, contacts=contacts.received)
-            return _Arrival(outcome, contacts, came_at)
+            return Arrival(outcome, contacts, came_at)
         except Exception as error:  # noqa: BLE001  # a contact type may hold what has no encoding
-            return _Arrival(_failed(outcome, own_error(error)), None, came_at)
+            return Arrival(as_failed(outcome, own_error(error)), None, came_at)
 
-    def _key(self, arrival: _Arrival) -> str:
+    def _key(self, arrival: Arrival) -> str:
         return storable(arrival.outcome.w_id, self._database.dialect)
 
-    def _is_too_much(self, arrival: _Arrival) -> bool:
+    def _is_too_much(self, arrival: Arrival) -> bool:
         return (
             len(self._gathered) >= _INSTANCES_A_BATCH
             or (self._contacts > 0 and self._contacts + arrival.size > _CONTACTS_A_BATCH)
@@ -257,7 +264,7 @@ class SyncStream(Generic[ContactsT]):
             await self._write_batch(arrivals)
             del arrivals  # or they would stay in memory until the next ones come
 
-    async def _write_batch(self, arrivals: Sequence[_Arrival]) -> None:
+    async def _write_batch(self, arrivals: Sequence[Arrival]) -> None:
         """Write a batch and give its results to the readers.
 
         If the database refuses it, each instance is written by itself, so that none fails because
@@ -275,21 +282,21 @@ class SyncStream(Generic[ContactsT]):
             (arrival,) = arrivals
             if isinstance(arrival.outcome, Failed):
                 raise  # not even that can be written down
-            failed = _failed(arrival.outcome, own_error(error))
-            results, left_out = await self._merged([_Arrival(failed, None, arrival.came_at)])
+            failed = as_failed(arrival.outcome, own_error(error))
+            results, left_out = await self._merged([Arrival(failed, None, arrival.came_at)])
         await self._give(results)
         for arrival in left_out:
             await self._write_batch([await self._decoded(arrival)])
 
-    async def _decoded(self, arrival: _Arrival) -> _Arrival:
+    async def _decoded(self, arrival: Arrival) -> Arrival:
         """Decode what was recognised, as the database has been changed since it was."""
         outcome = arrival.outcome
         assert isinstance(outcome, Undecoded)  # noqa: S101  # nothing else is left out
         return await self._fingerprinted(decoded(outcome), arrival.came_at)
 
     async def _merged(
-        self, arrivals: Sequence[_Arrival]
-    ) -> tuple[list[SyncResult[ContactsT]], list[_Arrival]]:
+        self, arrivals: Sequence[Arrival]
+    ) -> tuple[list[SyncResult[ContactsT]], list[Arrival]]:
         """Write a batch in one transaction; return how instances ended, and what was left out."""
         fitting = [it for it in arrivals if is_key(it.outcome.w_id)]
         batch = Batch(
@@ -301,8 +308,11 @@ class SyncStream(Generic[ContactsT]):
         try:
             if fitting:
                 results = await self._database.run(
-                    lambda connection: merge(
-                        connection, batch, self._max_shrink, self._confirm_after
+                    partial(
+                        merge,
+                        batch=batch,
+                        max_shrink=self._max_shrink,
+                        confirm_after=self._confirm_after,
                     ),
                 )
         except get_cancelled_exc_class():  # by now the merge has ended, or has not in time
@@ -314,12 +324,13 @@ class SyncStream(Generic[ContactsT]):
         except OF_THE_DATABASE:
             self._note_unclear(batch)
             raise
+        self.unclear.difference_update(results)
         left_out = [it for it in fitting if it.outcome.w_id not in results]
         unfit = [_unfit(it.outcome) for it in arrivals if not is_key(it.outcome.w_id)]
         return [*self._results(fitting, results), *unfit], left_out
 
     def _results(
-        self, arrivals: Sequence[_Arrival], results: Mapping[str, BatchResult]
+        self, arrivals: Sequence[Arrival], results: Mapping[str, BatchResult]
     ) -> list[SyncResult[ContactsT]]:
         """Return how instances ended; those that a merge has left out have not."""
         return [
@@ -330,6 +341,7 @@ class SyncStream(Generic[ContactsT]):
 
     async def _give(self, results: Sequence[SyncResult[ContactsT]]) -> None:
         """Give results to the readers, once those before have been read, or when cancelled."""
+        self._announcer.stored(results)
         for result in results:
             self._on_end(result.w_id)
         try:
@@ -346,7 +358,7 @@ class SyncStream(Generic[ContactsT]):
 
 
 def _synced(
-    arrival: _Arrival,
+    arrival: Arrival,
     result: BatchResult,
     *,
     gives_contacts: bool,
@@ -380,10 +392,11 @@ def _synced(
 def _unfit(outcome: Fetched[Any] | Failed) -> Failed:
     if isinstance(outcome, Failed):
         return outcome
-    return _failed(outcome, StoreError("the wId is too long for a key of the database"))
+    return as_failed(outcome, StoreError("the wId is too long for a key of the database"))
 
 
-def _failed(outcome: Fetched[Any], error: WxContactsError) -> Failed:
+def as_failed(outcome: Fetched[Any], error: WxContactsError) -> Failed:
+    """Return an instance that was fetched as one that failed."""
     error.located(w_id=outcome.w_id, gateway=outcome.gateway, calls=outcome.calls)
     return Failed(
         outcome.w_id,

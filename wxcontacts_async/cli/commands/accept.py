@@ -7,7 +7,6 @@ import typer
 from wxcontacts_async.cli.options import gateway_options as options
 from wxcontacts_async.cli.options import store_options as stores
 from wxcontacts_async.cli.options.option_groups import with_option_groups
-from wxcontacts_async.cli.options.usage import STORE_VARIABLE
 from wxcontacts_async.cli.options.w_ids import WIdSources
 from wxcontacts_async.cli.runtime.signals import exiting_when_interrupted
 from wxcontacts_async.cli.terminal.console import HumanConsole
@@ -23,15 +22,7 @@ def accept(
         typer.Argument(metavar="W_ID", help="Suspicious instances.", show_default=False),
     ] = None,
     sources: options.Sources = None,
-    store: Annotated[
-        str,
-        typer.Option(
-            stores.STORE,
-            metavar="URL",
-            envvar=STORE_VARIABLE,
-            help=stores.url_help("The database that holds them"),
-        ),
-    ] = stores.DEFAULT_STORE,
+    store: stores.HeldStore = stores.DEFAULT_STORE,
     timeouts: stores.Timeouts,
 ) -> None:
     """Accept that the contacts that are missing of suspicious instances are gone.

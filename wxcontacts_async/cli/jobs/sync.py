@@ -122,5 +122,5 @@ async def take_all(
         results.stop()
         with CancelScope(shield=True), suppress(StoreError):
             async for result in results:
-                with suppress(CommandError):
+                with suppress(CommandError, StoreError):
                     await take(result)

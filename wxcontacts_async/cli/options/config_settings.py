@@ -1,22 +1,18 @@
-"""What a configuration file may hold."""
+"""What a configuration file may hold; what is None was not given, as TOML has no null."""
 
 from typing import Any, Literal
 
 import msgspec
 
 
-class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of TOML, which has no null: what is None was not given."""
-
-
-class Secret(_Table):
+class Secret(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A text that stands elsewhere: in a variable of the environment or in a file."""
 
     env: str | None = None
     file: str | None = None
 
 
-class TlsSettings(_Table):
+class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is trusted, and what is shown to the gateway; files in PEM."""
 
     ca: str | None = None
@@ -25,7 +21,7 @@ class TlsSettings(_Table):
     verify: bool = True
 
 
-class GatewaySettings(_Table):
+class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings of `Gateway`, less `resolver`, which is no text."""
 
     base_url: str
@@ -40,14 +36,14 @@ class GatewaySettings(_Table):
     proxy: str | Secret | None = None
 
 
-class InitializationSettings(_Table):
+class InitializationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings of `InitializationWait`."""
 
     interval: float | None = None
     timeout: float | Literal["none"] | None = None
 
 
-class RetrySettings(_Table):
+class RetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings of `RetryPolicy`."""
 
     attempts: int | None = None
@@ -55,7 +51,13 @@ class RetrySettings(_Table):
     max_delay: float | None = None
 
 
-class Settings(_Table, rename={"sources": "from"}):
+class Settings(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    rename={"sources": "from"},
+):
     """All of a file.
 
     Attributes:

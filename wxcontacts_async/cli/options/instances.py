@@ -41,7 +41,7 @@ class InstanceSources(Sources[Instance]):
         return Instance(found.w_id, gateway=self._gateway(found.gateway))
 
     def _gateway(self, named: str | None) -> str:
-        if named in self._gateways:
+        if named is not None and named in self._gateways:
             return named
         if len(self._gateways) == 1:
             (only,) = self._gateways

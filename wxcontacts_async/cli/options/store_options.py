@@ -43,6 +43,15 @@ FromStore = Annotated[
         STORE, metavar="URL", envvar=STORE_VARIABLE, help=url_help("The database to read")
     ),
 ]
+HeldStore = Annotated[
+    str,
+    typer.Option(
+        STORE,
+        metavar="URL",
+        envvar=STORE_VARIABLE,
+        help=url_help("The database that holds them"),
+    ),
+]
 
 
 @dataclass(kw_only=True)

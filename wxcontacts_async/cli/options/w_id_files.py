@@ -126,7 +126,8 @@ class _Text:
                 return self._in_objects()
             if first.startswith(('"', "sep=")) or _is_w_id(first):
                 return self._in_table(index)
-            if _has_delimiter(first) and (not _pair(first) or any(map(_is_w_id, _pair(first)))):
+            pair = _pair(first)
+            if _has_delimiter(first) and (pair is None or any(map(_is_w_id, pair))):
                 return self._in_table(index)
             if first:
                 break

@@ -143,13 +143,14 @@ class _WIdFile(Generic[ItemT]):
         # The last signature seen, and whether the file has been read since.
         self._signature = self._look()
         self._is_read = True
+        self._may_change = self._signature is not None
 
     def read(self) -> None:
         """Read it; if it cannot be used, keep the last wIds and raise typer.BadParameter."""
-        if not self._found or self._signature is not None:
+        if self._may_change or not self._found:
             found = list(w_ids_in(self.source))
             self.items, self._found = self._converted(found), found
-        else:  # it can be read once, but may mean something else by now
+        else:  # what it said once may mean something else by now
             self.items = self._converted(self._found)
 
     def is_stable(self) -> bool:

@@ -88,6 +88,7 @@ MIGRATIONS = (
         "ALTER TABLE instances ADD COLUMN official_accounts BIGINT",
         "ALTER TABLE instances ADD COLUMN friends BIGINT",
         "ALTER TABLE instances ADD COLUMN groups BIGINT",
+        "{forget_replies}",
     ),
 )
 VERSION = len(MIGRATIONS)

@@ -13,14 +13,6 @@ _LACKED = """
     CASE WHEN suspected_at IS NULL THEN 'none' WHEN suspected_digest IS NOT NULL THEN 'unknown'
         WHEN suspected_since IS NULL THEN 'all' ELSE 'some' END"""
 
-# What is known of an instance: when the last set was fetched (`suspected_at` is of the last one, as
-# the next one clears it), when the last one that was not suspicious, what the last one lacked, how
-# many contacts there are, of which revision and which reply, and how many of each kind.
-KNOWN = f"""
-    SELECT w_id, CAST(coalesce(suspected_at, synced_at) AS TEXT), CAST(synced_at AS TEXT),
-        {_LACKED}, contacts, digest, reply_digest, official_accounts, friends, groups
-    FROM instances WHERE w_id IN (SELECT w_id FROM {{asked}})"""
-
 REPLY_DIGESTS = """
     SELECT w_id, reply_digest, digest FROM instances
     WHERE reply_digest IS NOT NULL AND w_id IN ({})"""
@@ -71,6 +63,17 @@ _DIFFERING = " || ".join(
 )
 
 
+# What is known of an instance: when the last set was fetched (`suspected_at` is of the last one, as
+# the next one clears it), when the last one that was not suspicious, what the last one lacked, how
+# many contacts there are, of which revision and which reply, and how many of each kind.
+def known(dialect: Dialect) -> str:
+    """Read what is known of instances; what others change of them has to wait for the commit."""
+    return f"""
+        SELECT w_id, CAST(coalesce(suspected_at, synced_at) AS TEXT), CAST(synced_at AS TEXT),
+            {_LACKED}, contacts, digest, reply_digest, official_accounts, friends, groups
+        FROM instances WHERE w_id IN (SELECT w_id FROM {{asked}}){dialect.locking}"""
+
+
 def hold(dialect: Dialect) -> str:
     """Store which contacts are held."""
     return f"""
@@ -117,6 +120,15 @@ def log_departures(dialect: Dialect) -> str:
             CAST(departing.at AS {dialect.timestamp})
         FROM departing CROSS JOIN contacts c
         WHERE c.w_id = departing.w_id AND c.user_name = departing.user_name"""
+
+
+def log_all_departures(dialect: Dialect) -> str:
+    """Log that all contacts of an instance are gone."""
+    return f"""
+        INSERT INTO contact_changes (w_id, user_name, change, fields, before, at)
+        SELECT c.w_id, c.user_name, 'removed', '', {_object("c", dialect)},
+            CAST($1 AS {dialect.timestamp})
+        FROM contacts c WHERE c.w_id = $2 ORDER BY c.user_name"""
 
 
 def upsert_contacts(dialect: Dialect) -> str:
