@@ -1,7 +1,9 @@
 """Several gateways from the command: which are called for whom, and a wId that is on two."""
 
 import json
+import sys
 from collections.abc import Iterator
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -186,3 +188,23 @@ def test_watch_keeps_the_instances_when_a_file_moves_one_to_a_gateway_that_is_no
     assert sources.read_if_changed() is None
     assert before == [Instance("one", gateway="east")]
     assert sources.read_if_changed() == [Instance("one", gateway="west")]
+
+
+def test_read_anew_keeps_what_standard_input_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("one\teast\n")
+    second.write_text("two\twest\n")
+    piped = TextIOWrapper(BytesIO(b"three\teast\n"))
+    monkeypatch.setattr(sys, "stdin", piped)
+    sources = InstanceSources([], ["-", str(first)], ["east"])
+    three = Instance("three", gateway="east")
+    assert sources.read()[0] == [three, Instance("one", gateway="east")]
+
+    assert sources.read_anew(["-", str(second)], ["east", "west"]) == [
+        three,
+        Instance("two", gateway="west"),
+    ]
+    with pytest.raises(typer.BadParameter, match="must be 'west'"):
+        sources.read_anew(["-", str(second)], ["west"])

@@ -20,7 +20,8 @@ COMMAND = [sys.executable, "-m", "wxcontacts_async.cli"]
 ENVIRONMENT = {
     name: value
     for name, value in os.environ.items()
-    if name not in {"COLUMNS", "FORCE_COLOR", "NO_COLOR", "TERM", "WXCONTACTS_AUTHORIZATION"}
+    if name not in {"COLUMNS", "FORCE_COLOR", "NO_COLOR", "TERM"}
+    and not name.startswith("WXCONTACTS_")
 }
 SECONDS = 50.0  # far more than any of them takes, on a busy machine as well
 

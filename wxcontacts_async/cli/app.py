@@ -20,6 +20,7 @@ from wxcontacts_async.cli.commands.fetch import fetch
 from wxcontacts_async.cli.commands.forget import forget
 from wxcontacts_async.cli.commands.instances import instances
 from wxcontacts_async.cli.commands.prune import prune
+from wxcontacts_async.cli.commands.report import report
 from wxcontacts_async.cli.commands.sync import sync
 from wxcontacts_async.cli.commands.watch import watch
 from wxcontacts_async.cli.options.config_option import ConfigGroup, nothing
@@ -55,7 +56,10 @@ app = typer.Typer(
     # An error is one unwrapped line without a box, and what a user typed is never markup.
     rich_markup_mode=None,
 )
-_COMMANDS = (fetch, sync, watch, accept, forget, prune, changes, instances, export)
+_COMMANDS = (
+    *(fetch, sync, watch, accept, forget, prune),
+    *(changes, instances, export, report),
+)
 for command in _COMMANDS:
     app.command()(_configured(command))
 for command in (emulator, demo):
