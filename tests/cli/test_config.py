@@ -3,19 +3,24 @@
 import json
 import tomllib
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 import typer
+import typer.main
 
 from tests.support.command import run
 from tests.support.one_call import server_context
 from tests.support.recording_server import recording, reply_with
-from wxcontacts_async import Gateway, InitializationWait, RetryPolicy
+from wxcontacts_async import Gateway, InitializationWait, Instance, RetryPolicy
+from wxcontacts_async.cli.app import app
 from wxcontacts_async.cli.options.config import Config
 from wxcontacts_async.cli.options.config_lines import line_of
 from wxcontacts_async.cli.options.config_option import ConfigOption
+from wxcontacts_async.cli.options.gateway_options import GatewayOptions, read_again
 
 processes = pytest.mark.processes
 
@@ -224,6 +229,39 @@ def test_it_is_read_again_and_kept_as_it_was_if_it_is_wrong(tmp_path: Path) -> N
         with pytest.raises(typer.BadParameter):
             option.read_again()
         assert [*option.config.gateways()] == ["west"]
+
+
+def _options(*arguments: str) -> GatewayOptions:
+    group: Any = typer.main.get_command(app)
+    command = group.commands["watch"]
+    context = command.make_context("watch", ["--every", "1h", *arguments])
+    names = {field.name for field in fields(GatewayOptions)} - {"context"}
+    return GatewayOptions(context=context, **{name: context.params[name] for name in names})
+
+
+def test_all_is_read_again_together_or_kept_as_it_was(tmp_path: Path) -> None:
+    file, listed = tmp_path / "wxcontacts.toml", tmp_path / "w_ids"
+    listed.write_text("one,east\n")
+    file.write_text(f'from = "w_ids"\n{_GATEWAY}max_rate = 7\n')
+    options = _options("--config", str(file), "--max-concurrency", "3")
+    settings = options.read()
+    sources = options.instances([], [], settings)
+    assert sources.read()[0] == [Instance("one", gateway="east")]
+
+    listed.write_text("one,west\ntwo,east\n")
+    file.write_text(f'from = "w_ids"\n{_GATEWAY}[gateways.west]\nbase_url = "http://w"\n')
+    settings, instances = read_again(options, [], [], sources)
+    assert settings.gateways == {
+        "east": Gateway("http://e", max_concurrency=3),
+        "west": Gateway("http://w", max_concurrency=3),
+    }
+    assert instances == [Instance("one", gateway="west"), Instance("two", gateway="east")]
+
+    file.write_text("[")
+    with pytest.raises(typer.BadParameter, match="is no TOML"):
+        read_again(options, [], [], sources)
+    assert options.read() == settings
+    assert sources.read()[0] == instances
 
 
 # From the command

@@ -25,7 +25,7 @@ from wxcontacts_async.cli.options.headers import check_header
 from wxcontacts_async.cli.options.output_path import STANDARD
 from wxcontacts_async.cli.options.tls_files import tls_of
 from wxcontacts_async.cli.options.usage import requirement, wrong
-from wxcontacts_async.cli.options.values import duration
+from wxcontacts_async.cli.options.values import duration, shown_duration
 
 CONFIG, CONFIG_VARIABLE = "--config", "WXCONTACTS_CONFIG"
 
@@ -196,7 +196,7 @@ class Config:
         every = self.settings.every
         if every is None:
             return None
-        text = every if isinstance(every, str) else f"{every:f}s"
+        text = every if isinstance(every, str) else shown_duration(every)
         try:
             duration("--every", text)
         except typer.BadParameter as error:
