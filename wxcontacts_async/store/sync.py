@@ -1,7 +1,7 @@
 """The stream of a sync: instances are fetched, and merged into the database in batches."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -86,8 +86,10 @@ class SyncStream(Generic[ContactsT]):
         *,
         digests: ReplyDigests | None,
         contacts: bool,
+        on_end: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._outcomes = outcomes
+        self._on_end = on_end
         self._database = database
         self._digests = digests
         self._max_shrink = max_shrink
@@ -358,6 +360,8 @@ class SyncStream(Generic[ContactsT]):
     async def _give(self, results: Sequence[SyncResult[ContactsT]]) -> None:
         """Give results to the readers, once those before have been read, or when cancelled."""
         self._announcer.stored(results)
+        for result in results:
+            self._on_end(result.w_id)
         try:
             while self._inbox:
                 await self._read.wait()

@@ -11,7 +11,6 @@ from wxcontacts_async.cli.options.fetched_file import lacking
 from wxcontacts_async.cli.options.line_file import open_files
 from wxcontacts_async.cli.options.option_groups import with_option_groups
 from wxcontacts_async.cli.options.output_path import STANDARD
-from wxcontacts_async.cli.options.w_ids import WIdSources
 from wxcontacts_async.cli.runtime.signals import exiting_when_interrupted
 from wxcontacts_async.cli.terminal.console import HumanConsole
 from wxcontacts_async.cli.terminal.summary import say_end, say_failures, say_repeated, show_numbers
@@ -60,10 +59,11 @@ def fetch(
     with exiting_when_interrupted():
         console = HumanConsole()
         settings = gateway_options.read()
-        chosen, repeated = WIdSources(w_ids or (), sources or ()).read()
+        instance_sources = gateway_options.instances(w_ids or (), sources or (), settings)
+        chosen, repeated = instance_sources.read()
         say_repeated(repeated, console)
         contacts_file, failures_file = open_files(
-            output, failures, sources or (), appends=append or resume
+            output, failures, instance_sources.files, appends=append or resume
         )
         if resume:
             given = len(chosen)

@@ -13,7 +13,6 @@ from wxcontacts_async.cli.options.option_groups import with_option_groups
 from wxcontacts_async.cli.options.output_path import STANDARD, OutputPath
 from wxcontacts_async.cli.options.usage import naming_options
 from wxcontacts_async.cli.options.values import duration, number
-from wxcontacts_async.cli.options.w_ids import WIdSources
 from wxcontacts_async.cli.runtime.signals import exiting_when_interrupted
 from wxcontacts_async.cli.terminal.console import HumanConsole
 from wxcontacts_async.cli.terminal.summary import say_early_end, say_repeated
@@ -98,11 +97,11 @@ def watch(
         interval = duration("--every", every, shortest=_SHORTEST_INTERVAL)
         check_no_url(w_ids or ())
         database = DatabaseOption(to, stores.TO, **vars(guarding), **vars(timeouts))
-        w_id_sources = WIdSources(w_ids or (), sources or ())
+        instance_sources = gateway_options.instances(w_ids or (), sources or (), settings)
         begin = None if after is None else number(after)
         with naming_options():
             check_number("after", begin, at_least=0, whole=True, optional=True)
-        chosen, repeated = w_id_sources.read()
+        chosen, repeated = instance_sources.read()
         say_repeated(repeated, console)
         opened_cursor = open_cursor(cursor, database)
 
@@ -112,10 +111,10 @@ def watch(
             if cursor is not None:
                 path.must_not_be([Path(cursor)], "--cursor")
 
-        failures_file = open_failures(failures, sources or (), check, appends=True)
+        failures_file = open_failures(failures, instance_sources.files, check, appends=True)
         job = WatchJob(
             chosen,
-            w_id_sources,
+            instance_sources,
             settings,
             database,
             interval,

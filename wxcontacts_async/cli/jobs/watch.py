@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from anyio import create_task_group, sleep, to_thread
 
-from wxcontacts_async import Failed
+from wxcontacts_async import Failed, Instance
 from wxcontacts_async.cli.jobs.change_printer import ChangePrinter
 from wxcontacts_async.cli.jobs.contact_lines import decoding_lines, failure_lines
 from wxcontacts_async.cli.jobs.log_follower import READER_TIMEOUT, LogFollower
@@ -15,8 +15,8 @@ from wxcontacts_async.cli.jobs.sync import take_all
 from wxcontacts_async.cli.options.cursor import Cursor
 from wxcontacts_async.cli.options.database import CommandStore, DatabaseOption
 from wxcontacts_async.cli.options.gateway_options import CallSettings
+from wxcontacts_async.cli.options.instances import InstanceSources
 from wxcontacts_async.cli.options.line_file import LineFile
-from wxcontacts_async.cli.options.w_ids import WIdSources
 from wxcontacts_async.cli.runtime.errors import CommandError, OutputError
 from wxcontacts_async.cli.runtime.running import RunResult, run_to_end
 from wxcontacts_async.cli.terminal.console import HumanConsole
@@ -34,8 +34,8 @@ class WatchJob:
     """What to sync, how often, and where printing begins.
 
     Arguments:
-        w_ids: The instances, each once.
-        w_id_sources: The files they are from.
+        instances: Each once.
+        sources: The files they are from.
         settings: How they are called.
         database: The database.
         interval: Seconds from one sync of an instance to the next.
@@ -45,8 +45,8 @@ class WatchJob:
 
     """
 
-    w_ids: Sequence[str]
-    w_id_sources: WIdSources
+    instances: Sequence[Instance]
+    sources: InstanceSources
     settings: CallSettings
     database: DatabaseOption
     interval: float
@@ -122,11 +122,11 @@ class Watch:
         job = self._job
         async with (
             job.settings.pool() as pool,
-            store.watch(pool, job.w_ids, every=job.interval, contacts=False) as watched,
+            store.watch(pool, job.instances, every=job.interval, contacts=False) as watched,
         ):
             self._watched = watched
             self._console.info(
-                f"Watching {len(job.w_ids):,} instances, each every {job.interval:g} s, until "
+                f"Watching {len(job.instances):,} instances, each every {job.interval:g} s, until "
                 f"Ctrl-C; {job.database.name} is kept in step.",
             )
             await take_all(watched, self._take)
@@ -168,18 +168,19 @@ class Watch:
 
     async def _reload_w_ids(self) -> None:
         """Read the files of wIds again when they change, and show each error once."""
-        sources = self._job.w_id_sources
+        sources = self._job.sources
         while True:
             await sleep(_POLL_INTERVAL)
             if self._watched is None:
                 continue
             try:
-                w_ids = await to_thread.run_sync(sources.read_if_changed)
+                instances = await to_thread.run_sync(sources.read_if_changed)
             except typer.BadParameter as error:
                 self._console.say(f"--from: {error.message}; the instances from before are kept.")
                 continue
-            if w_ids is not None:
-                new, dropped = self._watched.replace(w_ids)
+            if instances is not None:
+                new, dropped = self._watched.replace(instances)
                 self._console.info(
-                    f"{sources.news}: {len(w_ids):,} instances, {new:,} new, {dropped:,} dropped.",
+                    f"{sources.news}: {len(instances):,} instances, {new:,} new, "
+                    f"{dropped:,} dropped.",
                 )
