@@ -74,7 +74,7 @@ _CHINESE = {
 }
 _CHINESE_MEDIANS = (
     (
-        r"Medians of (\d+) rounds on ([\d-]+), on (\d+) cores of (.*?), (Python [\d.]+)",
+        r"Medians of (\d+) rounds on ([\d-]+), on (\d+) cores of (.*?), (Python [\d.]*\d)",
         r"\2 在 \4 的 \3 个核上、用 \5 跑 \1 轮的中位数",
     ),
     (r", of a quick run, which is not for comparing\.", "（快速运行，不宜用于比较）。"),

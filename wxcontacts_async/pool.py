@@ -15,6 +15,7 @@ from wxcontacts_async._dispatch.router import NOT_OPEN, Router
 from wxcontacts_async._event_loop import running_loop
 from wxcontacts_async._http.client import check_environment
 from wxcontacts_async._observing import Announcer
+from wxcontacts_async._recognition import Recognition
 from wxcontacts_async.contacts import Contact, ContactSet, ContactT
 from wxcontacts_async.errors import InvalidArgumentError, PoolClosedError
 from wxcontacts_async.events import Observer
@@ -210,6 +211,14 @@ class SessionPool(Generic[ContactT]):
             PoolClosedError: The pool is not open.
 
         """
+        return self._stream(instances, max_pending, None)
+
+    def _stream(
+        self,
+        instances: Instances,
+        max_pending: int,
+        recognition: Recognition | None,
+    ) -> OutcomeStream[ContactT]:
         if isinstance(instances, str | bytes | Instance) or not isinstance(
             instances,
             Iterable | AsyncIterable,
@@ -217,7 +226,12 @@ class SessionPool(Generic[ContactT]):
             msg = f"instances must be an iterable of wIds, not one {type(instances).__name__}"
             raise InvalidArgumentError(msg, argument="instances")
         check_number("max_pending", max_pending, at_least=1, whole=True)
-        return OutcomeStream(instances, max_pending=max_pending, router=self._opened())
+        return OutcomeStream(
+            instances,
+            max_pending=max_pending,
+            router=self._opened(),
+            recognition=recognition,
+        )
 
     async def fetch_all(self, instances: Instances) -> FetchReport[ContactT]:
         """Fetch the contacts of many instances and return when the last one has ended.
@@ -242,11 +256,28 @@ class SessionPool(Generic[ContactT]):
         return self._router
 
 
+def recognizing_stream(
+    pool: SessionPool[ContactT],
+    instances: Instances,
+    *,
+    max_pending: int,
+    recognition: Recognition,
+) -> OutcomeStream[ContactT]:
+    """Stream as `SessionPool.stream` does, and leave recognised replies undecoded."""
+    return pool._stream(instances, max_pending, recognition)  # noqa: SLF001  # it is ours
+
+
+def decoding_signature(pool: SessionPool[ContactT]) -> str | None:
+    """Return what is equal for pools that decode alike; None if that cannot be told."""
+    return pool._decoder.signature  # noqa: SLF001
+
+
 class _FetchCaller(Generic[ContactT]):
     """One caller of `fetch`."""
 
     def __init__(self, queue: ConsumerQueue[ContactT]) -> None:
         self.queue = queue
+        self.recognition: Recognition | None = None
         self.answered = Event()
         self.outcome: Fetched[ContactT] | Failed | None = None
 

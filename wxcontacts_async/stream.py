@@ -4,6 +4,7 @@ import asyncio
 from asyncio import Event
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from contextvars import copy_context
 from types import TracebackType
 from typing import Generic, Self, TypeAlias
 
@@ -15,6 +16,7 @@ from wxcontacts_async._concurrency import Signal, enter_task_group, leave_task_g
 from wxcontacts_async._dispatch.dispatcher import Dispatcher
 from wxcontacts_async._dispatch.jobs import Job
 from wxcontacts_async._dispatch.router import Router
+from wxcontacts_async._recognition import Recognition
 from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.errors import (
     InvalidArgumentError,
@@ -87,13 +89,21 @@ class _Inbox(Generic[ContactT]):
 class _StreamConsumer(Generic[ContactT]):
     """One stream in one dispatcher: what it still waits for there."""
 
-    def __init__(self, inbox: _Inbox[ContactT], dispatcher: Dispatcher[ContactT]) -> None:
+    def __init__(
+        self,
+        inbox: _Inbox[ContactT],
+        dispatcher: Dispatcher[ContactT],
+        recognition: Recognition | None,
+    ) -> None:
         self.queue = dispatcher.queue()
+        self.recognition = recognition
         self._inbox = inbox
         self._dispatcher = dispatcher
         self._jobs: dict[str, Job[ContactT]] = {}
 
     def request(self, w_id: str) -> None:
+        if self.recognition is not None:
+            self.recognition.expect(w_id)
         self._jobs[w_id] = self._dispatcher.request(w_id, self)
 
     def deliver(self, outcome: Fetched[ContactT] | Failed) -> None:
@@ -130,7 +140,9 @@ class OutcomeStream(Generic[ContactT]):
         *,
         max_pending: int,
         router: Router[ContactT],
+        recognition: Recognition | None = None,
     ) -> None:
+        self._recognition = recognition
         self._instances = instances
         self._max_pending = max_pending
         self._router = router
@@ -246,13 +258,13 @@ class OutcomeStream(Generic[ContactT]):
         except (InvalidArgumentError, UnknownGatewayError) as error:
             w_id = instance if isinstance(instance, str) else instance.w_id
             failed = Failed(w_id, "", error)
-            self._router.announce(InstanceEnded(failed))
+            self._router.announce(InstanceEnded(failed), copy_context())
             self._inbox.put(failed)
         else:
             consumer = self._consumers.get(dispatcher.name)
             if consumer is None:
                 consumer = self._consumers[dispatcher.name] = _StreamConsumer(
-                    self._inbox, dispatcher
+                    self._inbox, dispatcher, self._recognition
                 )
             consumer.request(w_id)
         self._taken += 1

@@ -1,11 +1,15 @@
 """`wxcontacts changes`: which lines of the log it prints, and what it says of the others."""
 
 import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.support.command import run
+from tests.support.command import end, run, start
 from tests.support.recording_server import recording, reply_with
 
 pytestmark = pytest.mark.processes
@@ -55,3 +59,82 @@ def test_an_instance_that_the_database_does_not_know_is_said(tmp_path: Path) -> 
     assert known.messages == failed.messages == ""
     assert known.code == failed.code == 0
     assert typo.output == known.output == failed.output == ""
+
+
+def test_no_more_are_printed_than_were_asked_for(tmp_path: Path) -> None:
+    with recording(reply_with("a", "b", "c")) as server:
+        run("sync", "one", "two", "--gateway", server.url, folder=tmp_path)
+    some = run("changes", "--limit", "2", "--after", "1", folder=tmp_path)
+    none = run("changes", "--limit", "0", folder=tmp_path)
+
+    assert [json.loads(line)["id"] for line in some.output.splitlines()] == [2, 3]
+    assert (some.code, some.messages) == (0, "")
+    assert none.code == 2
+    assert "'--limit'" in none.messages
+
+
+def test_a_table_is_for_people_and_obeys_no_name(tmp_path: Path) -> None:
+    with recording(reply_with(named="张三")) as server:
+        run("sync", "one", "--gateway", server.url, folder=tmp_path)
+        server.reply = reply_with(named="\x1b[2J王伟\n")
+        run("sync", "one", "--gateway", server.url, folder=tmp_path)
+    table = run("changes", "--format", "table", folder=tmp_path)
+    header, added, changed = table.output.splitlines()
+
+    assert header.split() == ["id", "at", "change", "kind", "w_id", "user_name", "what"]
+    assert added.split()[0] == "1"
+    assert added.split()[3:] == ["added", "friend", "one", "named", "张三"]
+    assert changed.endswith("nick_name: 张三 -> \\x1b[2J王伟\\n")
+    assert header.index("what") == added.index("张三") == changed.index("nick_name")
+
+
+@contextmanager
+def _followed(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = start("changes", "--follow", *arguments, folder=folder)
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--limit", "4"), ("--format", "table")])
+def test_followed_it_goes_on_with_what_other_processes_write(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    with recording(reply_with("a", "b")) as server:
+        run("sync", "one", "--gateway", server.url, folder=tmp_path)
+        with _followed(tmp_path, "--after", "1", *arguments) as process:
+            assert process.stdout is not None
+            lines = [process.stdout.readline()]
+            if "table" in arguments:
+                lines = [process.stdout.readline()]
+            for w_id in ("two", "three"):
+                run("sync", w_id, "--gateway", server.url, folder=tmp_path)
+                lines += [process.stdout.readline() for _ in range(2 if w_id == "two" else 1)]
+            if "--limit" not in arguments:
+                process.send_signal(signal.SIGTERM)
+            ended = end(process)
+
+    assert (ended.code, ended.messages) == (0, "")
+    if "table" in arguments:
+        assert [line.split()[0] for line in lines] == [b"2", b"3", b"4", b"5"]
+    else:
+        assert [json.loads(line)["id"] for line in lines] == [2, 3, 4, 5]
+
+
+def test_followed_of_one_instance_it_prints_no_other(tmp_path: Path) -> None:
+    with recording(reply_with("a", "b")) as server:
+        run("sync", "two", "--gateway", server.url, folder=tmp_path)
+        with _followed(tmp_path, "--w-id", "two") as process:
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in range(2)]
+            run("sync", "three", "--gateway", server.url, folder=tmp_path)
+            server.reply = reply_with("a", "b", "c")
+            run("sync", "two", "--gateway", server.url, folder=tmp_path)
+            lines.append(process.stdout.readline())
+            process.send_signal(signal.SIGINT)
+            ended = end(process)
+
+    assert ended.code == 0
+    assert [json.loads(line)["id"] for line in lines] == [1, 2, 5]

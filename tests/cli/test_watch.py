@@ -168,3 +168,25 @@ def test_a_database_that_is_lost_ends_it(tmp_path: Path) -> None:
     assert ended.code == 1
     assert ended.messages.startswith("sqlite:///contacts.db: SQLite says: ")
     assert len(ended.messages.splitlines()) == 1
+
+
+def test_each_failure_is_appended_to_a_file_as_it_comes(tmp_path: Path) -> None:
+    failures = tmp_path / "failures"
+    failures.write_text('{"wId":"earlier"}\n{"wId":')
+    with recording(b'{"code":"1001","message":"gone"}') as server:
+        with _watching(server, tmp_path, "one", "--failures", "failures") as process:
+            for _ in range(2):
+                read_until(process, "wId 'one': refused")
+            while failures.read_bytes().count(b"\n") < 3:
+                read_until(process, "wId 'one': refused")
+            process.send_signal(signal.SIGTERM)
+            ended = end(process)
+        in_use = run("watch", "one", "--every", "1h", "--failures", "-", folder=tmp_path)
+
+    lines = [json.loads(line) for line in failures.read_bytes().splitlines()]
+    assert ended.code == 0
+    assert lines[0] == {"wId": "earlier"}
+    assert {(line["wId"], line["error"]) for line in lines[1:]} == {("one", "GatewayRefusedError")}
+    assert len(lines) >= 3
+    assert in_use.code == 2
+    assert "'--failures'" in in_use.messages

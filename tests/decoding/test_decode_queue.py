@@ -22,6 +22,8 @@ class Reply:
         self.content_type = ""
         self.content_encoding = ""
         self.max_bytes = 2**40
+        self.w_id = "w"
+        self.recognition = None
 
     def decoded(self, reply: object, reply_bytes: int) -> None:
         assert isinstance(reply, Refused)

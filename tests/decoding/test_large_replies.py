@@ -15,7 +15,7 @@ from tests.support.loops import on_asyncio
 from wxcontacts_async import Contact
 from wxcontacts_async._decoding.queue import DecodeQueue
 from wxcontacts_async._decoding.reply import ReplyDecoder
-from wxcontacts_async._decoding.verdict import Ready, Unready
+from wxcontacts_async._decoding.verdict import DecodedReply, Ready
 from wxcontacts_async._messages import says_initializing
 
 pytestmark = on_asyncio
@@ -36,11 +36,13 @@ class Reply:
         self.content_type = ""
         self.content_encoding = ""
         self.max_bytes = 2**40
-        self.results: list[Ready[Any] | Unready | Exception] = []
+        self.w_id = "w"
+        self.recognition = None
+        self.results: list[DecodedReply[Any] | Exception] = []
         self.reply_bytes = 0
         self.wakes = 0
 
-    def decoded(self, reply: Ready[Any] | Unready | Exception, reply_bytes: int) -> None:
+    def decoded(self, reply: DecodedReply[Any] | Exception, reply_bytes: int) -> None:
         self.results.append(reply)
         self.reply_bytes = reply_bytes
 
@@ -95,7 +97,7 @@ async def test_a_large_reply_is_decoded_a_piece_a_call_however_it_came(
 
 async def test_memory_that_is_lent_is_decoded_in_place_and_free_again_when_it_is_done() -> None:
     class Lent(Reply):
-        def decoded(self, reply: Ready[Any] | Unready | Exception, reply_bytes: int) -> None:
+        def decoded(self, reply: DecodedReply[Any] | Exception, reply_bytes: int) -> None:
             super().decoded(reply, reply_bytes)
             self.pieces.clear()
             view.release()
@@ -148,7 +150,7 @@ async def test_contacts_are_what_they_were_when_the_memory_is_used_again(
 async def test_a_large_reply_that_is_damaged_is_what_it_would_be_if_it_were_small(
     damaged: bytes,
 ) -> None:
-    def said(reply: Ready[Any] | Unready | Exception) -> object:
+    def said(reply: DecodedReply[Any] | Exception) -> object:
         return str(reply) if isinstance(reply, Exception) else reply
 
     queue = queue_of()

@@ -17,6 +17,7 @@ HASHES = {
         "109b10c10a9f305f7ecdeb762387eb396ccf5d07db891dcc1b9a4d5899252bcf",
         "b98271143bcc158670045c4761cd955a9ca7e41e725228a3cd3c96e9da39b7c5",
         "e39caa3bbc9a96aab68c3dc7739d6920835de63a989f6945aab53ed5a1faf31f",
+        "dc3afce1562f2f1079827e25c4b7f528b4ed6ca72934cd8679c9197ddeebfa63",
     ),
     "PostgreSQL": (
         "8ebb9bc9575b66526c2bed10cea534a42b44150f2ad9d04d274de8fa398e8964",
@@ -24,6 +25,7 @@ HASHES = {
         "109b10c10a9f305f7ecdeb762387eb396ccf5d07db891dcc1b9a4d5899252bcf",
         "f5b26595efbd97ae0a26b9703142091ba404da9a48055b93ebd70ea3645d620e",
         "aa0f2d12050eae8f1629ed7fde26ca794a6728f6cb6b19da6a002d02c1655acc",
+        "819c21b8c19f1a48afcbb82fb11381fc32e1d81895e5311e845ad290ce42bf3c",
     ),
 }
 

@@ -141,8 +141,14 @@ async def make_suspicious_as_version_4_did(url: str, missing: int) -> None:
         "DROP TABLE missing_contacts",
         "ALTER TABLE instances DROP COLUMN suspected_since",
         "ALTER TABLE instances DROP COLUMN suspected_kinds",
+        "ALTER TABLE instances DROP COLUMN reply_digest",
+        "ALTER TABLE instances DROP COLUMN official_accounts",
+        "ALTER TABLE instances DROP COLUMN friends",
+        "ALTER TABLE instances DROP COLUMN groups",
         "UPDATE wxcontacts_schema SET version = 4",
     )
+    if url.startswith("postgresql"):
+        await run_sync(execute, url, "DROP FUNCTION wxcontacts_forget_replies CASCADE")
 
 
 async def test_a_suspicion_of_version_4_begins_its_time_anew(database_url: str) -> None:

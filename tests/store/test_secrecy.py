@@ -223,7 +223,7 @@ async def test_what_is_no_pool_or_no_instances_is_refused_at_once(sqlite_url: st
         ContactStore(sqlite_url) as store,
     ):
         with pytest.raises(InvalidArgumentError, match="^pool must be a SessionPool, not str"):
-            store.sync(gateway.url, ["w"])  # type: ignore[arg-type]
+            store.sync(gateway.url, ["w"])  # type: ignore[call-overload]
         with pytest.raises(InvalidArgumentError, match="^instances must be an iterable of wIds"):
             store.sync(pool, "w")
         with pytest.raises(InvalidArgumentError, match="^max_pending must be a whole number"):

@@ -7,14 +7,19 @@ from collections.abc import Generator
 from time import perf_counter
 from typing import Generic, Protocol, TypeAlias
 
+import msgspec
+
 from wxcontacts_async._decoding.memory import ArenaKeeper, JoinBuffer
 from wxcontacts_async._decoding.reply import ReplyDecoder
-from wxcontacts_async._decoding.verdict import Ready, Unready
+from wxcontacts_async._decoding.verdict import DecodedReply, Ready, Recognized
 from wxcontacts_async._inflate import Inflater
+from wxcontacts_async._recognition import Recognition
 from wxcontacts_async.contacts import ContactT
 
 # Bytes of a reply that is not divided; they take a millisecond.
 _DECODED_AT_ONCE = 1024 * 1024
+_HASHED_AT_ONCE = 4 * 1024 * 1024  # bytes; the digests of the store take 0.1 ms for them
+_COPIED_AT_ONCE = 256 * 1024
 _LEFT = 0.75  # of a tick's time, where a large reply is handed out in it
 
 
@@ -27,9 +32,11 @@ class UndecodedReply(Protocol[ContactT]):
             until `decoded` is called or the queue is cleared.
         content_type: Its Content-Type.
         content_encoding: How its bytes are compressed: "gzip", "deflate" or "", that is not.
+        w_id: Whose it is.
 
     """
 
+    w_id: str
     pieces: list[bytes | memoryview]
     content_type: str
     content_encoding: str
@@ -38,7 +45,11 @@ class UndecodedReply(Protocol[ContactT]):
     def max_bytes(self) -> int:
         """How large it may be; it is looked at only where its bytes are compressed."""
 
-    def decoded(self, reply: Ready[ContactT] | Unready | Exception, reply_bytes: int) -> None:
+    @property
+    def recognition(self) -> Recognition | None:
+        """What recognises it, so that it need not be decoded, if anything."""
+
+    def decoded(self, reply: DecodedReply[ContactT] | Exception, reply_bytes: int) -> None:
         """Take what it says, or why it cannot be decoded, and its length in bytes."""
 
     def wake_reader(self) -> None:
@@ -49,7 +60,7 @@ class UndecodedReply(Protocol[ContactT]):
 _Steps: TypeAlias = Generator[
     None,
     None,
-    tuple[Ready[ContactT] | Unready | Exception, int],
+    tuple[DecodedReply[ContactT] | Exception, int],
 ]
 
 
@@ -129,15 +140,36 @@ class DecodeQueue(Generic[ContactT]):
         self,
         received: UndecodedReply[ContactT],
         reply_bytes: int,
-    ) -> Ready[ContactT] | Unready | Exception:
+    ) -> DecodedReply[ContactT] | Exception:
         decoder, pieces = self._decoder, received.pieces
         body = self._joiner.joined(pieces) if decoder.keeps_no_body else b"".join(pieces)
         pieces.clear()
-        self._arenas.prepare_for(reply_bytes)
         try:
-            return decoder.decode(body, received.content_type)
+            recognition = received.recognition
+            if recognition is None:
+                self._arenas.prepare_for(reply_bytes)
+                return decoder.decode(body, received.content_type)
+            digest = _digest(recognition, received, body)
+            if recognition.knows(received.w_id, digest):
+                return self._recognized(digest, [bytes(body)], received.content_type)
+            self._arenas.prepare_for(reply_bytes)
+            return _digested(decoder.decode(body, received.content_type), digest)
         except Exception as error:  # noqa: BLE001  # a contact type may raise what it likes
             return error
+
+    def _recognized(
+        self, digest: str, pieces: list[bytes], content_type: str
+    ) -> Recognized[ContactT]:
+        """Keep a reply that need not be decoded, so that it still can be."""
+        decoder = self._decoder
+
+        def decode() -> Ready[ContactT]:
+            reply = decoder.decode(b"".join(pieces), content_type)
+            # As a reply with these bytes has been decoded before.
+            assert isinstance(reply, Ready)  # noqa: S101
+            return reply
+
+        return Recognized(digest, decode)
 
     def _go_on(self, received: UndecodedReply[ContactT], steps: "_Steps[ContactT]") -> None:
         """Take the next step of a reply that is not decoded at once."""
@@ -157,7 +189,7 @@ class DecodeQueue(Generic[ContactT]):
         """Inflate and decode a reply, with a `yield` behind each piece."""
         pieces = received.pieces
         reply_bytes = 0
-        reply: Ready[ContactT] | Unready | Exception
+        reply: DecodedReply[ContactT] | Exception
         try:
             if received.content_encoding:
                 pieces.append((yield from self._inflate(received)))
@@ -194,16 +226,23 @@ class DecodeQueue(Generic[ContactT]):
         self,
         received: UndecodedReply[ContactT],
         reply_bytes: int,
-    ) -> Generator[None, None, Ready[ContactT] | Unready]:
+    ) -> Generator[None, None, DecodedReply[ContactT]]:
         decoder, pieces = self._decoder, received.pieces
         if decoder.keeps_no_body and len(pieces) == 1 and not memoryview(pieces[0]).readonly:
             body = memoryview(pieces.pop())
         else:
             joiner = self._joiner if decoder.keeps_no_body else JoinBuffer(0)
             body = yield from joiner.joining(pieces)
-        yield from self._arenas.preparing_for(reply_bytes)
         with body:
-            return (yield from decoder.decode_in_pieces(body, received.content_type))
+            recognition, digest = received.recognition, ""
+            if recognition is not None:
+                digest = yield from _digesting(recognition, received, body)
+                if recognition.knows(received.w_id, digest):
+                    kept = yield from _copying(body)
+                    return self._recognized(digest, kept, received.content_type)
+            yield from self._arenas.preparing_for(reply_bytes)
+            reply = yield from decoder.decode_in_pieces(body, received.content_type)
+            return _digested(reply, digest)
 
     def clear(self) -> None:
         """Decode nothing of what still waits, and give back all memory."""
@@ -228,3 +267,42 @@ class DecodeQueue(Generic[ContactT]):
             received = self._half_done[0] if self._half_done else self._replies[0]
             received.wake_reader()
             asyncio.get_running_loop().call_soon(self._end_tick)
+
+
+def _digest(
+    recognition: Recognition,
+    received: UndecodedReply[ContactT],
+    body: bytes | memoryview,
+) -> str:
+    hasher = recognition.hasher(received.w_id, received.content_type)
+    hasher.update(body)
+    return hasher.digest()
+
+
+def _digesting(
+    recognition: Recognition,
+    received: UndecodedReply[ContactT],
+    body: memoryview,
+) -> Generator[None, None, str]:
+    """Make the digest of a large reply, with a `yield` behind each piece of it."""
+    hasher = recognition.hasher(received.w_id, received.content_type)
+    for begin in range(0, len(body), _HASHED_AT_ONCE):
+        hasher.update(body[begin : begin + _HASHED_AT_ONCE])
+        yield
+    return hasher.digest()
+
+
+def _copying(body: memoryview) -> Generator[None, None, list[bytes]]:
+    """Copy a large reply, with a `yield` behind each piece of it."""
+    pieces: list[bytes] = []
+    for begin in range(0, len(body), _COPIED_AT_ONCE):
+        pieces.append(bytes(body[begin : begin + _COPIED_AT_ONCE]))
+        yield
+    return pieces
+
+
+def _digested(reply: DecodedReply[ContactT], digest: str) -> DecodedReply[ContactT]:
+    """Note the digest of a reply, if its contacts are all that it has."""
+    if digest and isinstance(reply, Ready) and reply.is_whole:
+        return msgspec.structs.replace(reply, digest=digest)
+    return reply

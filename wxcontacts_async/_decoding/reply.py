@@ -12,9 +12,11 @@ from wxcontacts_async._decoding.pieces import PIECE, PiecewiseDecoder
 from wxcontacts_async._decoding.salvage import DamagedReplyDecoder, first_fields, strange_keys
 from wxcontacts_async._decoding.verdict import Ready, Unready, Verdicts
 from wxcontacts_async._json.text import TooManyRepairsError, encoding_of, without_bom
-from wxcontacts_async._messages import says_throttled
+from wxcontacts_async._messages import says_initializing, says_throttled
 from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.errors import InvalidArgumentError
+
+_DECODING = 1  # raised when a reply is decoded into other contacts than before
 
 
 class ReplyDecoder(Generic[ContactT]):
@@ -25,6 +27,11 @@ class ReplyDecoder(Generic[ContactT]):
         is_initializing: Tells from a reply's code and message whether it means "initializing".
         is_throttled: Tells from them whether a refusal means that the instance was called too
             often.
+
+    Attributes:
+        keeps_no_body: Whether what is decoded holds nothing of the body.
+        signature: Equal for decoders that make the same contacts of the same reply; None if that
+            cannot be told, as a predicate of the caller's has its say.
 
     Raises:
         InvalidArgumentError: `contact_type` has a field that cannot be decoded.
@@ -38,6 +45,7 @@ class ReplyDecoder(Generic[ContactT]):
         is_throttled: Callable[[str, str], bool] = says_throttled,
     ) -> None:
         self._verdicts = Verdicts(is_initializing, is_throttled)
+        self.signature = _signature(contact_type, is_initializing)
         try:
             self._damaged: DamagedReplyDecoder[ContactT] = DamagedReplyDecoder(
                 contact_type, self._verdicts, self._in_one_pass
@@ -152,3 +160,17 @@ class ReplyDecoder(Generic[ContactT]):
         except Exception:  # noqa: BLE001  # contact_type may raise what it likes
             return None
         return self._result(reply, text)
+
+
+def _signature(
+    contact_type: type[ContactT],
+    is_initializing: Callable[[str, str], bool],
+) -> str | None:
+    """Tell how replies are decoded; another version of this library may do it otherwise."""
+    if is_initializing is not says_initializing:
+        return None
+    try:
+        schema = msgspec.json.encode(msgspec.json.schema(contact_type), order="sorted").decode()
+    except TypeError:  # a type of the caller's that msgspec knows nothing of
+        return None
+    return f"{_DECODING} {contact_type.__module__}.{contact_type.__qualname__} {schema}"

@@ -2,7 +2,7 @@
 
 from asyncio import CancelledError
 from collections.abc import Callable
-from typing import Generic
+from typing import Generic, TypeAlias
 
 import msgspec
 
@@ -15,13 +15,37 @@ _encoder = msgspec.json.Encoder()
 
 
 class Ready(msgspec.Struct, Generic[ContactT], frozen=True, gc=False):
-    """The reply with the contacts, in the order received."""
+    """The reply with the contacts, in the order received.
+
+    Attributes:
+        digest: The digest of its bytes, if that was asked for and no contact of it was odd.
+
+    """
 
     official_accounts: tuple[ContactT, ...]
     friends: tuple[ContactT, ...]
     groups: tuple[ContactT, ...]
     rejected: tuple[RejectedContact, ...] = ()
     flawed: tuple[FlawedContact, ...] = ()
+    digest: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its contacts are as the gateway has them."""
+        return not (self.rejected or self.flawed)
+
+
+class Recognized(msgspec.Struct, Generic[ContactT], frozen=True, gc=False):
+    """A reply with contacts that is not decoded, as its digest is known.
+
+    Attributes:
+        digest: The digest.
+        decode: Decodes it all the same.
+
+    """
+
+    digest: str
+    decode: Callable[[], Ready[ContactT]]
 
 
 class Initializing(msgspec.Struct, frozen=True, gc=False):
@@ -46,6 +70,8 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
 
 # What a reply is that has no contacts.
 Unready = Initializing | Throttled | Refused
+# What any reply is, whether its contacts are decoded or not.
+DecodedReply: TypeAlias = Ready[ContactT] | Recognized[ContactT] | Unready
 
 
 class Verdicts:

@@ -6,7 +6,13 @@ from typing import Generic, TypeAlias
 
 import msgspec
 
-from wxcontacts_async._decoding.verdict import Initializing, Ready, Refused, Throttled, Unready
+from wxcontacts_async._decoding.verdict import (
+    DecodedReply,
+    Initializing,
+    Refused,
+    Throttled,
+    Unready,
+)
 from wxcontacts_async._dispatch.availability import Availability
 from wxcontacts_async._dispatch.progress import CallAgain, InstanceProgress, retry_after_of
 from wxcontacts_async._http.reply_body import ReplyBody
@@ -82,7 +88,7 @@ class Answers(Generic[ContactT]):
     def after_reply(
         self,
         progress: InstanceProgress[ContactT],
-        reply: Ready[ContactT] | Unready,
+        reply: DecodedReply[ContactT],
         *,
         sent_at: float,
         reply_bytes: int,

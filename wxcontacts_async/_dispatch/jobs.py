@@ -6,11 +6,13 @@ These are records: only the dispatcher and its slots change them.
 import asyncio
 from asyncio import Event
 from collections import OrderedDict
+from contextvars import Context
 from enum import Enum, auto
 from time import perf_counter
 from typing import Generic, Protocol
 
 from wxcontacts_async._dispatch.progress import InstanceProgress
+from wxcontacts_async._recognition import Recognition
 from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.outcomes import Failed, Fetched
 
@@ -43,10 +45,12 @@ class Consumer(Protocol[ContactT]):
 
     Attributes:
         queue: Where its jobs stand when they are ready.
+        recognition: What recognises replies whose contacts it need not have decoded, if anything.
 
     """
 
     queue: ConsumerQueue[ContactT]
+    recognition: Recognition | None
 
     def deliver(self, outcome: Fetched[ContactT] | Failed) -> None:
         """Take the outcome, once for each time that it was asked for."""
@@ -83,6 +87,7 @@ class Job(Generic[ContactT]):
         "blocked_before",
         "call",
         "consumers",
+        "context",
         "is_observed",
         "progress",
         "released",
@@ -98,11 +103,21 @@ class Job(Generic[ContactT]):
         self.state = READY
         # For how long the gateway had been blocked when it became READY.
         self.blocked_before = 0.0
-        # Whether an observer wanted routine events when its call was sent.
+        # Whether an observer wanted routine events when it was asked for or its call was sent, and
+        # the context of the caller that asked first, in which observers are told; None if none is.
         self.is_observed = False
+        self.context: Context | None = None
         self.call: CancellableCall | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.released: Event | None = None
+
+    @property
+    def recognition(self) -> Recognition | None:
+        """What recognises its reply, if just one consumer asks for it."""
+        if len(self.consumers) != 1:
+            return None
+        (consumer,) = self.consumers
+        return consumer.recognition
 
     def release(self) -> None:
         """Wake what waits for its call to have ended, or its reply to be decoded."""

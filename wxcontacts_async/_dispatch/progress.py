@@ -4,12 +4,14 @@ The decisions are pure. The dispatcher has the calls sent and waits the waits.
 """
 
 import random
+from datetime import UTC, datetime
 from typing import Generic
 
 import msgspec
 
-from wxcontacts_async._decoding.verdict import Initializing, Ready, Refused
+from wxcontacts_async._decoding.verdict import Initializing, Ready, Recognized, Refused
 from wxcontacts_async._dispatch.pace import Tally
+from wxcontacts_async._recognition import Digested, Undecoded
 from wxcontacts_async.contacts import ContactSet, ContactT
 from wxcontacts_async.errors import (
     GatewayHTTPError,
@@ -50,6 +52,7 @@ class InstanceProgress(Generic[ContactT]):
     """
 
     __slots__ = (
+        "_answered_calls",
         "_asked_at",
         "_failures",
         "_initialization",
@@ -81,6 +84,7 @@ class InstanceProgress(Generic[ContactT]):
         # The instance must not be called before this time, be it asked for anew: what it
         # was told, or would have been told to wait. It outlives the outcome.
         self.not_before = 0.0
+        self._answered_calls = 0  # as of the last reply
         self._asked_at = asked_at
         self._initialization = initialization
         self._retry = retry
@@ -99,36 +103,55 @@ class InstanceProgress(Generic[ContactT]):
 
     def after_reply(
         self,
-        reply: Ready[ContactT] | Initializing | Refused,
+        reply: Ready[ContactT] | Recognized[ContactT] | Initializing | Refused,
         *,
         reply_bytes: int,
         now: float,
     ) -> CallAgain | Fetched[ContactT] | Failed:
         """Decide what comes after a reply; `now` is of the same clock as `asked_at`."""
         self._failures = self._refusals = 0
+        self._answered_calls = self.calls
         match reply:
             case Ready():
-                contacts = ContactSet(
-                    self.w_id,
-                    reply.official_accounts,
-                    reply.friends,
-                    reply.groups,
-                    reply.rejected,
-                    flawed=reply.flawed,
-                )
-                return Fetched(
-                    self.w_id,
-                    self.gateway,
-                    contacts,
-                    self.calls,
-                    self.waited,
-                    now - self._asked_at,
-                    reply_bytes,
-                )
+                return self._fetched(reply, reply_bytes, now)
+            case Recognized():
+                return self._undecoded(reply, reply_bytes, now)
             case Refused():
                 return self._failed(GatewayRefusedError(reply.code, reply.message), now)
             case Initializing():
                 return self.after_initializing(reply, now=now)
+
+    def _fetched(self, reply: Ready[ContactT], reply_bytes: int, now: float) -> Fetched[ContactT]:
+        contacts = _contact_set(self.w_id, reply)
+        where, elapsed = (self.w_id, self.gateway), now - self._asked_at
+        if not reply.digest:
+            return Fetched(*where, contacts, self.calls, self.waited, elapsed, reply_bytes)
+        return Digested(
+            *where,
+            contacts,
+            self.calls,
+            self.waited,
+            elapsed,
+            reply_bytes,
+            digest=reply.digest,
+        )
+
+    def _undecoded(
+        self, reply: Recognized[ContactT], reply_bytes: int, now: float
+    ) -> Undecoded[ContactT]:
+        w_id, decode, at = self.w_id, reply.decode, datetime.now(UTC)
+        return Undecoded(
+            w_id,
+            self.gateway,
+            None,  # type: ignore[arg-type]  # a property hides it
+            self.calls,
+            self.waited,
+            now - self._asked_at,
+            reply_bytes,
+            digest=reply.digest,
+            fetched_at=at,
+            decode=lambda: msgspec.structs.replace(_contact_set(w_id, decode()), fetched_at=at),
+        )
 
     def after_error(
         self,
@@ -207,6 +230,11 @@ class InstanceProgress(Generic[ContactT]):
         """Whether its last call failed."""
         return bool(self._failures)
 
+    @property
+    def resend_count(self) -> int:
+        """How often the last call had been sent before without a reply."""
+        return max(self.calls - self._answered_calls - 1, 0)
+
     def give_up(self, error: WxContactsError, *, now: float) -> Failed:
         """End without another call."""
         return self._failed(error, now)
@@ -220,6 +248,7 @@ class InstanceProgress(Generic[ContactT]):
     ) -> CallAgain | Failed:
         """Decide what comes after an "initializing"; `at_least` are seconds that it asks for."""
         self._failures = self._refusals = 0
+        self._answered_calls = self.calls
         if self._initializing_since is None:
             self._initializing_since = now
         elapsed = now - self._initializing_since
@@ -254,6 +283,17 @@ class InstanceProgress(Generic[ContactT]):
             self.waited,
             now - self._asked_at,
         )
+
+
+def _contact_set(w_id: str, reply: Ready[ContactT]) -> ContactSet[ContactT]:
+    return ContactSet(
+        w_id,
+        reply.official_accounts,
+        reply.friends,
+        reply.groups,
+        reply.rejected,
+        flawed=reply.flawed,
+    )
 
 
 def retry_after_of(error: WxContactsError) -> float | None:

@@ -4,7 +4,7 @@ Which instance is called, and what follows from its reply, is the dispatcher's t
 nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from functools import partial
 from time import perf_counter
@@ -14,13 +14,14 @@ from aiolimiter import AsyncLimiter
 from anyio import CancelScope
 from anyio.abc import TaskGroup
 
-from wxcontacts_async._decoding.verdict import Ready, Unready
+from wxcontacts_async._decoding.verdict import DecodedReply
 from wxcontacts_async._dispatch.answers import REQUEUE, Step
 from wxcontacts_async._dispatch.jobs import ConsumerQueue, Job
 from wxcontacts_async._http.buffers import ReceiveBuffers
 from wxcontacts_async._http.calls import Transfer
 from wxcontacts_async._http.client import client_of
 from wxcontacts_async._http.reply_body import ReplyBody
+from wxcontacts_async._recognition import Recognition
 from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.settings import Gateway
 
@@ -54,7 +55,7 @@ class JobSource(Protocol[ContactT]):
     def decoded(
         self,
         call: "SlotCall[ContactT]",
-        reply: Ready[ContactT] | Unready | Exception,
+        reply: DecodedReply[ContactT] | Exception,
         reply_bytes: int,
     ) -> None:
         """Do what follows from a reply that has been decoded, or could not be."""
@@ -181,6 +182,7 @@ class SlotCall(Generic[ContactT]):
         job: The instance's.
         w_id: The instance.
         may_resend: Whether its client may send it once more, uncounted.
+        headers: What it is sent with beside the gateway's headers, if anything.
         sent_at: When it was sent, in seconds of `time.perf_counter`.
         is_cancelled: Whether it has been cancelled as nothing asks for the instance any more.
         transfer: What cancels it.
@@ -195,6 +197,7 @@ class SlotCall(Generic[ContactT]):
         "_slots",
         "content_encoding",
         "content_type",
+        "headers",
         "is_cancelled",
         "job",
         "may_resend",
@@ -214,6 +217,7 @@ class SlotCall(Generic[ContactT]):
         progress = job.progress
         self.w_id = progress.w_id
         self.may_resend = not progress.is_failing
+        self.headers: Mapping[str, str] | None = None
         self.sent_at = 0.0
         self.is_cancelled = False
         self.transfer: Transfer | None = None
@@ -243,6 +247,11 @@ class SlotCall(Generic[ContactT]):
         """How large its reply may be."""
         return self._slots.max_reply_bytes
 
+    @property
+    def recognition(self) -> Recognition | None:
+        """What recognises its reply, if anything."""
+        return self.job.recognition
+
     def hold(self, body: ReplyBody) -> None:
         """Hold its reply until it is decoded."""
         self._body = body
@@ -250,7 +259,7 @@ class SlotCall(Generic[ContactT]):
         self.content_type = body.content_type
         self.content_encoding = body.encoding
 
-    def decoded(self, reply: Ready[ContactT] | Unready | Exception, reply_bytes: int) -> None:
+    def decoded(self, reply: DecodedReply[ContactT] | Exception, reply_bytes: int) -> None:
         """Let go of its reply, and have done what follows from it."""
         self._body.release()
         self._slots.source.decoded(self, reply, reply_bytes)

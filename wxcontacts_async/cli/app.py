@@ -16,6 +16,10 @@ from wxcontacts_async.cli.commands.demo import demo
 from wxcontacts_async.cli.commands.emulator import emulator
 from wxcontacts_async.cli.commands.export import export
 from wxcontacts_async.cli.commands.fetch import fetch
+from wxcontacts_async.cli.commands.forget import forget
+from wxcontacts_async.cli.commands.instances import instances
+from wxcontacts_async.cli.commands.prune import prune
+from wxcontacts_async.cli.commands.report import report
 from wxcontacts_async.cli.commands.sync import sync
 from wxcontacts_async.cli.commands.watch import watch
 from wxcontacts_async.cli.options.option_groups import with_options
@@ -46,7 +50,11 @@ app = typer.Typer(
     # An error is one unwrapped line without a box, and what a user typed is never markup.
     rich_markup_mode=None,
 )
-for command in (fetch, sync, watch, accept, changes, export, emulator, demo):
+_COMMANDS = (
+    *(fetch, sync, watch, accept, forget, prune),
+    *(changes, instances, export, report, emulator, demo),
+)
+for command in _COMMANDS:
     app.command()(with_options(command, Verbosity, apply_verbosity))
 
 

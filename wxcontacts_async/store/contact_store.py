@@ -1,31 +1,34 @@
 """The store: a database that is kept in step with what gateways answer."""
 
-from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import partial
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 from anyio import CancelScope
 
 from wxcontacts_async._event_loop import running_loop
 from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
-from wxcontacts_async.pool import SessionPool
-from wxcontacts_async.store import reading
-from wxcontacts_async.store._database.blocking_call import ResultT
-from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.instance import Instance
+from wxcontacts_async.pool import SessionPool, decoding_signature, recognizing_stream
 from wxcontacts_async.store._database.database import Database
 from wxcontacts_async.store._database.opening import Opening
 from wxcontacts_async.store._database.url import read_address
-from wxcontacts_async.store._merging import acceptance
-from wxcontacts_async.store.errors import NotSyncedError, StoreError
-from wxcontacts_async.store.records import ContactChange, StoredInstance, Suspicion
+from wxcontacts_async.store._merging import acceptance, forgetting
+from wxcontacts_async.store._merging.reply_digests import ReplyDigests
+from wxcontacts_async.store._reader import StoreReader, in_utc
+from wxcontacts_async.store._schedule import Schedule
+from wxcontacts_async.store.errors import StoreError
+from wxcontacts_async.store.records import Suspicion
+from wxcontacts_async.store.summary import StoreSummary, summarize
 from wxcontacts_async.store.sync import SyncStream
-from wxcontacts_async.stream import Instances
+from wxcontacts_async.store.watch import WatchStream
+from wxcontacts_async.stream import Instances, OutcomeStream
 from wxcontacts_async.validation import check_number, check_stored_w_id
 
 
-class ContactStore:
+class ContactStore(StoreReader):
     """Keeps the contacts of many instances in a database, and the log of what changed in them.
 
     Enter it with `async with`; any number of tasks of that event loop may share it. It has one
@@ -126,13 +129,34 @@ class ContactStore:
         with CancelScope(shield=True):  # it takes some milliseconds, and leaves a whole file
             await self._database.close()
 
+    @overload
+    def sync(
+        self,
+        pool: SessionPool[Any],
+        instances: Instances,
+        *,
+        max_pending: int = ...,
+        contacts: Literal[True] = ...,
+    ) -> SyncStream: ...
+
+    @overload
+    def sync(
+        self,
+        pool: SessionPool[Any],
+        instances: Instances,
+        *,
+        max_pending: int = ...,
+        contacts: bool,
+    ) -> SyncStream[ContactSet[Contact] | None]: ...
+
     def sync(
         self,
         pool: SessionPool[Any],
         instances: Instances,
         *,
         max_pending: int = 10_000,
-    ) -> SyncStream:
+        contacts: bool = True,
+    ) -> SyncStream[Any]:
         """Fetch the contacts of many instances, and bring the database in step with each.
 
         Each is in the database wholly as before or wholly as after, whatever happens.
@@ -141,6 +165,12 @@ class ContactStore:
             pool: Where they are fetched.
             instances: wIds or Instances, as for `SessionPool.stream`.
             max_pending: As for `SessionPool.stream`.
+            contacts: Whether `Synced.contacts` has the contacts of unchanged instances, too. They
+                are decoded when they are first asked for, and their replies are in memory as
+                long as that may be.
+
+        A reply of the very bytes that the contacts in the database are of is not decoded, unless
+        `InitializationWait(is_initializing=...)` was given, which might have its say.
 
         Returns:
             What to enter with `async with` and to read with `async for`; it gives a `Synced` or
@@ -153,124 +183,119 @@ class ContactStore:
             StoreError: The store is not open.
 
         """
+        outcomes, digests = self._stream_of(pool, instances, max_pending, contacts=contacts)
+        return SyncStream(
+            outcomes,
+            self._database,
+            self._max_shrink,
+            self._confirm_after,
+            digests=digests,
+            contacts=contacts,
+        )
+
+    @overload
+    def watch(
+        self,
+        pool: SessionPool[Any],
+        instances: Iterable[str | Instance],
+        *,
+        every: float = ...,
+        contacts: Literal[True] = ...,
+    ) -> WatchStream: ...
+
+    @overload
+    def watch(
+        self,
+        pool: SessionPool[Any],
+        instances: Iterable[str | Instance],
+        *,
+        every: float = ...,
+        contacts: bool,
+    ) -> WatchStream[ContactSet[Contact] | None]: ...
+
+    def watch(
+        self,
+        pool: SessionPool[Any],
+        instances: Iterable[str | Instance],
+        *,
+        every: float = 600.0,
+        contacts: bool = True,
+    ) -> WatchStream[Any]:
+        """Sync the same instances again and again, each once an interval, without an end.
+
+        They are spread evenly over the interval, and none is asked for again while it is under
+        way. Those that the database does not know go first, at most a second apart, then those
+        that were asked for longest ago, so that a restart asks for none too soon.
+
+        Arguments:
+            pool: Where they are fetched.
+            instances: wIds or Instances, each wId on one gateway; there may be none yet.
+                `WatchStream.replace` takes others while it runs.
+            every: Seconds, at least 0.1, from one start of an instance to the next.
+            contacts: As for `sync`.
+
+        Returns:
+            What to enter with `async with` and to read with `async for`; it gives a `Synced` or
+            a `Failed` each time that an instance was synced or could not be. What was fetched
+            while the database was away for longer than `reconnect_timeout`, or full, is a
+            `Failed` with that error, and the watch goes on.
+
+        Raises:
+            InvalidArgumentError: An argument cannot be used.
+            PoolClosedError: The pool is not open.
+            StoreError: The store is not open.
+
+        """
+        check_number("every", every, at_least=0.1)
+        schedule = Schedule(instances, every)
+        outcomes, digests = self._stream_of(pool, schedule, _ALL, contacts=contacts)
+        return WatchStream(
+            outcomes,
+            self._database,
+            self._max_shrink,
+            self._confirm_after,
+            digests=digests,
+            contacts=contacts,
+            schedule=schedule,
+        )
+
+    def _stream_of(
+        self,
+        pool: SessionPool[Any],
+        instances: Instances,
+        max_pending: int,
+        *,
+        contacts: bool,
+    ) -> tuple[OutcomeStream[Any], ReplyDigests | None]:
+        """Return what fetches, and what it recognises replies by, if it does."""
         self._check_open()
         if not isinstance(pool, SessionPool):
             msg = f"pool must be a SessionPool, not {type(pool).__name__}"
             raise InvalidArgumentError(msg, argument="pool")
-        outcomes = pool.stream(instances, max_pending=max_pending)
-        return SyncStream(outcomes, self._database, self._max_shrink, self._confirm_after)
+        if not isinstance(contacts, bool):
+            msg = f"contacts must be True or False, not {contacts!r}"
+            raise InvalidArgumentError(msg, argument="contacts")
+        if (signature := decoding_signature(pool)) is None:
+            return pool.stream(instances, max_pending=max_pending), None
+        digests = ReplyDigests(signature, self._database.dialect)
+        stream = recognizing_stream(pool, instances, max_pending=max_pending, recognition=digests)
+        return stream, digests
 
-    async def load(self, w_id: str) -> ContactSet[Contact]:
-        """Return the contacts of one instance, as of its last sync.
-
-        Its `fetched_at` is when they were last in step. Each contact is in the list of its kind
-        alone, by `user_name`.
-
-        Raises:
-            NotSyncedError: The instance has never been synced.
-            InvalidArgumentError: `w_id` is no wId.
-            StoreError: The store is not open, or cannot be read.
-
-        """
-        check_stored_w_id(w_id)
-        contacts = await self._run(lambda connection: reading.load(connection, w_id))
-        if contacts is None:
-            raise NotSyncedError.of(w_id)
-        return contacts
-
-    async def load_all(self) -> AsyncIterator[ContactSet[Contact]]:
-        """Give the contacts of each instance that was ever synced, by wId.
-
-        Some instances at a time are in memory, and each is as of one moment.
-
-        Raises:
-            StoreError: The store is not open, or cannot be read.
-
-        """
-        w_id = ""
-        while found := await self._run(partial(reading.load_after, w_id=w_id)):
-            w_id = found[-1].w_id
-            for contacts in found:
-                yield contacts
-
-    def changes(
-        self,
-        *,
-        since: datetime | None = None,
-        after: int = 0,
-        w_id: str | None = None,
-    ) -> AsyncIterator[ContactChange]:
-        """Give what changed, in the order in which it became visible.
-
-        A reader that goes on from the `id` of its last change, as `after`, is given each change
-        once, however slow a writer is. `since` promises no such thing: a change becomes visible
-        when it is committed, which is after the time that it bears.
+    async def summary(self, *, since: datetime, names: bool = True) -> StoreSummary:
+        """Sum up what is in the database and what happened in it, which the database counts.
 
         Arguments:
-            since: From then on, aware; else from the beginning. See `ContactChange.at`.
-            after: Those with a higher `ContactChange.id`, a whole number of at least 0; 0 is all.
-            w_id: Of that instance; else of all.
+            since: From when on changes count, aware.
+            names: Whether to read the names of the contacts that are on the most instances, and
+                those that came and went last.
 
         Raises:
-            InvalidArgumentError: `since` is not aware, `after` is no such number, or `w_id` is no
-                wId.
+            InvalidArgumentError: `since` is not aware.
             StoreError: The store is not open, or cannot be read.
 
         """
-        if since is not None:
-            if not isinstance(since, datetime) or since.utcoffset() is None:
-                raise InvalidArgumentError("since must be an aware datetime", argument="since")
-            try:
-                since = since.astimezone(UTC)
-            except OverflowError:
-                msg = "since must be a time from year 1 to 9999 in UTC"
-                raise InvalidArgumentError(msg, argument="since") from None
-        check_number("after", after, at_least=0, whole=True)
-        if w_id is not None:
-            check_stored_w_id(w_id)
-        self._check_open()
-        return self._changes(since, min(after, _LAST_ID), w_id)
-
-    async def _changes(
-        self,
-        since: datetime | None,
-        after: int,
-        w_id: str | None,
-    ) -> AsyncIterator[ContactChange]:
-        if since is not None and w_id is None:
-            # So that the log need not be read from its beginning.
-            first = await self._run(partial(reading.first_change_since, since=since))
-            after = max(after, first - 1)
-        while found := await self._run(
-            partial(reading.changes, after=after, since=since, w_id=w_id),
-        ):
-            after = found[-1].id
-            for change in found:
-                yield change
-
-    async def last_change(self) -> ContactChange | None:
-        """Return the change that was seen last; None if there is none yet.
-
-        Its `id` is what to give as `changes(after=...)` for what comes from now on.
-
-        Raises:
-            StoreError: The store is not open, or cannot be read.
-
-        """
-        return await self._run(reading.last_change)
-
-    async def instances(self) -> AsyncIterator[StoredInstance]:
-        """Give what is known of each instance that was ever asked for, by wId.
-
-        Raises:
-            StoreError: The store is not open, or cannot be read.
-
-        """
-        w_id = ""
-        while found := await self._run(partial(reading.instances_after, w_id=w_id)):
-            w_id = found[-1].w_id
-            for instance in found:
-                yield instance
+        since = in_utc("since", since)
+        return await self._run(partial(summarize, since=since, names=names))
 
     async def accept(self, w_id: str) -> Suspicion | None:
         """Accept that the contacts that are missing from an instance's answers are gone.
@@ -293,19 +318,57 @@ class ContactStore:
         check_stored_w_id(w_id)
         return await self._run(partial(acceptance.accept, w_id=w_id))
 
-    async def _run(self, work: Callable[[Connection], ResultT]) -> ResultT:
-        self._check_open()
-        return await self._database.run(work)
+    async def forget(self, w_id: str) -> int:
+        """Remove an instance that is no more, and log that its contacts are removed.
 
-    def _check_open(self) -> None:
-        if not self._is_open:
-            msg = "the store is not open; use it within `async with ContactStore(...) as store`"
-            raise StoreError(msg)
+        One that is still synced or watched comes back with all of them.
+
+        Returns:
+            How many contacts there were of it.
+
+        Raises:
+            NotSyncedError: The database does not know it.
+            InvalidArgumentError: `w_id` is no wId.
+            StoreBusyError: Another writer has been at work for too long.
+            StoreError: The store is not open, or cannot be written to.
+
+        """
+        check_stored_w_id(w_id)
+        return await self._run(partial(forgetting.forget, w_id=w_id))
+
+    async def prune(self, *, before: datetime) -> int:
+        """Remove the oldest changes from the log, those before the first one since a time.
+
+        It does so in short transactions, between which others write; the last change of all
+        stays. A reader that has not yet read what is removed gets a ChangesPrunedError.
+
+        Arguments:
+            before: The time, aware; see `ContactChange.at`.
+
+        Returns:
+            How many changes were removed.
+
+        Raises:
+            InvalidArgumentError: `before` is not aware.
+            StoreBusyError: Another writer has been at work for too long; what was removed by
+                then is.
+            StoreError: The store is not open, or cannot be written to.
+
+        """
+        before = in_utc("before", before)
+        pruned = 0
+        begin: int | None = 0
+        while begin is not None:
+            removed, begin = await self._run(
+                partial(forgetting.prune, before=before, begin=begin),
+            )
+            pruned += removed
+        return pruned
 
     def __repr__(self) -> str:
         return f"ContactStore({self._address.shown!r})"
 
 
+_ALL = 2**31  # instances of a watch that may be pending; each is so once at most
 _DAY = 86_400.0
 _CENTURY = 36_500 * _DAY
-_LAST_ID = 2**63 - 1  # the largest number of a database

@@ -37,6 +37,26 @@ class StoreVersionError(StoreError):
     advice = "Upgrade wxcontacts_async, or use another database."
 
 
+class ChangesPrunedError(StoreError, LookupError):
+    """The log of changes has been pruned, and with it changes that its reader has not read.
+
+    Attributes:
+        first_id: The id of the first change that is there.
+
+    """
+
+    advice = "Load the contacts anew, and go on from there."
+    first_id: int = 0
+
+    @classmethod
+    def of(cls, after: int, first_id: int) -> Self:
+        """Make the error of a reader that goes on after an id."""
+        what = f"the log of changes begins at id {first_id}, and was to be read after {after}"
+        error = cls(what)
+        error.first_id = first_id
+        return error
+
+
 class NotSyncedError(StoreError, LookupError):
     """The contacts of an instance that the database has never been brought in step with."""
 

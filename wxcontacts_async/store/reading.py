@@ -9,11 +9,19 @@ import pyarrow as pa
 
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
 from wxcontacts_async.store._database.connection import ROWS_A_PAGE, Connection
+from wxcontacts_async.store._database.temporary_tables import KINDS
 from wxcontacts_async.store._database.values import read_time, storable, written_time
 from wxcontacts_async.store._merging.suspicion import SUSPICION_COLUMNS, read_suspicion
 from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA, contact_sets
 from wxcontacts_async.store._tabular.columns import VERSION_FIELDS
-from wxcontacts_async.store.records import ChangeKind, ContactChange, ContactVersion, StoredInstance
+from wxcontacts_async.store.errors import ChangesPrunedError
+from wxcontacts_async.store.records import (
+    ChangeKind,
+    ContactChange,
+    ContactVersion,
+    KindCounts,
+    StoredInstance,
+)
 
 _CHANGES_A_PAGE = 1_000
 _INSTANCES_A_PAGE = 1_000
@@ -103,7 +111,10 @@ def changes(
     since: datetime | None,
     w_id: str | None,
 ) -> list[ContactChange]:
-    """Return the next lines of the change log."""
+    """Return the next lines of the change log.
+
+    Raise ChangesPrunedError if there were lines between `after` and the first one that is left.
+    """
     conditions = ["id > $1"]
     parameters: list[object] = [after]
     if since is not None:
@@ -112,11 +123,21 @@ def changes(
     if w_id is not None:
         parameters.append(storable(w_id, connection.dialect))
         conditions.append(f"w_id = ${len(parameters)}")
-    rows = connection.rows(
-        f"{_CHANGES} WHERE {' AND '.join(conditions)} ORDER BY id LIMIT {_CHANGES_A_PAGE}",
-        *parameters,
-    )
+    with connection.snapshot():
+        rows = connection.rows(
+            f"{_CHANGES} WHERE {' AND '.join(conditions)} ORDER BY id LIMIT {_CHANGES_A_PAGE}",
+            *parameters,
+        )
+        if since is None and after and (not rows or rows[0][0] > after + 1):
+            _check_not_pruned(connection, after)
     return [_change(row) for row in rows]
+
+
+def _check_not_pruned(connection: Connection, after: int) -> None:
+    """Raise ChangesPrunedError if the log begins later than a reader goes on."""
+    ((first,),) = connection.rows("SELECT min(id) FROM contact_changes")
+    if first is not None and first > after + 1:
+        raise ChangesPrunedError.of(after, first)
 
 
 def last_change(connection: Connection) -> ContactChange | None:
@@ -158,7 +179,7 @@ def instances_after(connection: Connection, w_id: str) -> list[StoredInstance]:
     """Return the next instances by wId; none at the end."""
     rows = connection.rows(
         "SELECT w_id, gateway, outcome, CAST(tried_at AS TEXT), CAST(synced_at AS TEXT), "
-        f"contacts, calls, {SUSPICION_COLUMNS} FROM instances "
+        f"contacts, calls, {', '.join(KINDS)}, {SUSPICION_COLUMNS} FROM instances "
         f"WHERE w_id > $1 ORDER BY w_id LIMIT {_INSTANCES_A_PAGE}",
         w_id,
     )
@@ -166,7 +187,8 @@ def instances_after(connection: Connection, w_id: str) -> list[StoredInstance]:
 
 
 def _instance(row: tuple[Any, ...]) -> StoredInstance:
-    w_id, gateway, outcome, tried_at, synced_at, contacts, calls, *suspected = row
+    w_id, gateway, outcome, tried_at, synced_at, contacts, calls, *others = row
+    kinds, suspected = others[: len(KINDS)], others[len(KINDS) :]
     return StoredInstance(
         w_id,
         gateway,
@@ -176,4 +198,5 @@ def _instance(row: tuple[Any, ...]) -> StoredInstance:
         contacts,
         calls,
         read_suspicion(*suspected),
+        None if None in kinds else KindCounts(*kinds),
     )

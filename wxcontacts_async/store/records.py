@@ -2,10 +2,22 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Generic
 
 import msgspec
 
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
+from wxcontacts_async.outcomes import Fetched
+
+if TYPE_CHECKING:
+    # Python 3.11 has no defaults of type variables at run time.
+    from typing_extensions import TypeVar
+
+    ContactsT = TypeVar("ContactsT", default=ContactSet[Contact])
+else:
+    from typing import TypeVar
+
+    ContactsT = TypeVar("ContactsT")
 
 
 class DeltaCounts(msgspec.Struct, frozen=True, gc=False):
@@ -24,6 +36,29 @@ class DeltaCounts(msgspec.Struct, frozen=True, gc=False):
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed)
+
+
+class KindCounts(msgspec.Struct, frozen=True, gc=False):
+    """How many contacts of each kind the database has of one instance.
+
+    Attributes:
+        official_accounts: Those of the kind "public".
+        friends: Those of the kind "friend".
+        groups: Those of the kind "group".
+
+    """
+
+    official_accounts: int = 0
+    friends: int = 0
+    groups: int = 0
+
+    def total(self) -> int:
+        """Return how many there are of all kinds."""
+        return self.official_accounts + self.friends + self.groups
+
+    def by_kind(self) -> dict[ContactKind, int]:
+        """Return the same by kind."""
+        return dict(zip(ContactKind, msgspec.structs.astuple(self), strict=True))
 
 
 class Suspicion(msgspec.Struct, frozen=True, gc=False, eq=False):
@@ -58,7 +93,7 @@ class Suspicion(msgspec.Struct, frozen=True, gc=False, eq=False):
         return hash((self.stored, self.missing))
 
 
-class Synced(msgspec.Struct, frozen=True):
+class Synced(msgspec.Struct, Generic[ContactsT], frozen=True):
     """An instance whose contacts in the database are in step with its gateway.
 
     Attributes:
@@ -66,6 +101,8 @@ class Synced(msgspec.Struct, frozen=True):
         delta_counts: What changed in the database; nothing if a later set was there already, as
             another sync was quicker.
         contacts: Its contacts, as fetched; what the database cannot take is among the rejected.
+            If it is unchanged, they are decoded when they are first asked for, and None in a
+            sync with `contacts=False`.
         seconds: From when it was asked for until it was in the database.
         gateway: The name of its gateway.
         calls: How many calls it took.
@@ -74,18 +111,42 @@ class Synced(msgspec.Struct, frozen=True):
             `ContactStore(max_shrink=...)`.
         held_back: How many further contacts are missing and were not removed, as a contact of
             their kind could not be read, nor its name, and may be any of them.
+        unchanged: Whether its reply is, byte for byte, the one that the contacts in the database
+            are of. If not, they may be equal all the same; see `delta_counts`.
+        kind_counts: How many contacts the database has of it now.
 
     """
 
     w_id: str
     delta_counts: DeltaCounts
-    contacts: ContactSet[Contact]
+    contacts: ContactsT
     seconds: float
     gateway: str = ""
     calls: int = 1
     waited: float = 0.0
     suspicion: Suspicion | None = None
     held_back: int = 0
+    unchanged: bool = False
+    kind_counts: KindCounts = KindCounts()
+
+
+class UndecodedSynced(Synced[ContactSet[Contact]], frozen=True, kw_only=True, dict=True):
+    """An unchanged instance whose contacts are decoded when they are first asked for.
+
+    Attributes:
+        outcome: What has its reply until then.
+
+    """
+
+    outcome: Fetched[Any]
+
+    @property  # type: ignore[misc]  # it hides the field
+    def contacts(self) -> ContactSet[Contact]:
+        """Its contacts, as fetched."""
+        return self.outcome.contacts
+
+    def __repr__(self) -> str:
+        return f"Synced(w_id={self.w_id!r}, unchanged=True, kind_counts={self.kind_counts!r})"
 
 
 class ChangeKind(StrEnum):
@@ -150,6 +211,8 @@ class StoredInstance(msgspec.Struct, frozen=True, gc=False):
         contacts: How many there are; None if it was never synced.
         calls: How many calls the last outcome took.
         suspicion: What was missing from the last answer and is held; None if nothing is.
+        kind_counts: How many of each kind there are; None if it was never synced, or not since
+            an older version of this library, which does not count them.
 
     """
 
@@ -161,3 +224,4 @@ class StoredInstance(msgspec.Struct, frozen=True, gc=False):
     contacts: int | None
     calls: int
     suspicion: Suspicion | None
+    kind_counts: KindCounts | None = None

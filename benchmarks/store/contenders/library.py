@@ -1,4 +1,4 @@
-"""wxcontacts_async: `ContactStore.sync`."""
+"""wxcontacts_async: `ContactStore.sync`, as the command calls it."""
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ async def opened(url: str) -> AsyncGenerator[Sync]:
     async with ContactStore(url) as store:
 
         async def sync(pool: SessionPool[Contact], w_ids: Iterable[str]) -> None:
-            async with store.sync(pool, w_ids) as results:
+            async with store.sync(pool, w_ids, contacts=False) as results:
                 async for result in results:
                     if isinstance(result, Failed):
                         raise result.error

@@ -22,12 +22,7 @@ def accept(
         typer.Argument(metavar="W_ID", help="Suspicious instances.", show_default=False),
     ] = None,
     sources: options.Sources = None,
-    store: Annotated[
-        str,
-        typer.Option(
-            stores.STORE, metavar="URL", help=stores.url_help("The database that holds them")
-        ),
-    ] = stores.DEFAULT_STORE,
+    store: stores.HeldStore = stores.DEFAULT_STORE,
     timeouts: stores.Timeouts,
 ) -> None:
     """Accept that the contacts that are missing of suspicious instances are gone.

@@ -1,11 +1,13 @@
 """The `fetch` command: its options and messages."""
 
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
 
 from wxcontacts_async.cli.jobs.fetch import FetchJob, run_fetch
 from wxcontacts_async.cli.options import gateway_options as options
+from wxcontacts_async.cli.options.fetched_file import lacking
 from wxcontacts_async.cli.options.line_file import open_files
 from wxcontacts_async.cli.options.option_groups import with_option_groups
 from wxcontacts_async.cli.options.output_path import STANDARD
@@ -28,6 +30,22 @@ def fetch(
             "until this is done or interrupted, and also if nothing could be fetched or written.",
         ),
     ] = STANDARD,
+    append: Annotated[
+        bool,
+        typer.Option(
+            "--append",
+            help="Write behind what FILE has, line by line, rather than replace it. If its last "
+            "line was cut off, that is removed first.",
+        ),
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Append, and skip the instances that FILE has whole: after a crash, the same "
+            "command fetches just the rest. The last one in FILE may not be, and is fetched again.",
+        ),
+    ] = False,
     failures: options.Failures = None,
     gateway_options: options.GatewayOptions,
 ) -> None:
@@ -44,7 +62,18 @@ def fetch(
         settings = gateway_options.read()
         chosen, repeated = WIdSources(w_ids or (), sources or ()).read()
         say_repeated(repeated, console)
-        contacts_file, failures_file = open_files(output, failures, sources or ())
+        contacts_file, failures_file = open_files(
+            output, failures, sources or (), appends=append or resume
+        )
+        if resume:
+            given = len(chosen)
+            with ExitStack() as opened:
+                for file in (contacts_file, failures_file):
+                    if file is not None:
+                        opened.callback(file.close)
+                chosen = lacking(contacts_file, chosen)
+                opened.pop_all()
+            console.info(f"{given - len(chosen):,} of {given:,} instances are there and skipped.")
         job = FetchJob(chosen, settings, contacts_file, failures_file)
         result = run_fetch(job, console)
         if not result.output_closed:

@@ -1,5 +1,6 @@
 """The `watch` command: its options and messages."""
 
+from pathlib import Path
 from shlex import quote
 from typing import Annotated
 
@@ -7,7 +8,9 @@ import typer
 
 from wxcontacts_async.cli.options import gateway_options as options
 from wxcontacts_async.cli.options import store_options as stores
+from wxcontacts_async.cli.options.line_file import open_failures
 from wxcontacts_async.cli.options.option_groups import with_option_groups
+from wxcontacts_async.cli.options.output_path import STANDARD, OutputPath
 from wxcontacts_async.cli.options.usage import naming_options
 from wxcontacts_async.cli.options.values import duration, number
 from wxcontacts_async.cli.options.w_ids import WIdSources
@@ -57,6 +60,15 @@ def watch(
         ),
     ] = None,
     timeouts: stores.Timeouts,
+    failures: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Append a JSON line to FILE each time that an instance fails, and for each "
+            "contact that could not be decoded, or not all of it, as it came.",
+            show_default="not written",
+        ),
+    ] = None,
     gateway_options: options.GatewayOptions,
 ) -> None:
     """Sync the same instances again and again, and print what changes as it is learned.
@@ -92,8 +104,24 @@ def watch(
             check_number("after", begin, at_least=0, whole=True, optional=True)
         chosen, repeated = w_id_sources.read()
         say_repeated(repeated, console)
+        opened_cursor = open_cursor(cursor, database)
+
+        def check(path: OutputPath) -> None:
+            database.refuse_output(path)
+            path.must_not_be_output(OutputPath(STANDARD, "standard output"))
+            if cursor is not None:
+                path.must_not_be([Path(cursor)], "--cursor")
+
+        failures_file = open_failures(failures, sources or (), check, appends=True)
         job = WatchJob(
-            chosen, w_id_sources, settings, database, interval, begin, open_cursor(cursor, database)
+            chosen,
+            w_id_sources,
+            settings,
+            database,
+            interval,
+            begin,
+            opened_cursor,
+            failures_file,
         )
         watched = Watch(job, console)
         result = watched.run()

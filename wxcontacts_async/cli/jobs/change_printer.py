@@ -4,7 +4,7 @@ import os
 import select
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from math import inf
 from pathlib import Path
@@ -39,6 +39,8 @@ class ChangePrinter:
 
     Arguments:
         cursor: Records what was printed, if given.
+        line_of: Makes the line of a change, the same one each time.
+        header: The line before the first one.
 
     Attributes:
         name: The output as messages show it.
@@ -51,17 +53,23 @@ class ChangePrinter:
 
     name = "standard output"
 
-    def __init__(self, cursor: Cursor | None = None) -> None:
+    def __init__(
+        self,
+        cursor: Cursor | None = None,
+        line_of: Callable[[ContactChange], bytes] = change_line,
+        header: bytes = b"",
+    ) -> None:
         if sys.stdout is None:
             raise typer.BadParameter("standard output is closed")
         self.timed_out = False
         self._file = sys.stdout.fileno()
         self._cursor = cursor
+        self._line_of = line_of
         status = os.fstat(self._file)
         self._is_regular = stat.S_ISREG(status.st_mode)
         self._mark = Mark(0, None, status.st_dev, status.st_ino)
         # The output behind the cursor's position, and what goes before the next line.
-        self._tail = self._before = b""
+        self._tail, self._before = b"", header
         # The deadlines: of all writes, and of a single one since the last progress.
         self._give_up_at, self._reader_timeout = inf, inf
         self._progress_at = 0.0
@@ -111,7 +119,7 @@ class ChangePrinter:
         """Give pieces of whole lines, each with its last change."""
         piece, last = b"", None
         for change in changes:
-            line = self._without_tail(change_line(change))
+            line = self._without_tail(self._line_of(change))
             if last is not None and len(piece) + len(line) > _PIECE:
                 yield piece, last
                 piece = b""

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.table import Table
 
 from wxcontacts_async import Gateway
 from wxcontacts_async.cli.jobs.sync import SyncJob, run_sync
 from wxcontacts_async.cli.options.database import DatabaseOption
+from wxcontacts_async.cli.options.extras import has_report_extra
 from wxcontacts_async.cli.options.gateway_options import CallSettings
 from wxcontacts_async.cli.runtime.running import RunResult, run_to_end
 from wxcontacts_async.cli.terminal.console import HumanConsole
@@ -28,10 +30,10 @@ class _DemoStatistics(SyncStatistics):
         super().__init__(total)
         self.user_names: set[str] = set()
 
-    def add_synced(self, synced: Synced) -> None:
+    def add_synced(self, synced: Synced[Any]) -> None:
         """Count an instance that is committed."""
         super().add_synced(synced)
-        self.user_names.update(contact.user_name for contact in synced.contacts)
+        self.user_names.update(contact.user_name for contact in synced.contacts or ())
 
 
 def run_demo(
@@ -48,7 +50,7 @@ def run_demo(
 
     """
     tables = HumanConsole(stderr=False)
-    job = SyncJob(w_ids, CallSettings(Gateway(url)), database)
+    job = SyncJob(w_ids, CallSettings(Gateway(url)), database, gives_contacts=True)
     first = _DemoStatistics(len(w_ids))
     result = run_sync(job, first, console)
     _show_first(first, tables)
@@ -68,11 +70,23 @@ def run_demo(
         say_early_end(reading, console)
         return reading.exit_code
     _show_second(second, changes, tables)
-    console.info(
-        f"The contacts are in {database.name}. "
-        f"Try: wxcontacts changes --store {database.typed} --since 1m",
-    )
+    console.info(f"The contacts are in {database.name}. Try next:")
+    for command in _next_commands(database, min(change.id for change in changes) - 1):
+        console.info(f"  wxcontacts {command}")
     return 0
+
+
+def _next_commands(database: DatabaseOption, last_id: int) -> tuple[str, str, str]:
+    """Return what to try on the database; a report only where what it needs is installed."""
+    if has_report_extra():
+        third = f"report --store {database.typed} --output demo.html"
+    else:
+        third = f"export --store {database.typed} --format parquet --output demo.parquet"
+    return (
+        f"changes --store {database.typed} --after {last_id}",  # those of the second sync
+        f"export --store {database.typed} --format csv --output demo.csv",
+        third,
+    )
 
 
 def _is_as_meant(result: FetchResult) -> bool:

@@ -2,16 +2,15 @@
 
 from contextlib import suppress
 
-from anyio import Event, move_on_after, to_thread
+from anyio import move_on_after, to_thread
 
 from wxcontacts_async.cli.jobs.change_printer import ChangePrinter
 from wxcontacts_async.cli.jobs.changes import print_changes
 from wxcontacts_async.cli.options.cursor import Cursor, Mark
-from wxcontacts_async.cli.options.database import DatabaseError, DatabaseOption
+from wxcontacts_async.cli.options.database import CommandStore, DatabaseError, DatabaseOption
 from wxcontacts_async.store import ContactChange, ContactStore, StoreError
 
 READER_TIMEOUT = 2.0  # seconds, at the end, for the pipe's reader
-_POLL_INTERVAL = 1.0  # seconds, as other processes may write to the log
 _LAST_SECONDS = 8.0  # to read the rest from a database that may be lost
 _ADVICE = (
     "Remove that file to begin at the end of the log, or give --after ID as well to begin elsewhere"
@@ -44,7 +43,6 @@ class LogFollower:
         self._printer = printer
         self._cursor = cursor
         self._after = after
-        self._news = Event()
 
     @property
     def after(self) -> int:
@@ -83,16 +81,12 @@ class LogFollower:
         found = await _found(after, store)
         return Mark(after) if found is None else Mark(after, found.at)
 
-    def notify(self) -> None:
-        """Wake `follow`, as there may be new changes."""
-        self._news.set()
-
-    async def follow(self, store: ContactStore) -> None:
+    async def follow(self, store: CommandStore) -> None:
         """Print the log, and then each new change."""
+        news = store.news()
         while not self._printer.timed_out:
+            await news.wait()
             await self._catch_up(store)
-            with move_on_after(_POLL_INTERVAL):
-                await self._news.wait()
 
     async def finish(self, store: ContactStore) -> None:
         """Print the rest while the command shuts down, unless the database is lost."""
@@ -103,7 +97,6 @@ class LogFollower:
             self.is_behind = self._printer.timed_out
 
     async def _catch_up(self, store: ContactStore) -> None:
-        self._news = Event()
         await print_changes(store.changes(after=self._printer.after), self._printer)
 
 

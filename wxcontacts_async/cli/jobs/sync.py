@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from anyio import CancelScope
-from anyio.lowlevel import checkpoint
 
 from wxcontacts_async import Failed
 from wxcontacts_async._freeing import free
@@ -19,8 +19,7 @@ from wxcontacts_async.cli.runtime.errors import CommandError
 from wxcontacts_async.cli.terminal.console import HumanConsole
 from wxcontacts_async.cli.terminal.statistics import FetchResult
 from wxcontacts_async.cli.terminal.sync_statistics import SyncStatistics
-from wxcontacts_async.contacts import merging
-from wxcontacts_async.store import ContactStore, StoreError, SyncResult, SyncStream
+from wxcontacts_async.store import ContactStore, StoreError, Synced, SyncResult, SyncStream
 
 
 @dataclass
@@ -33,6 +32,7 @@ class SyncJob:
         database: The database.
         stale_after: How long after its last sync an instance is synced again; None: always.
         failures_file: For failed instances, and rejected and flawed contacts, if any.
+        gives_contacts: Whether the statistics look at the contacts of unchanged instances, too.
 
     """
 
@@ -41,6 +41,7 @@ class SyncJob:
     database: DatabaseOption
     stale_after: timedelta | None = None
     failures_file: LineFile | None = None
+    gives_contacts: bool = False
 
 
 def run_sync(job: SyncJob, stats: SyncStatistics, console: HumanConsole) -> FetchResult:
@@ -63,19 +64,16 @@ async def _sync(job: SyncJob, stats: SyncStatistics) -> None:
         stats.skip(len(job.w_ids) - len(stale))
         async with (
             job.settings.pool([stats.observe]) as pool,
-            store.sync(pool, stale) as results,
+            store.sync(pool, stale, contacts=job.gives_contacts) as results,
         ):
 
-            async def take(result: SyncResult) -> None:
+            async def take(result: SyncResult[Any]) -> None:
                 if isinstance(result, Failed):
                     stats.add_failed(result)
                     lines = failure_lines(result)
                 else:
-                    with CancelScope(shield=True):  # or it would not be counted
-                        for _ in merging(result.contacts):
-                            await checkpoint()
                     stats.add_synced(result)
-                    lines = decoding_lines(result.contacts)
+                    lines = iter(()) if result.contacts is None else decoding_lines(result.contacts)
                 if job.failures_file is not None:
                     await job.failures_file.write(lines)
 
@@ -102,8 +100,8 @@ async def _stale(job: SyncJob, store: ContactStore) -> list[str]:
 
 
 async def take_all(
-    results: SyncStream,
-    take: Callable[[SyncResult], Awaitable[None]],
+    results: SyncStream[Any],
+    take: Callable[[SyncResult[Any]], Awaitable[None]],
 ) -> None:
     """Take each result; after an error or a cancellation, also those committed by then.
 
@@ -115,12 +113,14 @@ async def take_all(
     try:
         async for result in results:
             await take(result)
-            held = [] if isinstance(result, Failed) else [result.contacts]
+            held = []
+            if isinstance(result, Synced) and result.contacts is not None:
+                held.append(result.contacts)
             del result
             await free(held)
     finally:
         results.stop()
         with CancelScope(shield=True), suppress(StoreError):
             async for result in results:
-                with suppress(CommandError):
+                with suppress(CommandError, StoreError):
                     await take(result)

@@ -20,11 +20,13 @@ from wxcontacts_async.cli.options.usage import naming_options, wrong
 from wxcontacts_async.cli.options.values import duration, number
 from wxcontacts_async.cli.runtime.errors import CommandError
 from wxcontacts_async.store import (
+    ChangesPrunedError,
     ContactStore,
     StoreBusyError,
     StoreConnectionError,
     StoreError,
 )
+from wxcontacts_async.store._database.news import News
 from wxcontacts_async.store._database.opening import Opening
 from wxcontacts_async.store._database.url import read_address
 
@@ -39,7 +41,7 @@ class UnopenedDatabaseError(DatabaseError):
     """A database that cannot be opened."""
 
 
-class _Store(ContactStore):
+class CommandStore(ContactStore):
     """A store that may be opened without creating it, and that tells what it waits for."""
 
     def __init__(
@@ -47,6 +49,10 @@ class _Store(ContactStore):
     ) -> None:
         self._opening, self._on_wait = opening, on_wait
         super().__init__(url, **rules)
+
+    def news(self) -> News:
+        """Return what a reader of the log waits for."""
+        return News(self._database)
 
 
 class DatabaseOption:
@@ -88,7 +94,7 @@ class DatabaseOption:
         self.on_wait: Callable[[str, bool], None] = _say
         with naming_options(url=option):
             address = read_address(url)
-            self._store = _Store(
+            self._store = CommandStore(
                 url,
                 Opening(opening),
                 lambda *wait: self.on_wait(*wait),  # noqa: PLW0108  # a job may set another one
@@ -125,7 +131,7 @@ class DatabaseOption:
             output.must_not_be(database_files(self._path), self._option)
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[ContactStore]:
+    async def opened(self) -> AsyncIterator[CommandStore]:
         """Open it for the block; raise DatabaseError if it cannot be, or can no longer be, used."""
         error_type: type[DatabaseError] = UnopenedDatabaseError
         try:
@@ -143,6 +149,8 @@ class DatabaseOption:
             return f"Let the other one end first{more}."
         if isinstance(error, StoreConnectionError) and was_open and self._has_timeouts:
             return f"{error.advice} A longer {RECONNECT_TIMEOUT} waits until it is back."
+        if isinstance(error, ChangesPrunedError):
+            return f"Begin with --after {error.first_id - 1}, and without the file of a --cursor."
         return error.advice.replace("ive the store", f"ive {self._option}")
 
 

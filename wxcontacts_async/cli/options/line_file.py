@@ -17,6 +17,11 @@ from wxcontacts_async.cli.options.output_path import STANDARD, OutputPath
 from wxcontacts_async.cli.options.usage import wrong
 from wxcontacts_async.cli.runtime.errors import CommandError, OutputError, reason_of
 
+if sys.platform != "win32":
+    import fcntl
+
+_PIECE = 64 * 1024  # bytes, in which the end of a file is looked for
+
 
 class LineFile:
     """A file that is written in batches of whole lines; `-` is standard output.
@@ -26,10 +31,17 @@ class LineFile:
 
     Writing is done in a thread, as a disk or a pipe's reader may be slow. A regular file has a
     batch as a whole or not at all, even on a full disk or after Ctrl-C.
+
+    Arguments:
+        path: The value of the option.
+        option: Its name.
+        appends: Whether it is written to behind what it has, which is then made whole lines.
+
     """
 
-    def __init__(self, path: str, option: str) -> None:
-        self.path = OutputPath(path, option)
+    def __init__(self, path: str, option: str, *, appends: bool = False) -> None:
+        self.path = OutputPath(path, option, in_place=appends)
+        self._appends = appends
         self.name = self.path.name
         self._file: FileIO | None = None
         self._hidden: HiddenFile | None = None  # until it is renamed
@@ -48,7 +60,10 @@ class LineFile:
         return self.path.is_replaced and (self._hidden is not None or not self._is_kept)
 
     def open(self) -> None:
-        """Open it, empty; typer.BadParameter if it cannot be, or belongs to a database."""
+        """Open it, empty unless it is appended to; typer.BadParameter if it cannot be.
+
+        It must not belong to a database, nor to another process that appends to it.
+        """
         self.path.must_not_be_a_database()
         try:
             self._file = self._opened()
@@ -61,6 +76,8 @@ class LineFile:
             return FileIO(sys.stdout.fileno(), "wb", closefd=False)
         if self.path.descriptor is not None:
             return FileIO(os.dup(self.path.descriptor), "wb")
+        if self._appends:
+            return self._opened_behind_what_it_has()
         if not self.path.is_replaced or self.path.real is None:
             file = FileIO(self.path.path, "wb", opener=_not_emptied)
             if self.path.is_regular:
@@ -68,6 +85,32 @@ class LineFile:
             return file
         self._hidden = HiddenFile(self.path.real.parent)
         return self._hidden.file
+
+    def _opened_behind_what_it_has(self) -> FileIO:
+        file = FileIO(self.path.path, "ab", opener=_not_emptied)
+        try:
+            if self.path.is_regular:
+                self._lock(file)
+                file.truncate(end_of_whole_lines(Path(self.path.path)))
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def _lock(self, file: FileIO) -> None:
+        """Lock it against other processes for as long as it is open."""
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise wrong(self.path.option, f"{self.name} is in use by another one") from None
+            except OSError:
+                pass  # where a file system has no locks
+
+    def cut(self, end: int) -> None:
+        """Let what is appended begin there."""
+        if self._file is not None:
+            self._file.truncate(end)
 
     def keep(self) -> None:
         """Have `close` rename it, with what is written by then."""
@@ -114,6 +157,8 @@ class LineFile:
             return
         try:
             if self._hidden is None:
+                if self._appends and self.path.is_regular:
+                    os.fsync(self._file.fileno())
                 self._file.close()
             elif self._is_kept:
                 self._take_name(self._hidden)
@@ -143,6 +188,20 @@ class LineFile:
             sync_folder(real.parent)
 
 
+def end_of_whole_lines(path: Path) -> int:
+    """Return where the last line of a file ends that is whole."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end:
+            begin = max(0, end - _PIECE)
+            file.seek(begin)
+            last = file.read(end - begin).rfind(b"\n")
+            if last >= 0:
+                return begin + last + 1
+            end = begin
+    return 0
+
+
 def _not_emptied(path: str, flags: int) -> int:
     return os.open(path, flags & ~os.O_TRUNC, 0o600)
 
@@ -151,12 +210,16 @@ def open_files(
     output: str,
     failures: str | None,
     sources: Sequence[str],
+    *,
+    appends: bool = False,
 ) -> tuple[LineFile, LineFile | None]:
-    """Open the file for contacts and the one for failures, if any.
+    """Open the file for contacts, to append to or not, and the one for failures, if any.
 
     Raise typer.BadParameter if one cannot be opened, or is another's, or one of `sources`.
     """
-    contacts_file = LineFile(output, "--output")
+    contacts_file = LineFile(output, "--output", appends=appends)
+    if appends and (contacts_file.path.is_standard or not contacts_file.path.is_regular):
+        raise wrong("--append", f"needs a file to append to, which {contacts_file.name} is not")
     _must_not_be_source(contacts_file, sources)
     failures_file = open_failures(
         failures, sources, lambda path: path.must_not_be_output(contacts_file.path)
@@ -174,6 +237,8 @@ def open_failures(
     failures: str | None,
     sources: Sequence[str],
     check: Callable[[OutputPath], None],
+    *,
+    appends: bool = False,
 ) -> LineFile | None:
     """Open the file for failures, if any, once it is checked.
 
@@ -181,7 +246,7 @@ def open_failures(
     """
     if failures is None:
         return None
-    file = LineFile(failures, "--failures")
+    file = LineFile(failures, "--failures", appends=appends)
     check(file.path)
     _must_not_be_source(file, sources)
     file.open()

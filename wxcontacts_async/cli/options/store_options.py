@@ -38,6 +38,10 @@ FromStore = Annotated[
     str,
     typer.Option(STORE, metavar="URL", help=url_help("The database to read")),
 ]
+HeldStore = Annotated[
+    str,
+    typer.Option(STORE, metavar="URL", help=url_help("The database that holds them")),
+]
 
 
 @dataclass(kw_only=True)

@@ -1,6 +1,7 @@
 """Describes suspicious instances, whose missing contacts were kept, and what to do."""
 
 from shlex import quote
+from typing import Any
 
 from wxcontacts_async.cli.options.database import DatabaseOption
 from wxcontacts_async.cli.options.store_options import STORE
@@ -27,7 +28,7 @@ def describe_suspicion(w_id: str, suspicion: Suspicion, database: DatabaseOption
     )
 
 
-def describe_held_back(synced: Synced) -> str:
+def describe_held_back(synced: Synced[Any]) -> str:
     """Describe what was not removed, as it may be among the contacts that were unreadable."""
     return f"wId {shown_id(synced.w_id)}: {held_back(synced.held_back)}"
 

@@ -1,5 +1,7 @@
 """The statistics of a sync, which a job counts and progress and summary show."""
 
+from typing import Any
+
 from wxcontacts_async.cli.terminal.statistics import FetchStatistics
 from wxcontacts_async.store import DeltaCounts, Synced
 
@@ -23,7 +25,7 @@ class SyncStatistics(FetchStatistics):
         self.skipped = 0
         self.delta_counts = DeltaCounts()
         self.suspicious = 0
-        self.suspect: Synced | None = None
+        self.suspect: Synced[Any] | None = None
         self.held = 0
         self.held_back = 0
         self.unclear = 0
@@ -33,9 +35,14 @@ class SyncStatistics(FetchStatistics):
         self.total -= number
         self.skipped += number
 
-    def add_synced(self, synced: Synced) -> None:
+    def add_synced(self, synced: Synced[Any]) -> None:
         """Count an instance that is committed."""
-        self.add_fetched(synced.contacts, synced.waited)
+        self.fetched += 1
+        self.waited += synced.waited
+        self.contacts.update(synced.kind_counts.by_kind())
+        if synced.contacts is not None:
+            self.rejected += len(synced.contacts.rejected)
+            self.flawed += len(synced.contacts.flawed)
         before, delta = self.delta_counts, synced.delta_counts
         self.delta_counts = DeltaCounts(
             before.added + delta.added,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from re import compile as compiled
 from typing import Any
 
@@ -50,8 +51,12 @@ class Connection:
 
     Attributes:
         notes: What is to be logged of the database.
+        number: Another one for each connection.
+        has_news: Whether changes were announced; for who waits for them in this process.
 
     """
+
+    _numbers = count()
 
     def __init__(
         self,
@@ -65,6 +70,8 @@ class Connection:
         self.opening = opening
         self.waiting = waiting or Waiting()
         self.notes: list[str] = []
+        self.number = next(self._numbers)
+        self.has_news = False
         self._address = address
         self.busy_timeout = busy_timeout
         self._in_transaction = False
@@ -177,6 +184,12 @@ class Connection:
             self._small.clear()
             if not self.dialect.keeps_temporary_tables:
                 self._staging.clear()
+
+    def announce(self) -> None:
+        """Announce changes, once the transaction is committed."""
+        if self.dialect.announce:
+            self.execute(self.dialect.announce)
+        self.has_news = True
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

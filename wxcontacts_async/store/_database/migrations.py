@@ -81,5 +81,14 @@ MIGRATIONS = (
         "ALTER TABLE instances ADD COLUMN suspected_since {timestamp}",
         "ALTER TABLE instances ADD COLUMN suspected_kinds TEXT",
     ),
+    # The digest of the reply that an instance's contacts are all of, where there is one, with the
+    # revision of these, as an older version may go on writing; and how many there are of each kind.
+    (
+        "ALTER TABLE instances ADD COLUMN reply_digest TEXT",
+        "ALTER TABLE instances ADD COLUMN official_accounts BIGINT",
+        "ALTER TABLE instances ADD COLUMN friends BIGINT",
+        "ALTER TABLE instances ADD COLUMN groups BIGINT",
+        "{forget_replies}",
+    ),
 )
 VERSION = len(MIGRATIONS)

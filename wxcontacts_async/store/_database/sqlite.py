@@ -17,7 +17,7 @@ from wxcontacts_async.store.errors import (
     StoreFullError,
 )
 
-_CACHE_KIB = 96 * 1024  # what a batch writes to, the leaves of large indexes included
+_CACHE_KIB = 32 * 1024  # more would keep little of a large index, which is written to everywhere
 _WAL_PAGES = 64 * 1024  # of 4 KiB
 _MOST_ROWS = 1_000_000_000
 
@@ -35,6 +35,9 @@ class _SQLite(Dialect):
     binary = "BLOB"
     serial = "INTEGER PRIMARY KEY AUTOINCREMENT"
     json_object = "json_object"
+    texts_in = "SELECT value FROM json_each($1)"
+    locking = ""
+    forget_replies = ""  # its triggers run for each row, for a tenth of a first sync's time
     clustered = " WITHOUT ROWID"
     temporary = ""
     keeps_temporary_tables = True
@@ -53,6 +56,8 @@ class _SQLite(Dialect):
         # several, for which the write-ahead log grows to 256 MiB.
         f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}",
     )
+    data_version = "PRAGMA data_version"
+    look_every = 0.25
     count_tables = "SELECT count(*) FROM sqlite_master WHERE name = '{}'"
     write_advice = (
         "SQLite writes to the file and to files beside it: give it the right to the folder, too."

@@ -8,7 +8,8 @@ from wxcontacts_async.store._database.dialect import Dialect
 from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA
 
 _AT = pa.field("at", pa.string(), nullable=False)
-_COUNTS = {"contacts", "calls", "suspected_stored", "suspected_missing"}
+KINDS = ("official_accounts", "friends", "groups")
+_COUNTS = {"contacts", "calls", "suspected_stored", "suspected_missing", *KINDS}
 
 
 def _columns(**types: pa.DataType) -> pa.Schema:
@@ -37,7 +38,7 @@ TEMPORARY_TABLES: Mapping[str, pa.Schema] = {
             for name in (
                 *("w_id", "gateway", "outcome", "tried_at", "synced_at", "contacts", "calls"),
                 *("suspected_at", "suspected_stored", "suspected_missing", "suspected_digest"),
-                *("suspected_since", "suspected_kinds", "digest"),
+                *("suspected_since", "suspected_kinds", "digest", "reply_digest", *KINDS),
             )
         ]
     ),

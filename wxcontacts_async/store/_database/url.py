@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.store._database.dialect import Dialect
+from wxcontacts_async.store._database.listener import Listener
 from wxcontacts_async.store._database.opening import Opened, Opening
 from wxcontacts_async.store._database.postgresql import POSTGRESQL
 from wxcontacts_async.store._database.sqlite import SQLITE
@@ -49,6 +50,7 @@ class Address:
         secrets: The passwords in its URL, in each form in which a message may quote them.
         connect: Opens it, given what for and for how many seconds to wait for a lock.
         path: The file; None where it is none.
+        listener: Makes what listens to the server, given what it is to call; None for a file.
 
     """
 
@@ -57,6 +59,7 @@ class Address:
     secrets: tuple[str, ...]
     connect: Callable[[Opening, float], Opened]
     path: Path | None = None
+    listener: Callable[[Callable[[], None]], Listener] | None = None
 
 
 def read_address(url: object) -> Address:
@@ -123,4 +126,10 @@ def _postgresql(url: str) -> Address:
 
         return Opened(dbapi.connect(complete, autocommit=True))
 
-    return Address(POSTGRESQL, shown, tuple(sorted(secrets, key=len, reverse=True)), connect)
+    return Address(
+        POSTGRESQL,
+        shown,
+        tuple(sorted(secrets, key=len, reverse=True)),
+        connect,
+        listener=partial(Listener, url),
+    )

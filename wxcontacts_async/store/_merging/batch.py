@@ -9,9 +9,10 @@ from wxcontacts_async.contacts import Contact
 from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.store._merging.fingerprints import Fingerprinted
 from wxcontacts_async.store.errors import StoreError
-from wxcontacts_async.store.records import DeltaCounts, Suspicion
+from wxcontacts_async.store.records import DeltaCounts, KindCounts, Suspicion
 
 _NOTHING = DeltaCounts()
+_NO_CONTACTS = KindCounts()
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class BatchResult:
     delta_counts: DeltaCounts = _NOTHING
     suspicion: Suspicion | None = None
     held_back: int = 0
+    kind_counts: KindCounts = _NO_CONTACTS
+    is_unchanged: bool = False
 
 
 class Commit:
@@ -77,7 +80,7 @@ class Batch:
 
     Attributes:
         outcomes: What was fetched, by wId.
-        arrived: Its contact sets, by wId.
+        arrived: Its contact sets, by wId, but for those that are not decoded.
         ended_at: When, for those that failed.
         commit: What becomes of it.
 

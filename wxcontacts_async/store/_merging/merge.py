@@ -3,20 +3,24 @@
 The contacts that arrived are loaded in bulk into a temporary table. One join of it with what is
 stored writes the change log, and then the contacts are changed as the log says. What is unchanged
 is not loaded: a set like the one merged last, and a contact with the fingerprint of the stored
-one. If nothing is stored of any instance of the batch, contacts are loaded without a join.
+one. If nothing is stored of any instance of the batch, contacts are loaded without a join. A reply
+with the digest of the stored one is not even decoded; of such an instance just the time is written.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import itemgetter
 
+import msgspec
 import pyarrow as pa
 
+from wxcontacts_async._recognition import digest_of, fetched_at
+from wxcontacts_async.contacts import Contact, ContactKind
 from wxcontacts_async.outcomes import Failed, Fetched
 from wxcontacts_async.store._database.connection import Connection
+from wxcontacts_async.store._database.temporary_tables import KINDS
 from wxcontacts_async.store._database.values import read_time, storable, written_time
 from wxcontacts_async.store._merging import statements as sql
 from wxcontacts_async.store._merging.batch import Batch, BatchResult
@@ -29,14 +33,21 @@ from wxcontacts_async.store._merging.fingerprints import (
     write_fingerprints,
 )
 from wxcontacts_async.store._merging.guard import Guard, Held, Memory, Verdict
+from wxcontacts_async.store._merging.known import (
+    ALL,
+    NONE,
+    SOME,
+    UNKNOWN,
+    Known,
+    read_known,
+    written_reply,
+)
 from wxcontacts_async.store._merging.staging import as_contacts, in_key_order, stageable
 from wxcontacts_async.store._merging.suspicion import OF_ASKED, read_suspicion
-from wxcontacts_async.store.records import ChangeKind, DeltaCounts, Suspicion
+from wxcontacts_async.store.records import ChangeKind, DeltaCounts, KindCounts, Suspicion
 
 SYNCED, SUSPICIOUS = "synced", "suspicious"
 
-# What an instance lacked the last time, in the words of `statements.KNOWN`.
-_NONE, _ALL, _SOME, _UNKNOWN = "none", "all", "some", "unknown"
 _CLOCKS_DIFFER = timedelta(minutes=5)
 # A revision of contacts that are not those of one set alone. Revisions are in columns that are
 # called `digest`, and tell whether fingerprints are of the merge that made the contacts.
@@ -50,6 +61,8 @@ def merge(
     confirm_after: float = 86_400.0,
 ) -> Mapping[str, BatchResult]:
     """Bring the tables in step with a batch; return what that changed, by wId.
+
+    What is not decoded and is no longer what is stored is left out, also of what is returned.
 
     Merged again, as after a lost connection, it changes nothing and returns the same. On a
     StoreError the database has nothing of the batch, unless it was lost.
@@ -65,28 +78,15 @@ def merge(
         with connection.transaction():
             guard = Guard(max_shrink, timedelta(seconds=confirm_after))
             results = _Merge(connection, batch, guard).results()
+            if any(result.delta_counts for result in results.values()):
+                connection.announce()
             batch.commit.begin(results)
     except Exception:
         batch.commit.fail(is_lost=not connection.is_alive)
         raise
     batch.commit.end()
+    pa.default_memory_pool().release_unused()  # or Arrow keeps what its tables took
     return results
-
-
-@dataclass(frozen=True)
-class _Known:
-    """What the database knows of an instance."""
-
-    merged_at: datetime | None = None  # when the set merged last was fetched
-    synced_at: datetime | None = None  # when the last one was fetched that was not suspicious
-    lacked: str = _NONE
-    contacts: int | None = None
-    revision: str | None = None  # of these
-
-    @property
-    def holds(self) -> bool:
-        """Whether what is stored as held is of the last set."""
-        return self.lacked in {_ALL, _SOME}
 
 
 class _Merge:
@@ -97,29 +97,33 @@ class _Merge:
         self._guard = guard
         self._batch = batch
         self._asked = {storable(w_id, connection.dialect): w_id for w_id in batch.outcomes}
-        self._known: dict[str, _Known] = defaultdict(_Known)
+        self._arrived = {
+            storable(w_id, connection.dialect): it for w_id, it in batch.arrived.items()
+        }
+        self._known: dict[str, Known] = defaultdict(Known)
         self._stored: Counter[str] = Counter()
         self._suspected: dict[str, Suspicion] = {}
         self._held: Mapping[str, Mapping[str, Held]] = {}
+        # Of those whose contacts are merged.
+        self._kind_counts: dict[str, KindCounts] = {}
 
     def results(self) -> dict[str, BatchResult]:
         """Bring the tables in step; return what that changed, by wId as the caller has it."""
         connection = self._connection
         self._ask_for(self._asked)
-        for w_id, merged_at, synced_at, *others in connection.rows(sql.KNOWN):
-            self._known[w_id] = _Known(
-                merged_at and read_time(merged_at), synced_at and read_time(synced_at), *others
-            )
-        newer, late = self._newer_and_late_sets()
-        if newer or late:
-            self._stored = Counter(dict(connection.rows(sql.COUNT_STORED)))
-        sets = {w_id: it for w_id, it in newer.items() if not self._is_stored(w_id, it.digest)}
-        self._start_anew(late)
-        suspicions = self._suspicions(w_id for w_id in self._asked if w_id not in newer)
-        results = {
-            asked: self._earlier_result(w_id) or BatchResult(suspicion=suspicions.get(w_id))
-            for w_id, asked in self._asked.items()
+        self._known.update(read_known(connection))
+        newer, late = self._newer_and_late()
+        unchanged = self._unchanged(newer | late)
+        for w_id in (newer | late) - unchanged - self._arrived.keys():
+            del self._asked[w_id]
+        newer, late = newer & self._asked.keys(), late & self._asked.keys()
+        self._start_anew(self._arrived_of(late - unchanged))
+        sets = {
+            w_id: it
+            for w_id, it in self._arrived_of(newer - unchanged).items()
+            if not self._is_stored_set(w_id, it)
         }
+        results = self._results_without_merge(newer, unchanged)
         if sets:
             (before,) = connection.rows("SELECT coalesce(max(id), 0) FROM contact_changes")[0]
             compared = self._compared(sets)
@@ -129,50 +133,94 @@ class _Merge:
                     DeltaCounts(*(logged[w_id, change.value] for change in ChangeKind)),
                     self._suspected.get(w_id),
                     len(it.unclear - self._held.get(w_id, {}).keys()),
+                    self._kind_counts[w_id],
                 )
-        self._record_outcomes(newer, results)
+        self._record_outcomes(newer, unchanged, results)
         return results
+
+    def _results_without_merge(
+        self, newer: AbstractSet[str], unchanged: AbstractSet[str]
+    ) -> dict[str, BatchResult]:
+        """Return how instances end, unless their contacts are merged."""
+        suspicions = self._suspicions(w_id for w_id in self._asked if w_id not in newer)
+        return {
+            asked: self._earlier_result(w_id)
+            or BatchResult(
+                suspicion=suspicions.get(w_id),
+                kind_counts=self._kind_counts.get(w_id, self._known[w_id].kind_counts),
+                is_unchanged=w_id in unchanged,
+            )
+            for w_id, asked in self._asked.items()
+        }
+
+    def _arrived_of(self, w_ids: AbstractSet[str]) -> dict[str, Fingerprinted]:
+        """Return the sets of some instances, in the order of the batch."""
+        return {w_id: self._arrived[w_id] for w_id in self._asked if w_id in w_ids}
 
     def _earlier_result(self, w_id: str) -> BatchResult | None:
         """Return the result of an earlier attempt, if it committed this set unanswered."""
         asked = self._asked[w_id]
         outcome = self._batch.outcomes[asked]
-        merged_at = self._known[w_id].merged_at
-        if isinstance(outcome, Fetched) and outcome.contacts.fetched_at == merged_at:
+        if isinstance(outcome, Fetched) and fetched_at(outcome) == self._known[w_id].merged_at:
             return self._batch.commit.results.get(asked)
         return None
 
     def _suspicions(self, w_ids: Iterable[str]) -> dict[str, Suspicion | None]:
         """Return what another, quicker sync has found suspicious."""
-        suspicious = [w_id for w_id in w_ids if self._known[w_id].lacked != _NONE]
+        suspicious = [w_id for w_id in w_ids if self._known[w_id].lacked != NONE]
         if not suspicious:
             return {}
         self._ask_for(suspicious)
         return {w_id: read_suspicion(*its) for w_id, *its in self._connection.rows(OF_ASKED)}
 
-    def _is_stored(self, w_id: str, digest: str | None) -> bool:
-        """Return whether a set is like the one merged last, all of which is still stored."""
-        known = self._known[w_id]
-        if digest is None or digest != known.revision:
-            return False
-        return self._stored[w_id] == known.contacts
+    def _unchanged(self, w_ids: AbstractSet[str]) -> set[str]:
+        """Return whose stored contacts are all of the reply that came; count those of others."""
+        same = {w_id for w_id in w_ids if self._is_known_reply(w_id)}
+        if self._connection.dialect.forget_replies:  # had they been changed by hand
+            self._count(w_ids - same)
+            return same
+        self._count(w_ids)
+        return {w_id for w_id in same if self._is_all_stored(w_id)}
 
-    def _newer_and_late_sets(self) -> tuple[dict[str, Fingerprinted], dict[str, Fingerprinted]]:
-        """Return the sets that are newer than what was merged last, and those that are not.
+    def _count(self, w_ids: AbstractSet[str]) -> None:
+        if w_ids:
+            self._ask_for(w_ids)
+            self._stored = Counter(dict(self._connection.rows(sql.COUNT_STORED)))
+
+    def _is_known_reply(self, w_id: str) -> bool:
+        """Return whether the last merge was of a reply with the same digest, and nothing else."""
+        known = self._known[w_id]
+        digest = digest_of(self._batch.outcomes[self._asked[w_id]])
+        return bool(digest) and digest == known.reply_digest and known.lacked == NONE
+
+    def _is_stored_set(self, w_id: str, arrived: Fingerprinted) -> bool:
+        """Return whether a set is like the one merged last, all of which is still stored."""
+        is_last = arrived.digest is not None and arrived.digest == self._known[w_id].revision
+        if not is_last or not self._is_all_stored(w_id):
+            return False
+        self._kind_counts[w_id] = _counted(arrived.fingerprints)
+        return True
+
+    def _is_all_stored(self, w_id: str) -> bool:
+        """Return whether there are as many contacts as the last merge has left."""
+        known = self._known[w_id]
+        return known.lacked == NONE and self._stored[w_id] == known.contacts
+
+    def _newer_and_late(self) -> tuple[set[str], set[str]]:
+        """Return whose sets are newer than what was merged last, and whose are not.
 
         Another sync of the same database may have been quicker. A time far in the future is of a
         clock that was wrong, and counts as older.
         """
-        newer, late = {}, {}
+        newer, late = set(), set()
         for w_id, asked in self._asked.items():
             outcome = self._batch.outcomes[asked]
             if isinstance(outcome, Fetched):
-                fetched_at = outcome.contacts.fetched_at
-                merged_at = self._known[w_id].merged_at
-                if merged_at is None or not fetched_at <= merged_at < fetched_at + _CLOCKS_DIFFER:
-                    newer[w_id] = self._batch.arrived[asked]
+                at, merged_at = fetched_at(outcome), self._known[w_id].merged_at
+                if merged_at is None or not at <= merged_at < at + _CLOCKS_DIFFER:
+                    newer.add(w_id)
                 else:
-                    late[w_id] = self._batch.arrived[asked]
+                    late.add(w_id)
         return newer, late
 
     def _start_anew(self, late: Mapping[str, Fingerprinted]) -> None:
@@ -197,7 +245,7 @@ class _Merge:
             if seen and merged_at is not None:
                 held = {**held, **dict.fromkeys(seen, Held(merged_at))}
                 self._hold({w_id: held})
-                if self._known[w_id].lacked == _SOME:
+                if self._known[w_id].lacked == SOME:
                     since = written_time(min(each.since for each in held.values()))
                     self._connection.execute(sql.held_since(self._connection.dialect), since, w_id)
 
@@ -243,7 +291,9 @@ class _Merge:
             connection.execute(sql.upsert_contacts(connection.dialect))
         if departing:
             connection.execute(sql.DELETE_DEPARTED)
-        self._keep({w_id: it.after(gone[w_id]) for w_id, it in compared.items()}, sets)
+        after = {w_id: it.after(gone[w_id]) for w_id, it in compared.items()}
+        self._kind_counts |= {w_id: _counted(those) for w_id, those in after.items()}
+        self._keep(after, sets)
         return logged
 
     def _fingerprints(self, w_ids: Iterable[str]) -> dict[str, Fingerprints]:
@@ -291,7 +341,7 @@ class _Merge:
         memories = {}
         for w_id, those in held.items():
             known = self._known[w_id]
-            lacked_all = known.lacked in {_ALL, _UNKNOWN}
+            lacked_all = known.lacked in {ALL, UNKNOWN}
             memories[w_id] = Memory(those, lacked_all, known.merged_at, known.synced_at)
         return memories
 
@@ -299,7 +349,7 @@ class _Merge:
         known = self._known[w_id]
         if known.holds:
             return verdict.held != memory.held
-        return verdict.suspicion is not None or known.lacked == _UNKNOWN
+        return verdict.suspicion is not None or known.lacked == UNKNOWN
 
     def _hold(self, held: Mapping[str, Mapping[str, Held]]) -> None:
         """Store which contacts of these instances are held."""
@@ -349,7 +399,8 @@ class _Merge:
 
     def _record_outcomes(
         self,
-        sets: Mapping[str, Fingerprinted],
+        newer: AbstractSet[str],
+        unchanged: AbstractSet[str],
         results: Mapping[str, BatchResult],
     ) -> None:
         """Store how each instance ended, unless a newer outcome is stored."""
@@ -364,27 +415,41 @@ class _Merge:
             if isinstance(outcome, Failed):
                 row["outcome"] = type(outcome.error).__name__
                 row["tried_at"] = written_time(self._batch.ended_at)
-            elif w_id in sets:
-                row |= self._merged_row(w_id, sets[w_id], results[asked].delta_counts)
-            else:
+            elif w_id not in newer:
                 continue
+            elif w_id in unchanged:
+                row |= self._unchanged_row(w_id, fetched_at(outcome))
+            else:
+                row |= self._merged_row(w_id, outcome, results[asked].delta_counts)
             rows.append(row)
         if rows:
             self._connection.stage("outcomes", rows)
             self._connection.execute(sql.upsert_instances(self._connection.dialect))
 
+    def _unchanged_row(self, w_id: str, at: datetime) -> dict[str, object]:
+        known = self._known[w_id]
+        row = {name: getattr(known, name) for name in ("contacts", *KINDS)}
+        times = {"tried_at": written_time(at), "synced_at": written_time(at)}
+        kept = {"digest": known.revision, "reply_digest": known.reply}
+        return row | times | kept | {"outcome": SYNCED}
+
     def _merged_row(
         self,
         w_id: str,
-        arrived: Fingerprinted,
+        outcome: Fetched[Contact],
         delta: DeltaCounts,
     ) -> dict[str, object]:
+        arrived = self._arrived[w_id]
         at = written_time(arrived.contacts.fetched_at)
+        revision = self._revision(w_id, arrived)
         row: dict[str, object] = {
             "tried_at": at,
-            "digest": self._revision(w_id, arrived),
+            "digest": revision,
             "contacts": self._stored[w_id] + delta.added - delta.removed,
+            **msgspec.structs.asdict(self._kind_counts[w_id]),
         }
+        if revision == arrived.digest:
+            row["reply_digest"] = written_reply(digest_of(outcome), revision)
         suspected = self._suspected.get(w_id)
         if suspected is None:
             return row | {"outcome": SYNCED, "synced_at": at}
@@ -411,3 +476,9 @@ def _all_added(arriving: pa.Table) -> Counter[tuple[str, str]]:
     """Count the contacts of each wId, which are all new."""
     counted = arriving["w_id"].value_counts().to_pylist()
     return Counter({(each["values"], ChangeKind.ADDED.value): each["counts"] for each in counted})
+
+
+def _counted(fingerprints: Fingerprints) -> KindCounts:
+    """Count the contacts of each kind."""
+    counts = Counter([mark[:1] for mark in fingerprints.values()])
+    return KindCounts(*(counts[initial_of(kind)] for kind in ContactKind))
