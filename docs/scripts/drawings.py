@@ -68,6 +68,8 @@ _TABLES = {
         "gateway, outcome",
         "tried_at, synced_at",
         "contacts, calls",
+        "official_accounts",
+        "friends, groups",
         "suspected_stored ...",
     ),
     "missing_contacts": ("w_id *", "user_name *", "since", "accepted"),

@@ -41,7 +41,7 @@ RUN = {"python", "sql", "console"}
 SHOWN = {"text"}  # drawings and what is printed
 # `.ci/run` installs and runs these as they stand, in environments of their own.
 INSTALLS = re.compile(r"(?:python3 -m venv .* )?\S*(?:python -m )?pip install .*'\.\[([\w,]+)\]'")
-STAYS = ("watch ", "emulator ")
+STAYS = ("watch ", "emulator ", "changes --follow ")
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,9 @@ def written(block: Block, url: str, folder: Path) -> Path:
 
 def run_python(script: Path) -> None:
     code = script.read_text(encoding="utf-8")
+    if "\nasync def test_" in code:
+        run_tests(script)
+        return
     compiled = compile(code, str(script), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     if compiled.co_flags & inspect.CO_COROUTINE:  # a cell of a notebook
         cell = types.FunctionType(compiled, {"__name__": "__main__"})
@@ -79,6 +82,19 @@ def run_python(script: Path) -> None:
     else:
         serves = "run_app(" in code  # until it is stopped
         runpy.run_path(str(script), run_name="service" if serves else "__main__")
+
+
+def run_tests(script: Path) -> None:
+    """Run it as a project does that has nothing but this file, and the library."""
+    ran = subprocess.run(  # noqa: S603  # our own pages
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, script],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert " passed" in ran.stdout
 
 
 def test_every_block_is_of_a_kind_that_is_run_or_shows_what_is_printed() -> None:
