@@ -60,6 +60,7 @@ class Dialect(ABC):
     announce: str = ""  # announces, to whom it may concern, that there are changes
     data_version: str  # asks for what is another one when other connections have written
     look_every: float  # seconds, to ask for that
+    begin_summing: str = "SELECT 1"  # goes before queries that read whole tables
     count_tables: str  # asks how many tables there are of a name
     write_advice: str  # what to do where a database can only be read
 
