@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.pytest_plugin.conftest import Run
-from tests.repository.test_readme import BLOCKS
+from tests.support.pages import distinct_blocks
 
 pytestmark = pytest.mark.slow  # each starts a Python
 
@@ -140,6 +140,7 @@ def test_a_run_that_asks_for_no_fixture_imports_nothing_that_takes_long(tmp_path
 
 
 def test_the_readmes_tests_pass(run_plainly: Run) -> None:
-    (tests,) = (block for block in BLOCKS if "pytest.mark.wx_gateway" in block)
+    blocks = [block.code for block in distinct_blocks("python")]
+    (tests,) = (code for code in blocks if "pytest.mark.wx_gateway" in code)
 
     run_plainly(tests).assert_outcomes(passed=2)
