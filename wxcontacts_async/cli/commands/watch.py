@@ -90,8 +90,9 @@ def watch(
     has it read the files of --config and --from again, unless it runs in a terminal, whose end that
     stands for.
 
-    Exit code: 0 stopped by Ctrl-C or SIGTERM, which is how it ends, 1 the database was lost or busy for longer than --reconnect-timeout or --busy-timeout, its disk is full, it has
-    not the change that --after or --cursor says, or the output was closed, 2 wrong usage.
+    Exit code: 0 stopped by Ctrl-C or SIGTERM, which is how it ends, 1 the database was lost or busy
+    for longer than --reconnect-timeout or --busy-timeout, its disk is full, it has not the change
+    that --after or --cursor says, or the output was closed, 2 wrong usage.
     """
     with exiting_when_interrupted(), stores.needing_store():
         from wxcontacts_async.cli.jobs.watch import Watch, WatchJob  # noqa: PLC0415
