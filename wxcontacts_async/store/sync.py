@@ -22,6 +22,7 @@ from wxcontacts_async.store._merging.batch import Batch, BatchResult
 from wxcontacts_async.store._merging.fingerprints import Fingerprinted, fingerprinted
 from wxcontacts_async.store._merging.merge import merge
 from wxcontacts_async.store._merging.reply_digests import ReplyDigests
+from wxcontacts_async.store._tabular.own_fields import NO_FIELDS, OwnFields
 from wxcontacts_async.store.errors import OF_THE_DATABASE, StoreError
 from wxcontacts_async.store.records import ContactsT, Synced, UndecodedSynced
 
@@ -81,6 +82,7 @@ class SyncStream(Generic[ContactsT]):
         *,
         digests: ReplyDigests | None,
         contacts: bool,
+        own: OwnFields = NO_FIELDS,
     ) -> None:
         self._outcomes = outcomes
         self._database = database
@@ -88,6 +90,7 @@ class SyncStream(Generic[ContactsT]):
         self._max_shrink = max_shrink
         self._confirm_after = confirm_after
         self._gives_contacts = contacts
+        self._own = own
         self.unclear: set[str] = set()
         self._tasks: TaskGroup | None = None
         self._gathering, self._writing, self._looking = CancelScope(), CancelScope(), CancelScope()
@@ -214,7 +217,7 @@ class SyncStream(Generic[ContactsT]):
 
     async def _fingerprinted(self, outcome: Fetched[Any], came_at: float) -> Arrival:
         try:
-            contacts = await fingerprinted(outcome.contacts, self._database.dialect)
+            contacts = await fingerprinted(outcome.contacts, self._database.dialect, self._own)
             if contacts.received is not outcome.contacts:
                 outcome = msgspec.structs.replace(outcome, contacts=contacts.received)
             return Arrival(outcome, contacts, came_at)
@@ -303,7 +306,7 @@ class SyncStream(Generic[ContactsT]):
             if fitting:
                 results = await self._database.run(
                     lambda connection: merge(
-                        connection, batch, self._max_shrink, self._confirm_after
+                        connection, batch, self._max_shrink, self._confirm_after, self._own
                     ),
                 )
         except get_cancelled_exc_class():  # by now the merge has ended, or has not in time
