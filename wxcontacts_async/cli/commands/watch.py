@@ -8,6 +8,7 @@ import typer
 
 from wxcontacts_async.cli.options import gateway_options as options
 from wxcontacts_async.cli.options import store_options as stores
+from wxcontacts_async.cli.options.fields import Fields, check_fields
 from wxcontacts_async.cli.options.line_file import open_failures
 from wxcontacts_async.cli.options.option_groups import with_option_groups
 from wxcontacts_async.cli.options.output_path import STANDARD, OutputPath
@@ -38,6 +39,7 @@ def watch(
     w_ids: options.WIds = None,
     sources: options.Sources = None,
     to: stores.ToStore = stores.DEFAULT_STORE,
+    field: Fields = None,
     guarding: stores.Guarding,
     after: Annotated[
         str | None,
@@ -97,6 +99,7 @@ def watch(
         settings = gateway_options.read()
         interval = duration("--every", every, shortest=_SHORTEST_INTERVAL)
         check_no_url(w_ids or ())
+        fields = check_fields(field)
         database = DatabaseOption(to, stores.TO, **vars(guarding), **vars(timeouts))
         w_id_sources = WIdSources(w_ids or (), sources or ())
         begin = None if after is None else number(after)
@@ -122,6 +125,7 @@ def watch(
             begin,
             opened_cursor,
             failures_file,
+            fields,
         )
         watched = Watch(job, console)
         result = watched.run()

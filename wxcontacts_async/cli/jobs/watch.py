@@ -23,7 +23,7 @@ from wxcontacts_async.cli.terminal.console import HumanConsole
 from wxcontacts_async.cli.terminal.summary import describe_failure
 from wxcontacts_async.cli.terminal.suspicion import describe_held_back, describe_suspicion
 from wxcontacts_async.errors import shown_id
-from wxcontacts_async.store import ContactStore, StoreError, Synced, SyncResult, WatchStream
+from wxcontacts_async.store import StoreError, Synced, SyncResult, WatchStream
 from wxcontacts_async.store.errors import OF_THE_DATABASE
 
 _POLL_INTERVAL = 0.25  # seconds, of the files of wIds
@@ -42,6 +42,7 @@ class WatchJob:
         after: The id to begin after if the cursor has no position; None is the end of the log.
         cursor: The position where the last run ended, if any.
         failures_file: For failed instances, and rejected and flawed contacts, if any.
+        fields: The keys of contacts to keep beside the document's and the database's.
 
     """
 
@@ -53,6 +54,7 @@ class WatchJob:
     after: int | None = None
     cursor: Cursor | None = None
     failures_file: LineFile | None = None
+    fields: Sequence[str] = ()
 
 
 class Watch:
@@ -87,7 +89,7 @@ class Watch:
         )
 
     async def _watch(self) -> None:
-        async with self._job.database.opened() as store:
+        async with self._job.database.opened(self._job.fields) as store:
             await self.log.begin(store)
             try:
                 await self._sync_and_print(store)
@@ -118,10 +120,10 @@ class Watch:
         if errors:
             raise errors[0]
 
-    async def _sync(self, store: ContactStore) -> None:
+    async def _sync(self, store: CommandStore) -> None:
         job = self._job
         async with (
-            job.settings.pool() as pool,
+            job.settings.pool(contact_type=store.own.contact_type) as pool,
             store.watch(pool, job.w_ids, every=job.interval, contacts=False) as watched,
         ):
             self._watched = watched

@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from wxcontacts_async import Event, Gateway, InitializationWait, RetryPolicy, SessionPool
+from wxcontacts_async import Contact, Event, Gateway, InitializationWait, RetryPolicy, SessionPool
 from wxcontacts_async._http.client import check_environment
 from wxcontacts_async.cli.options.headers import read_headers
 from wxcontacts_async.cli.options.tls_files import CA, CLIENT_CERT, INSECURE, tls_of
@@ -50,12 +50,17 @@ class CallSettings(NamedTuple):
     initialization: InitializationWait = InitializationWait()
     retry: RetryPolicy = RetryPolicy()
 
-    def pool(self, observers: Iterable[Callable[[Event], object]] = ()) -> SessionPool:
+    def pool(
+        self,
+        observers: Iterable[Callable[[Event], object]] = (),
+        contact_type: type[Contact] = Contact,
+    ) -> SessionPool:
         """Make a pool with these settings."""
         return SessionPool(
             self.gateway,
             initialization=self.initialization,
             retry=self.retry,
+            contact_type=contact_type,
             observers=observers,
         )
 

@@ -89,13 +89,14 @@ MIGRATIONS = (
         "ALTER TABLE instances ADD COLUMN friends BIGINT",
         "ALTER TABLE instances ADD COLUMN groups BIGINT",
     ),
-    # The fields of contacts beside the document's, by name, in an object; and which there are,
-    # since when, and after which change.
+    # The fields of contacts beside the document's, by name, in an object; and which there are, by
+    # which key gateways send them, since when, and after which change.
     (
         "ALTER TABLE contacts ADD COLUMN more {json}",
         """
         CREATE TABLE contact_fields (
             name TEXT NOT NULL PRIMARY KEY,
+            key TEXT NOT NULL,
             type TEXT NOT NULL,
             added_at {timestamp} NOT NULL,
             after_change BIGINT NOT NULL

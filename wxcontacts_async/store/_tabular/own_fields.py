@@ -31,6 +31,7 @@ class OwnField:
 
     Attributes:
         name: Its name in the subclass.
+        key: By which gateways send it.
         hint: Its type.
         column: The type of its column; what has no better one is text, which is JSON unless the
             value is text itself.
@@ -39,6 +40,7 @@ class OwnField:
     """
 
     name: str
+    key: str
     hint: Any
     column: pa.DataType
     is_text: bool
@@ -47,6 +49,14 @@ class OwnField:
         """Return what its column has for a value."""
         if not self.is_text or value is None or isinstance(value, str):
             return None if value is msgspec.UNSET else value
+        return None if value is msgspec.UNSET else _encode(value).decode()
+
+    def in_cell(self, value: Any) -> str | bool | float | None:  # noqa: ANN401
+        """Return what a cell of CSV or of a workbook has for a value."""
+        if value is None or isinstance(value, str | bool | int | float):
+            return value
+        if isinstance(value, datetime):
+            return value.isoformat()
         return None if value is msgspec.UNSET else _encode(value).decode()
 
     def from_column(self, value: Any) -> Any:  # noqa: ANN401
@@ -110,7 +120,6 @@ class OwnFields:
         return values
 
 
-@lru_cache(maxsize=64)
 def own_fields(contact_type: type[Contact]) -> OwnFields:
     """Return the fields that a subclass adds.
 
@@ -123,6 +132,11 @@ def own_fields(contact_type: type[Contact]) -> OwnFields:
     if not (isinstance(contact_type, type) and issubclass(contact_type, Contact)):
         msg = f"contact_type must be Contact or a subclass of it, not {contact_type!r}"
         raise InvalidArgumentError(msg, argument="contact_type")
+    return _own_fields(contact_type)
+
+
+@lru_cache(maxsize=64)
+def _own_fields(contact_type: type[Contact]) -> OwnFields:
     try:
         added = [it for it in msgspec.structs.fields(contact_type) if it.name not in FIELDS]
         fields = tuple(_own_field(it) for it in added)
@@ -154,7 +168,7 @@ def _own_field(info: msgspec.structs.FieldInfo) -> OwnField:
         msg = f"contact_type must have no field called {info.name}, which is another column"
         raise InvalidArgumentError(msg, argument="contact_type")
     column = _column_of(info.type)
-    return OwnField(info.name, info.type, column or pa.string(), column is None)
+    return OwnField(info.name, info.encode_name, info.type, column or pa.string(), column is None)
 
 
 def _column_of(hint: Any) -> pa.DataType | None:  # noqa: ANN401  # any type
