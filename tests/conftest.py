@@ -1,9 +1,11 @@
 """Every async test runs on asyncio and on uvloop, and may not block the loop."""
 
 import os
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -16,7 +18,19 @@ from tests.support.postgresql import PostgresqlServer, postgresql_server
 
 properties.register()
 
-_FEWEST_WORKERS = 8
+_FEWEST_WORKERS = 6
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have each file compiled once where Python is to keep no bytecode.
+
+    It would else be compiled in each worker and in each of the many processes that tests start.
+    """
+    if sys.dont_write_bytecode and not hasattr(config, "workerinput"):
+        folder = TemporaryDirectory(prefix="wxcontacts-bytecode-")
+        config.add_cleanup(folder.cleanup)
+        os.environ["PYTHONPYCACHEPREFIX"] = folder.name
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

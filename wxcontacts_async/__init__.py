@@ -38,13 +38,16 @@ if TYPE_CHECKING:
         WxContactsError,
     )
     from wxcontacts_async.events import (
+        CallEnded,
         CallSent,
         Event,
         GatewayDown,
         GatewayPaused,
         GatewayUp,
         InstanceEnded,
+        InstanceRequested,
         InstanceWaiting,
+        InstanceWithdrawn,
         Observer,
         ReplyReceived,
         RetryScheduled,
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CallEnded",
     "CallSent",
     "Contact",
     "ContactDelta",
@@ -82,7 +86,9 @@ __all__ = [
     "InitializationWait",
     "Instance",
     "InstanceEnded",
+    "InstanceRequested",
     "InstanceWaiting",
+    "InstanceWithdrawn",
     "InvalidArgumentError",
     "Observer",
     "Outcome",

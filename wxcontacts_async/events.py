@@ -10,6 +10,13 @@ from wxcontacts_async.errors import WxContactsError
 from wxcontacts_async.outcomes import Failed, Fetched
 
 
+class InstanceRequested(msgspec.Struct, frozen=True, gc=False):
+    """The instance is asked for; all that ask for it until it ends share its calls."""
+
+    w_id: str
+    gateway: str
+
+
 class CallSent(msgspec.Struct, frozen=True, gc=False):
     """A call is about to go out; `call` counts this instance's calls from 1."""
 
@@ -18,13 +25,47 @@ class CallSent(msgspec.Struct, frozen=True, gc=False):
     call: int
 
 
-class ReplyReceived(msgspec.Struct, frozen=True, gc=False):
-    """A reply arrived and was decoded, `seconds` after the call, `reply_bytes` long."""
+class CallEnded(msgspec.Struct, frozen=True, gc=False):
+    """A call has its answer, which is not decoded yet, or there will be none.
+
+    Each `CallSent` has one, unless the pool is left meanwhile.
+
+    Attributes:
+        w_id: The instance.
+        gateway: The name of its gateway.
+        call: Which of the instance's calls, from 1.
+        seconds: How long it took.
+        status: The HTTP status; None if no answer came.
+        reply_bytes: How large the body was as it came, before decompression.
+        resend_count: How often it had been sent before and was not answered as it should be.
+        error_type: None if the status is a success; else the status as text, "cancelled", or the
+            name of the error's class, such as "GatewayTimeoutError".
+        address: The gateway's host, a name or an IP address.
+        port: Its port.
+        method: The HTTP method.
+
+    """
 
     w_id: str
     gateway: str
     call: int
-    reply: Literal["ready", "initializing", "refused"]
+    seconds: float
+    status: int | None
+    reply_bytes: int
+    resend_count: int
+    error_type: str | None
+    address: str
+    port: int
+    method: str = "POST"
+
+
+class ReplyReceived(msgspec.Struct, frozen=True, gc=False):
+    """A reply was decoded, or could not be, `seconds` after the call, `reply_bytes` long."""
+
+    w_id: str
+    gateway: str
+    call: int
+    reply: Literal["ready", "initializing", "refused", "undecodable"]
     seconds: float
     reply_bytes: int
 
@@ -56,6 +97,13 @@ class InstanceEnded(msgspec.Struct, frozen=True):
     outcome: Fetched[Any] | Failed
 
 
+class InstanceWithdrawn(msgspec.Struct, frozen=True, gc=False):
+    """The instance has no outcome: all that asked for it are gone, or the pool was left."""
+
+    w_id: str
+    gateway: str
+
+
 class GatewayDown(msgspec.Struct, frozen=True, gc=False):
     """The gateway does not answer; `reason` is what became of the last call.
 
@@ -82,11 +130,14 @@ class GatewayPaused(msgspec.Struct, frozen=True, gc=False):
 
 
 Event: TypeAlias = (  # `type` needs Python 3.12
-    CallSent
+    InstanceRequested
+    | CallSent
+    | CallEnded
     | ReplyReceived
     | InstanceWaiting
     | RetryScheduled
     | InstanceEnded
+    | InstanceWithdrawn
     | GatewayDown
     | GatewayUp
     | GatewayPaused

@@ -4,6 +4,7 @@ import asyncio
 from asyncio import Event
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from contextvars import copy_context
 from types import TracebackType
 from typing import Generic, Self, TypeAlias
 
@@ -257,7 +258,7 @@ class OutcomeStream(Generic[ContactT]):
         except (InvalidArgumentError, UnknownGatewayError) as error:
             w_id = instance if isinstance(instance, str) else instance.w_id
             failed = Failed(w_id, "", error)
-            self._router.announce(InstanceEnded(failed))
+            self._router.announce(InstanceEnded(failed), copy_context())
             self._inbox.put(failed)
         else:
             consumer = self._consumers.get(dispatcher.name)

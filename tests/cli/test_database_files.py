@@ -72,6 +72,7 @@ def test_no_command_writes_to_its_database(tmp_path: Path, suffix: str) -> None:
     for arguments in (
         ("export", "--format", "csv", "--output", name, *store),
         ("export", "--format", "parquet", "--output", name, *store),
+        ("report", "--output", name, *store),
         ("sync", "one", "--failures", name, *store, *gateway),
         ("watch", "one", "--every", "1s", "--cursor", name, *store, *gateway),
         ("fetch", "one", "--output", name, *gateway),

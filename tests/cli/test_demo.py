@@ -1,6 +1,7 @@
 """`wxcontacts demo`: what it shows, and that it leaves nothing behind."""
 
 import re
+import shlex
 import signal
 import sqlite3
 from contextlib import closing
@@ -80,6 +81,21 @@ def test_it_ends_within_20_seconds_with_tables_of_what_it_did_and_what_changed(
         )
     assert stored == contacts + added - removed
     assert logged == {"added": contacts + added, "removed": removed, "changed": changed}
+    _try_next(ended.messages, tmp_path, added + removed + changed)
+
+
+def _try_next(messages: str, folder: Path, changes: int) -> None:
+    """Run the commands that it says to try, as a shell would."""
+    commands = re.findall(
+        r"^  wxcontacts (.*)$", messages.partition("Try next:\n")[2], re.MULTILINE
+    )
+    tried = {command.split()[0]: run(*shlex.split(command), folder=folder) for command in commands}
+
+    assert len(commands) == 3
+    assert [ended.messages for ended in tried.values() if ended.code] == []
+    assert len(tried["changes"].output.splitlines()) == changes
+    for command in commands[1:]:
+        assert (folder / command.split()[-1]).stat().st_size > 10_000
 
 
 def _row(line: str) -> tuple[str, str]:

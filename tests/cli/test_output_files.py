@@ -13,6 +13,7 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 import typer
@@ -27,6 +28,10 @@ from wxcontacts_async.cli.runtime.errors import OutputError
 
 BEFORE = b"what was there before\n"
 processes = pytest.mark.processes
+
+
+def _slow(value: object) -> Any:  # noqa: ANN401  # pytest does not name its type
+    return pytest.param(value, marks=pytest.mark.slow)
 
 
 def _only(folder: Path, *names: str) -> bool:
@@ -189,8 +194,7 @@ def test_the_name_of_a_descriptor_is_what_it_leads_to(tmp_path: Path) -> None:
     "name",
     [
         "-",
-        "/dev/stdout",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("/dev/fd/1", "link")),
+        *(_slow(name) for name in ("/dev/stdout", "/dev/fd/1", "link")),
     ],
 )
 @pytest.mark.parametrize("is_down", [False, True])
@@ -280,7 +284,7 @@ def test_ctrl_c_keeps_what_was_complete(tmp_path: Path) -> None:
 @processes
 @pytest.mark.parametrize(
     "written_as",
-    ["jsonl", "parquet", *(pytest.param(name, marks=pytest.mark.slow) for name in ("csv", "xlsx"))],
+    ["jsonl", "parquet", _slow("csv"), _slow("xlsx")],
 )
 def test_an_export_of_an_unknown_instance_leaves_the_file_from_before(
     tmp_path: Path,
@@ -330,7 +334,7 @@ def test_a_small_disk_that_is_full_is_said_and_keeps_what_was_there(tmp_path: Pa
 
 
 @processes
-@pytest.mark.parametrize("written_as", ["jsonl", "csv", "parquet", "xlsx"])
+@pytest.mark.parametrize("written_as", ["jsonl", _slow("csv"), "parquet", _slow("xlsx")])
 def test_a_limit_on_the_size_of_files_is_said_and_keeps_what_was_there(
     tmp_path: Path,
     written_as: str,

@@ -68,6 +68,7 @@ def test_a_terminal_shows_who_is_done_who_waits_why_and_how_long_it_takes(url: s
     assert "instances fetched" in text.rpartition(" left")[2]
 
 
+@pytest.mark.slow
 def test_a_narrow_terminal_shows_the_same_on_more_lines(url: str) -> None:
     arguments = ("fetch", *_W_IDS, "--gateway", url, "--init-interval", "2")
     code, shown = _run_on_terminal(*arguments, columns=20)

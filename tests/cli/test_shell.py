@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from time import sleep
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,10 @@ runpy.run_module(begun_as, run_name="__main__", alter_sys=True)
 _SYNC = ("sync", "one", "--gateway", "http://127.0.0.1:9")
 
 
+def _slow(*values: object) -> Any:  # noqa: ANN401  # pytest does not name its type
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def _started_without_nohup() -> Iterator[None]:
     """Let what is started heed SIGHUP, however these tests were started."""
@@ -57,16 +62,16 @@ def _started_without_nohup() -> Iterator[None]:
     "begun_as",
     [
         "script",
-        *(pytest.param(f"wxcontacts_async{it}", marks=pytest.mark.slow) for it in ("", ".cli")),
+        *(_slow(f"wxcontacts_async{it}") for it in ("", ".cli")),
     ],
 )
 @pytest.mark.parametrize(
     ("module", "arguments"),
     [
-        ("wxcontacts_async.cli.app", ("--help",)),
+        _slow("wxcontacts_async.cli.app", ("--help",)),
         ("aiohttp", ("--help",)),
-        ("rich.console", ("--version",)),
-        ("wxcontacts_async.store", _SYNC),
+        _slow("rich.console", ("--version",)),
+        _slow("wxcontacts_async.store", _SYNC),
         ("pyarrow", _SYNC),
     ],
 )
@@ -151,15 +156,15 @@ _NO_SHELL_IS_LOOKED_FOR = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--help",),
+        _slow(("--help",)),
         ("fetch", "--help"),
-        ("--version",),
-        ("--show-completion", "bash"),
+        _slow(("--version",)),
+        _slow(("--show-completion", "bash")),
         ("emulator", "--port", "0"),
-        ("emulator", "--list"),
+        _slow(("emulator", "--list")),
     ],
 )
-@pytest.mark.parametrize("buffered", ["", pytest.param("1", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("buffered", ["", _slow("1")])
 def test_an_output_that_is_full_is_said_in_one_line(
     arguments: tuple[str, ...],
     buffered: str,
@@ -276,9 +281,9 @@ printf '%s\\n' "${COMPREPLY[@]}"
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("f",), {"fetch"}),
+        _slow(("f",), {"fetch"}),
         (("fetch", "--c"), {"--connect-timeout", "--ca", "--client-cert"}),
-        (("export", "--format", ""), {"parquet", "jsonl", "csv"}),
+        _slow(("export", "--format", ""), {"parquet", "jsonl", "csv"}),
     ],
 )
 def test_bash_completes_commands_options_and_values(

@@ -85,25 +85,33 @@ def _database(folder: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def test_it_begins_at_the_end_of_the_log_or_behind_an_id(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("begin", "printed"),
+    [
+        ((), []),
+        (("--after", "7"), [8, 9, 10]),
+        pytest.param(("--after", "0"), [*range(1, 11)], marks=pytest.mark.slow),
+        pytest.param(("--after", "10"), [], marks=pytest.mark.slow),
+    ],
+)
+def test_it_begins_at_the_end_of_the_log_or_behind_an_id(
+    begin: tuple[str, ...], printed: list[int], tmp_path: Path
+) -> None:
     with _synced(tmp_path) as server:
-        gateway = ("--gateway", server.url)
+        ended = _stopped(_watch("--gateway", server.url, *begin, folder=tmp_path))
 
-        def watched(*arguments: str) -> Ended:
-            return _stopped(_watch(*gateway, *arguments, folder=tmp_path))
+    assert ended.code == 0
+    assert _ids(ended.output) == printed
+    log = _log(tmp_path)
+    assert ended.output.encode().splitlines(keepends=True) == log[len(log) - len(printed) :]
 
-        with ThreadPoolExecutor() as threads:
-            begins = [(), ("--after", "0"), ("--after", "7"), ("--after", "10")]
-            ends = threads.map(lambda begin: watched(*begin), begins)
-            from_now_on, all_of_it, rest, none = ends
-        command = ("watch", "one", "--every", "1h", *gateway, "--after")
+
+def test_it_begins_nowhere_where_the_log_has_no_such_id(tmp_path: Path) -> None:
+    with _synced(tmp_path) as server:
+        command = ("watch", "one", "--every", "1h", "--gateway", server.url, "--after")
         beyond = run(*command, "11", folder=tmp_path)
         wrong = run(*command, "-1", folder=tmp_path)
 
-    assert from_now_on.output == none.output == ""
-    assert all_of_it.output.encode().splitlines(keepends=True) == _log(tmp_path)
-    assert _ids(rest.output) == [8, 9, 10]
-    assert {ended.code for ended in (from_now_on, all_of_it, rest, none)} == {0}
     assert (beyond.code, beyond.output) == (1, "")
     assert beyond.messages == "--after 11: the log of sqlite:///contacts.db ends at 10.\n"
     assert wrong.code == 2

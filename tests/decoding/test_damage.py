@@ -253,7 +253,7 @@ def seconds_to_decode(body: bytes, content_type: str) -> float:
     return process_time() - began
 
 
-@pytest.mark.parametrize("content_type", ["", GBK])
+@pytest.mark.parametrize("content_type", [pytest.param("", marks=pytest.mark.slow), GBK])
 def test_the_worst_takes_a_time_in_proportion_to_its_length(content_type: str) -> None:
     # What grows with the square of the length takes ten seconds for this one.
     for fragment in HOSTILE:

@@ -165,7 +165,7 @@ def test_a_reply_may_be_as_large_as_it_may_be() -> None:
         inflated("gzip", [gzip.compress(LARGE)], len(LARGE) - 1)
 
 
-@pytest.mark.parametrize("contact_type", [Contact, WithRaw])
+@pytest.mark.parametrize("contact_type", [Contact, pytest.param(WithRaw, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("contacts", [1, 100, 4_000])
 @every_form
 async def test_a_compressed_reply_is_inflated_and_decoded_in_pieces(

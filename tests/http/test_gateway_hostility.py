@@ -83,7 +83,9 @@ async def test_a_reply_past_max_reply_bytes_is_stopped_while_it_arrives(answer: 
     [
         (FaultKind.GZIP_BOMB, ReplyTooLargeError),  # 10 MB that are 10 GB
         (FaultKind.ENDLESS_BODY, ReplyTooLargeError),
-        (FaultKind.TINY_CHUNKS, ReplyTooLargeError),  # a million of a byte each
+        pytest.param(  # a million of a byte each
+            FaultKind.TINY_CHUNKS, ReplyTooLargeError, marks=pytest.mark.slow
+        ),
         (FaultKind.ENDLESS_HEADERS, ReplyDecodeError),
     ],
 )

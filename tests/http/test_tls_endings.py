@@ -31,7 +31,9 @@ def last(reply: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("framed", ["with a length", "in chunks of 8 KiB", "in one chunk"])
-@pytest.mark.parametrize("count", [1, 3_000, 5_000, 40_000])  # from 100 bytes to 1.9 MB
+@pytest.mark.parametrize(  # from 100 bytes to 1.9 MB
+    "count", [1, 5_000, *(pytest.param(it, marks=pytest.mark.slow) for it in (3_000, 40_000))]
+)
 async def test_a_reply_is_whole_whose_connection_is_closed_right_behind_it(
     framed: str,
     count: int,

@@ -26,8 +26,10 @@ from wxcontacts_async._http.buffers import ReceiveBuffers
 
 MIB = 1024 * 1024
 MANY = 8_000  # some 370 KB
+BETWEEN = pytest.param(1_500, marks=pytest.mark.slow)  # some 70 KB
 
 
+@cache
 def contacts(count: int) -> bytes:
     friends = b",".join(b'{"userName":"wxid_%d","nickName":"Some one"}' % n for n in range(count))
     return b'{"code":"1000","message":"ok","data":{"friend":[%b]}}' % friends
@@ -79,7 +81,10 @@ KEPT: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("framed", KEPT)
-@pytest.mark.parametrize(("count", "cut"), [(1, 1_000_000), (1_500, 1_000_000), (MANY, 50_000)])
+@pytest.mark.parametrize(
+    ("count", "cut"),
+    [(1, 1_000_000), pytest.param(1_500, 1_000_000, marks=pytest.mark.slow), (MANY, 50_000)],
+)
 async def test_each_framing_is_read_and_its_connection_kept(
     framed: str, count: int, cut: int
 ) -> None:
@@ -114,7 +119,7 @@ async def test_a_reply_that_says_so_is_the_last_of_its_connection(framed: str) -
         assert server.connections == 2
 
 
-@pytest.mark.parametrize("count", [1, 1_500, MANY])
+@pytest.mark.parametrize("count", [1, BETWEEN, MANY])
 @pytest.mark.parametrize("framed", ["with a length", "in chunks of 8 KiB"])
 async def test_stray_bytes_behind_a_reply_cost_its_connection_alone(
     framed: str, count: int, way: str
@@ -310,7 +315,7 @@ async def test_a_compressed_reply_without_an_end_is_stopped_as_it_comes(framed: 
 
 
 @pytest.mark.parametrize("framed", KEPT)
-@pytest.mark.parametrize("count", [1, 1_500, MANY])
+@pytest.mark.parametrize("count", [1, BETWEEN, MANY])
 async def test_a_reply_may_have_as_many_bytes_as_is_set_and_not_one_more(
     framed: str, count: int
 ) -> None:

@@ -9,10 +9,13 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.support.loops import on_asyncio
 from wxcontacts_async import Contact, ContactSet
 from wxcontacts_async._freeing import free
 from wxcontacts_async.store._database.sqlite import SQLITE
 from wxcontacts_async.store._merging.fingerprints import fingerprinted
+
+pytestmark = on_asyncio
 
 _MANY = 60_000
 

@@ -171,7 +171,16 @@ async def test_a_suspicious_reply_is_decoded_each_time(database_url: str) -> Non
 
 @pytest.mark.parametrize(
     "statement",
-    ["DELETE FROM contacts WHERE user_name = '100'", "UPDATE instances SET reply_digest = 'other'"],
+    [
+        "DELETE FROM contacts WHERE user_name = '100'",
+        "DELETE FROM contacts",
+        """
+        INSERT INTO contacts (w_id, user_name, kind, sex, first_seen, last_changed)
+        SELECT w_id, 'odd', kind, sex, first_seen, last_changed
+        FROM contacts WHERE user_name = '100'""",
+        "UPDATE instances SET reply_digest = 'other'",
+    ],
+    ids=["a contact deleted", "all deleted", "one inserted", "the digest"],
 )
 async def test_what_was_changed_by_hand_is_put_right(database_url: str, statement: str) -> None:
     async with ContactStore(database_url) as store:
@@ -182,6 +191,18 @@ async def test_what_was_changed_by_hand_is_put_right(database_url: str, statemen
         assert (await instances(store))[W_ID].contacts == 40
         again, decoded = await sync_one(store, reply(FORTY))
         assert (again.unchanged, decoded) == (True, 0)
+
+
+async def test_postgresql_notices_every_change_by_hand(postgresql_url: str) -> None:
+    async with ContactStore(postgresql_url) as store:
+        for statement in (
+            "UPDATE contacts SET city = NULL WHERE user_name = '100'",
+            "TRUNCATE contacts",
+        ):
+            await sync_one(store, reply(FORTY))
+            await run_sync(_execute, postgresql_url, statement)
+            result, decoded = await sync_one(store, reply(FORTY))
+            assert (result.unchanged, decoded) == (False, 40)
 
 
 async def test_what_another_writes_before_it_is_merged_is_put_right(database_url: str) -> None:

@@ -147,6 +147,8 @@ async def make_suspicious_as_version_4_did(url: str, missing: int) -> None:
         "ALTER TABLE instances DROP COLUMN groups",
         "UPDATE wxcontacts_schema SET version = 4",
     )
+    if url.startswith("postgresql"):
+        await run_sync(execute, url, "DROP FUNCTION wxcontacts_forget_replies CASCADE")
 
 
 async def test_a_suspicion_of_version_4_begins_its_time_anew(database_url: str) -> None:

@@ -9,22 +9,17 @@ import math
 from asyncio import Event
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from time import perf_counter
-from typing import Generic, Literal
+from typing import Generic
 
 from anyio.abc import TaskGroup
 
 from wxcontacts_async._decoding.queue import DecodeQueue
 from wxcontacts_async._decoding.verdict import (
     DecodedReply,
-    Initializing,
-    Ready,
-    Recognized,
-    Refused,
-    Throttled,
     Unready,
 )
+from wxcontacts_async._dispatch.announcing import JobAnnouncer
 from wxcontacts_async._dispatch.answers import Answers, Requeue, Step
 from wxcontacts_async._dispatch.availability import Availability
 from wxcontacts_async._dispatch.jobs import (
@@ -46,26 +41,12 @@ from wxcontacts_async._http.reply_body import ReplyBody
 from wxcontacts_async._observing import Announcer
 from wxcontacts_async.contacts import ContactT
 from wxcontacts_async.errors import GatewayConnectionError, own_error
-from wxcontacts_async.events import (
-    CallSent,
-    InstanceEnded,
-    InstanceWaiting,
-    ReplyReceived,
-    RetryScheduled,
-)
 from wxcontacts_async.outcomes import Failed
 from wxcontacts_async.settings import Gateway, InitializationWait, RetryPolicy
 from wxcontacts_async.statistics import GatewayStatistics
 
 _SHORTEST_TIMER = 0.001
 _GIVEN_UP_A_TICK = 64  # each takes some 20 microseconds
-_REPLY_NAMES: dict[type, Literal["ready", "initializing", "refused"]] = {
-    Ready: "ready",
-    Recognized: "ready",
-    Initializing: "initializing",
-    Refused: "refused",
-    Throttled: "refused",
-}
 
 
 class Dispatcher(Generic[ContactT]):
@@ -108,7 +89,7 @@ class Dispatcher(Generic[ContactT]):
         self._initialization = initialization
         self._retry = retry
         self._decode_queue = decode_queue
-        self._announce = announce
+        self._announce: JobAnnouncer[ContactT] = JobAnnouncer(name, gateway, announce)
         self._availability = Availability(
             name,
             slots=gateway.max_concurrency,
@@ -158,10 +139,12 @@ class Dispatcher(Generic[ContactT]):
         )
         job = self.jobs[w_id] = Job(progress)
         job.consumers[consumer] = 1
+        if self._announce.tells_routine:
+            self._announce.requested(job)
         wait_until = self._cooldowns.take(w_id)
         if wait_until > now:
             progress.resume_wait(wait_until, now=now)
-            self._announce_wait(progress, CallAgain(wait_until - now))
+            self._announce.waiting(job, CallAgain(wait_until - now))
             self._wait(job)
         else:
             self._make_ready(job)
@@ -187,7 +170,7 @@ class Dispatcher(Generic[ContactT]):
         if job.call is not None:
             job.call.cancel()
         elif job.state is not RECEIVED:
-            self._end(job)
+            self._end_without_outcome(job)
             return None
         job.released = job.released or Event()
         return job.released
@@ -200,7 +183,8 @@ class Dispatcher(Generic[ContactT]):
 
     def statistics(self) -> GatewayStatistics:
         """Count its jobs by state."""
-        states = Counter(job.state for job in self.jobs.values())
+        # Copied at once, as metrics are exported by other threads.
+        states = Counter(job.state for job in list(self.jobs.values()))
         return GatewayStatistics(
             ready=states[READY],
             calling=states[CALLING],
@@ -216,7 +200,7 @@ class Dispatcher(Generic[ContactT]):
         self._slots.abandon()
         for job in list(self.jobs.values()):
             job.release()  # its call is no more, and its reply will not be decoded
-            self._end(job)
+            self._end_without_outcome(job)
 
     async def close(self) -> None:
         """Close the gateway's connections, once no task of the pool runs any more."""
@@ -331,6 +315,12 @@ class Dispatcher(Generic[ContactT]):
         if job.progress.not_before:
             self._cooldowns.remember(w_id, job.progress.not_before)
 
+    def _end_without_outcome(self, job: Job[ContactT]) -> None:
+        """End a job that nothing asks for any more."""
+        self._end(job)
+        if job.is_observed:
+            self._announce.withdrawn(job)
+
     def sending(self, call: SlotCall[ContactT]) -> bool:
         """Take note that a call is sent; False if the gateway was blocked meanwhile."""
         job = call.job
@@ -340,12 +330,15 @@ class Dispatcher(Generic[ContactT]):
         progress.calls += 1
         job.is_observed = self._announce.tells_routine
         if job.is_observed:
-            self._announce(CallSent(progress.w_id, self.name, progress.calls))
+            self._announce.sent(call)
         return True
 
     def received(self, call: SlotCall[ContactT], body: ReplyBody) -> Step[ContactT] | None:
         """Let a reply wait for its turn to be decoded; or tell what follows from a problem."""
         job = call.job
+        if job.is_observed:
+            error_type = None if body.is_success else str(body.status)
+            self._announce.call_ended(call, error_type, body.status, sum(map(len, body.pieces)))
         if not body.is_success:
             # At once, as it may say not to send another call. It is short.
             return self._step_after_problem(job.progress, body, call.sent_at)
@@ -370,9 +363,13 @@ class Dispatcher(Generic[ContactT]):
     def call_cancelled(self, call: SlotCall[ContactT]) -> None:
         """Take note that a call was cancelled, as its last consumer withdrew."""
         self._availability.call_cancelled(call.w_id)
+        if call.job.is_observed and call.sent_at:
+            self._announce.call_ended(call, "cancelled")
 
     def after_failed_call(self, call: SlotCall[ContactT], error: Exception) -> Step[ContactT]:
         """Decide what comes after a call without an answer."""
+        if call.job.is_observed:
+            self._announce.call_ended(call, type(error).__name__)
         return self._answers.after_failure(call.job.progress, error, call.sent_at)
 
     def decoded(
@@ -399,21 +396,12 @@ class Dispatcher(Generic[ContactT]):
     ) -> Step[ContactT]:
         job, sent_at = call.job, call.sent_at
         progress = job.progress
+        if job.is_observed:
+            self._announce.decoded(call, reply, reply_bytes)
         if isinstance(reply, GatewayConnectionError):  # it could not be inflated
             return self._answers.after_failure(progress, reply, sent_at)
         if isinstance(reply, Exception):
             return self._step_after_undecodable(call, reply)
-        if job.is_observed:
-            self._announce(
-                ReplyReceived(
-                    progress.w_id,
-                    self.name,
-                    progress.calls,
-                    _REPLY_NAMES[type(reply)],
-                    perf_counter() - sent_at,
-                    reply_bytes,
-                ),
-            )
         return self._answers.after_reply(progress, reply, sent_at=sent_at, reply_bytes=reply_bytes)
 
     def _step_after_undecodable(
@@ -437,26 +425,18 @@ class Dispatcher(Generic[ContactT]):
         if job.state is ENDED:
             return  # the pool was left
         if not job.consumers:
-            self._end(job)
+            self._end_without_outcome(job)
         elif isinstance(step, Requeue):
             self._make_ready(job)
         elif isinstance(step, CallAgain):
-            self._announce_wait(job.progress, step)
+            self._announce.waiting(job, step)
             self._wait(job)
         else:
             self._end(job)
             if job.is_observed or isinstance(step, Failed):
-                self._announce(InstanceEnded(step))
+                self._announce.ended(job, step)
             for consumer, times in job.consumers.items():
                 for _ in range(times):
                     consumer.deliver(step)
         if queue.ready:
             self._enqueue(queue)
-
-    def _announce_wait(self, progress: InstanceProgress[ContactT], step: CallAgain) -> None:
-        until = datetime.now(UTC) + timedelta(seconds=step.delay)
-        where = (progress.w_id, self.name, progress.calls, step.delay, until)
-        if step.error is None:
-            self._announce(InstanceWaiting(*where))
-        else:
-            self._announce(RetryScheduled(*where, step.error))

@@ -6,6 +6,7 @@ These are records: only the dispatcher and its slots change them.
 import asyncio
 from asyncio import Event
 from collections import OrderedDict
+from contextvars import Context
 from enum import Enum, auto
 from time import perf_counter
 from typing import Generic, Protocol
@@ -86,6 +87,7 @@ class Job(Generic[ContactT]):
         "blocked_before",
         "call",
         "consumers",
+        "context",
         "is_observed",
         "progress",
         "released",
@@ -101,8 +103,10 @@ class Job(Generic[ContactT]):
         self.state = READY
         # For how long the gateway had been blocked when it became READY.
         self.blocked_before = 0.0
-        # Whether an observer wanted routine events when its call was sent.
+        # Whether an observer wanted routine events when it was asked for or its call was sent, and
+        # the context of the caller that asked first, in which observers are told; None if none is.
         self.is_observed = False
+        self.context: Context | None = None
         self.call: CancellableCall | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.released: Event | None = None

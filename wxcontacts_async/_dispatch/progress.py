@@ -52,6 +52,7 @@ class InstanceProgress(Generic[ContactT]):
     """
 
     __slots__ = (
+        "_answered_calls",
         "_asked_at",
         "_failures",
         "_initialization",
@@ -83,6 +84,7 @@ class InstanceProgress(Generic[ContactT]):
         # The instance must not be called before this time, be it asked for anew: what it
         # was told, or would have been told to wait. It outlives the outcome.
         self.not_before = 0.0
+        self._answered_calls = 0  # as of the last reply
         self._asked_at = asked_at
         self._initialization = initialization
         self._retry = retry
@@ -108,6 +110,7 @@ class InstanceProgress(Generic[ContactT]):
     ) -> CallAgain | Fetched[ContactT] | Failed:
         """Decide what comes after a reply; `now` is of the same clock as `asked_at`."""
         self._failures = self._refusals = 0
+        self._answered_calls = self.calls
         match reply:
             case Ready():
                 return self._fetched(reply, reply_bytes, now)
@@ -227,6 +230,11 @@ class InstanceProgress(Generic[ContactT]):
         """Whether its last call failed."""
         return bool(self._failures)
 
+    @property
+    def resend_count(self) -> int:
+        """How often the last call had been sent before without a reply."""
+        return max(self.calls - self._answered_calls - 1, 0)
+
     def give_up(self, error: WxContactsError, *, now: float) -> Failed:
         """End without another call."""
         return self._failed(error, now)
@@ -240,6 +248,7 @@ class InstanceProgress(Generic[ContactT]):
     ) -> CallAgain | Failed:
         """Decide what comes after an "initializing"; `at_least` are seconds that it asks for."""
         self._failures = self._refusals = 0
+        self._answered_calls = self.calls
         if self._initializing_since is None:
             self._initializing_since = now
         elapsed = now - self._initializing_since

@@ -4,7 +4,7 @@ Which instance is called, and what follows from its reply, is the dispatcher's t
 nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from functools import partial
 from time import perf_counter
@@ -182,6 +182,7 @@ class SlotCall(Generic[ContactT]):
         job: The instance's.
         w_id: The instance.
         may_resend: Whether its client may send it once more, uncounted.
+        headers: What it is sent with beside the gateway's headers, if anything.
         sent_at: When it was sent, in seconds of `time.perf_counter`.
         is_cancelled: Whether it has been cancelled as nothing asks for the instance any more.
         transfer: What cancels it.
@@ -196,6 +197,7 @@ class SlotCall(Generic[ContactT]):
         "_slots",
         "content_encoding",
         "content_type",
+        "headers",
         "is_cancelled",
         "job",
         "may_resend",
@@ -215,6 +217,7 @@ class SlotCall(Generic[ContactT]):
         progress = job.progress
         self.w_id = progress.w_id
         self.may_resend = not progress.is_failing
+        self.headers: Mapping[str, str] | None = None
         self.sent_at = 0.0
         self.is_cancelled = False
         self.transfer: Transfer | None = None

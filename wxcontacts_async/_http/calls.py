@@ -1,5 +1,6 @@
 """A call, as the client that sends it sees it."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from wxcontacts_async._http.reply_body import ReplyBody
@@ -18,13 +19,15 @@ class Call(Protocol):
     Attributes:
         w_id: The instance.
         may_resend: Whether it may be sent once more, uncounted, where the gateway cannot have
-            read it.
+            read it; the client sets it to False when it does so.
+        headers: What it is sent with beside the gateway's headers, if anything.
         transfer: What cancels it; the client sets it, and sets it to None when the call has ended.
 
     """
 
     w_id: str
     may_resend: bool
+    headers: Mapping[str, str] | None
     transfer: Transfer | None
 
     def answered(self, body: ReplyBody) -> None:

@@ -22,7 +22,7 @@ from wxcontacts_async._http.connector import check_protocol
 from wxcontacts_async._http.link import Link, head_of, request_for
 from wxcontacts_async._http.reading import read_body
 from wxcontacts_async._http.reply_body import ReplyBody
-from wxcontacts_async._http.request import encode_request
+from wxcontacts_async._http.request import encode_headers, encode_request
 from wxcontacts_async.errors import GatewayConnectionError
 from wxcontacts_async.settings import Gateway
 
@@ -164,7 +164,9 @@ class DirectClient:
         if deadline < self._timer_at:
             self._come_back_at(deadline)
         body = encode_request(call.w_id)
-        connection.send(b"%b%d\r\n\r\n%b" % (self._head, len(body), body), call, deadline)
+        further = b"" if call.headers is None else encode_headers(call.headers)
+        request = b"%b%d\r\n%b\r\n%b" % (self._head, len(body), further, body)
+        connection.send(request, call, deadline)
 
     def _fail_the_late(self) -> None:
         """Fail the calls whose time is over; come back when that of the next one is."""

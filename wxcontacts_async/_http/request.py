@@ -1,4 +1,6 @@
-"""The body of a call."""
+"""The body of a call, and the headers that it alone has."""
+
+from collections.abc import Mapping
 
 import msgspec
 
@@ -13,3 +15,12 @@ _encoder = msgspec.json.Encoder()
 def encode_request(w_id: str) -> bytes:
     """Encode the request's body: `{"wId": ...}`."""
     return _encoder.encode(_Request(w_id))
+
+
+def encode_headers(headers: Mapping[str, str]) -> bytes:
+    """Encode further lines of a head; one that could not stand there is left out."""
+    return "".join(
+        f"{name}: {value}\r\n"
+        for name, value in headers.items()
+        if value.isascii() and value.isprintable()
+    ).encode()

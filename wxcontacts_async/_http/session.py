@@ -6,7 +6,7 @@ as link.py expects it.
 
 import math
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from functools import partial
 from http.cookies import SimpleCookie
@@ -15,6 +15,7 @@ import aiohttp
 from anyio import CancelScope
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
+from multidict import CIMultiDict
 from yarl import URL
 
 from wxcontacts_async._http.address import Address
@@ -84,9 +85,13 @@ class SessionClient:
         try:
             with scope:
                 try:
-                    end = partial(
-                        call.answered, await self.reply(call.w_id, may_resend=call.may_resend)
+                    body = await self.reply(
+                        call.w_id,
+                        may_resend=call.may_resend,
+                        headers=call.headers,
+                        on_resend=partial(setattr, call, "may_resend", False),  # noqa: FBT003
                     )
+                    end = partial(call.answered, body)
                 except Exception as error:  # noqa: BLE001
                     end = partial(call.failed, self._address.translated(error))
         finally:
@@ -94,7 +99,14 @@ class SessionClient:
             if self._is_open:
                 end()
 
-    async def reply(self, w_id: str, *, may_resend: bool) -> ReplyBody:
+    async def reply(
+        self,
+        w_id: str,
+        *,
+        may_resend: bool,
+        headers: Mapping[str, str] | None = None,
+        on_resend: Callable[[], object] = lambda: None,
+    ) -> ReplyBody:
         """Send one call and return the reply's body. Cancelled, it closes the connection.
 
         A call on a connection that was kept alive may find that the gateway has closed it. Where
@@ -105,15 +117,21 @@ class SessionClient:
 
         """
         body = encode_request(w_id)
-        answer = await self._answer(self._kept, body)
+        answer = await self._answer(self._kept, body, headers)
         if isinstance(answer, _NoReply) and may_resend and answer.was_unread:
             self._new = self._new or self._client(force_close=True)
-            answer = await self._answer(self._new, body)
+            on_resend()
+            answer = await self._answer(self._new, body, headers)
         if isinstance(answer, _NoReply):
             raise self._address.translated(answer.reason)
         return answer
 
-    async def _answer(self, client: aiohttp.ClientSession, body: bytes) -> "ReplyBody | _NoReply":
+    async def _answer(
+        self,
+        client: aiohttp.ClientSession,
+        body: bytes,
+        headers: Mapping[str, str] | None,
+    ) -> "ReplyBody | _NoReply":
         """Send a call once. What went wrong is returned rather than raised.
 
         An error of aiohttp holds the request's headers, and one raised while it is handled would
@@ -125,7 +143,7 @@ class SessionClient:
             response = await client.post(
                 self._address.url,
                 data=body,
-                headers=self._headers_of_call,
+                headers=self._with_own(headers),
                 allow_redirects=False,
                 proxy=self._address.proxy,
             )
@@ -140,6 +158,11 @@ class SessionClient:
             if failed.is_not_yet_lost:
                 await checkpoint()  # a loop closes a connection first, and says why later
             return failed
+
+    def _with_own(self, headers: Mapping[str, str] | None) -> Mapping[str, str] | None:
+        if not headers or self._headers_of_call is None:
+            return headers or self._headers_of_call
+        return CIMultiDict({**self._headers_of_call, **headers})
 
     def abandon(self) -> None:
         """Tell of calls no more. Their tasks are the group's to cancel."""

@@ -19,6 +19,7 @@ from wxcontacts_async.cli.commands.fetch import fetch
 from wxcontacts_async.cli.commands.forget import forget
 from wxcontacts_async.cli.commands.instances import instances
 from wxcontacts_async.cli.commands.prune import prune
+from wxcontacts_async.cli.commands.report import report
 from wxcontacts_async.cli.commands.sync import sync
 from wxcontacts_async.cli.commands.watch import watch
 from wxcontacts_async.cli.options.option_groups import with_options
@@ -51,7 +52,7 @@ app = typer.Typer(
 )
 _COMMANDS = (
     *(fetch, sync, watch, accept, forget, prune),
-    *(changes, instances, export, emulator, demo),
+    *(changes, instances, export, report, emulator, demo),
 )
 for command in _COMMANDS:
     app.command()(with_options(command, Verbosity, apply_verbosity))

@@ -16,6 +16,7 @@ from anyio import CancelScope, Lock, sleep, sleep_forever
 from wxcontacts_async._concurrency import Signal
 from wxcontacts_async._event_loop import running_loop
 from wxcontacts_async.contacts import Contact, ContactSet
+from wxcontacts_async.emulator.calls import RecordedCall
 from wxcontacts_async.emulator.connection import (
     Connection,
     RecordedConnection,
@@ -29,34 +30,17 @@ from wxcontacts_async.emulator.misbehaviour import delivers_reply, misbehave, re
 from wxcontacts_async.emulator.movement import Movement
 from wxcontacts_async.emulator.population import Population
 from wxcontacts_async.emulator.port import Port
-from wxcontacts_async.emulator.script import EmulatedInstance, Refusal, draw_instances
+from wxcontacts_async.emulator.script import (
+    Answer,
+    EmulatedInstance,
+    Refusal,
+    check_instance,
+    read_instances,
+)
 from wxcontacts_async.errors import InvalidArgumentError
-from wxcontacts_async.validation import check_number, check_w_id
+from wxcontacts_async.validation import check_number
 
 _HIGHEST_PORT = 65_535
-
-
-class RecordedCall(msgspec.Struct):
-    """One call that the emulator got.
-
-    Attributes:
-        w_id: The instance that was asked for.
-        began: When it came in, in seconds of `time.monotonic`.
-        ended: When it was answered or its connection went; None while it is under way.
-        reply: What it was answered; "gone" if its connection went first, "fault" if it was
-            answered with a fault and has no reply in the end.
-        fault: The fault that it met.
-        damaged: The user_names of the contacts that a fault damaged in the reply or left out of
-            it; all others are as `contact_set` had them when it was answered.
-
-    """
-
-    w_id: str
-    began: float
-    ended: float | None = None
-    reply: Literal["ready", "initializing", "refused", "gone", "fault"] | None = None
-    fault: FaultKind | None = None
-    damaged: tuple[str, ...] = ()
 
 
 class _Request(msgspec.Struct, rename={"w_id": "wId"}):
@@ -117,26 +101,13 @@ class GatewayEmulator:
         check_number("initializing", initializing, at_least=0, at_most=1)
         check_number("refusing", refusing, at_least=0, at_most=1 - initializing)
         check_number("port", port, at_least=0, at_most=_HIGHEST_PORT, whole=True)
-        if isinstance(instances, Mapping):
-            self._instances = dict(instances)
-        elif isinstance(instances, int):
-            check_number("instances", instances, at_least=0, whole=True)
-            self._instances = draw_instances(
-                instances,
-                seed=seed,
-                initializing=initializing,
-                refusing=refusing,
-                contacts=contacts,
-                latency=latency,
-            )
-        elif isinstance(instances, Iterable) and not isinstance(instances, str):
-            like_all = EmulatedInstance(contacts=contacts, latency=latency)
-            self._instances = dict.fromkeys(instances, like_all)
-        else:
-            msg = "instances must be a number, wIds, or a mapping of wIds to EmulatedInstance"
-            raise InvalidArgumentError(msg, argument="instances")
-        for w_id, instance in self._instances.items():
-            _check_instance(w_id, instance)
+        self._instances = read_instances(
+            instances,
+            like_all=EmulatedInstance(contacts=contacts, latency=latency),
+            seed=seed,
+            initializing=initializing,
+            refusing=refusing,
+        )
         self.population = Population(seed)
         self.calls: list[RecordedCall] = []
         self.under_way = 0
@@ -181,10 +152,30 @@ class GatewayEmulator:
 
     def set_instance(self, w_id: str, instance: EmulatedInstance) -> None:
         """Let an instance, known or not, answer otherwise from its next call on."""
-        _check_instance(w_id, instance)
+        check_instance(w_id, instance)
         self._instances[w_id] = instance
         self._called.pop(w_id, None)
         self._asked.pop(w_id, None)
+
+    def at_call(self, w_id: str, number: int, answer: Answer) -> None:
+        """Let one call to a known instance be answered so; before and after, it answers as ever.
+
+        Arguments:
+            w_id: The instance.
+            number: Which call, counted from 1 since the instance was set; one that is to come.
+            answer: "initializing", a Refusal, or a fault that may strike an instance.
+
+        Raises:
+            InvalidArgumentError: The instance is not known, that call has been, or there can be no
+                such answer.
+
+        """
+        instance = self._instances.get(w_id)
+        if instance is None:
+            raise InvalidArgumentError("w_id must be of an instance that it knows", argument="w_id")
+        check_number("number", number, at_least=self._asked[w_id] + 1, whole=True)
+        at_calls = {**instance.at_calls, number: answer}
+        self._instances[w_id] = msgspec.structs.replace(instance, at_calls=at_calls)
 
     def calls_of(self, w_id: str) -> list[RecordedCall]:
         """Return the calls for one instance, in the order of arrival."""
@@ -378,6 +369,8 @@ class GatewayEmulator:
             call.reply = "fault"
             return
         instance = self._instances.get(call.w_id)
+        if instance is not None:
+            instance = instance.at_call(number)
         latency = instance.latency if instance else 0.0
         if latency == math.inf:
             await sleep_forever()
@@ -446,10 +439,3 @@ class GatewayEmulator:
 
 def _problem(status: int, message: str, *headers: str) -> bytes:
     return http_reply(message.encode(), status, content_type="text/plain", headers=headers)
-
-
-def _check_instance(w_id: object, instance: object) -> None:
-    check_w_id(w_id)
-    if not isinstance(instance, EmulatedInstance):
-        msg = f"instances[{w_id!r}] must be an EmulatedInstance, not {instance!r}"
-        raise InvalidArgumentError(msg, argument="instances")

@@ -36,6 +36,13 @@ from wxcontacts_async.store.records import (
     Suspicion,
     Synced,
 )
+from wxcontacts_async.store.summary import (
+    HourSummary,
+    InstanceSummary,
+    RecentChange,
+    SharedContact,
+    StoreSummary,
+)
 from wxcontacts_async.store.sync import SyncResult, SyncStream
 from wxcontacts_async.store.watch import WatchStream
 
@@ -47,14 +54,19 @@ __all__ = [
     "ContactStore",
     "ContactVersion",
     "DeltaCounts",
+    "HourSummary",
+    "InstanceSummary",
     "KindCounts",
     "NotSyncedError",
     "ParquetWritten",
+    "RecentChange",
+    "SharedContact",
     "StoreAccessError",
     "StoreBusyError",
     "StoreConnectionError",
     "StoreError",
     "StoreFullError",
+    "StoreSummary",
     "StoreVersionError",
     "StoredInstance",
     "Suspicion",

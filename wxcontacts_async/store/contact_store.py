@@ -22,6 +22,7 @@ from wxcontacts_async.store._schedule import Schedule
 from wxcontacts_async.store._tabular.own_fields import own_fields
 from wxcontacts_async.store.errors import StoreError
 from wxcontacts_async.store.records import Suspicion
+from wxcontacts_async.store.summary import StoreSummary, summarize
 from wxcontacts_async.store.sync import SyncStream
 from wxcontacts_async.store.watch import WatchStream
 from wxcontacts_async.stream import Instances, OutcomeStream
@@ -316,6 +317,22 @@ class ContactStore(StoreReader[ContactT]):
         digests = ReplyDigests(signature, self._database.dialect)
         stream = recognizing_stream(pool, instances, max_pending=max_pending, recognition=digests)
         return stream, digests
+
+    async def summary(self, *, since: datetime, names: bool = True) -> StoreSummary:
+        """Sum up what is in the database and what happened in it, which the database counts.
+
+        Arguments:
+            since: From when on changes count, aware.
+            names: Whether to read the names of the contacts that are on the most instances, and
+                those that came and went last.
+
+        Raises:
+            InvalidArgumentError: `since` is not aware.
+            StoreError: The store is not open, or cannot be read.
+
+        """
+        since = in_utc("since", since)
+        return await self._run(partial(summarize, since=since, names=names))
 
     async def accept(self, w_id: str) -> Suspicion | None:
         """Accept that the contacts that are missing from an instance's answers are gone.

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Generic, Self, TypeAlias
 
 import msgspec
@@ -15,6 +16,7 @@ from wxcontacts_async._concurrency import Signal, enter_task_group, leave_task_g
 from wxcontacts_async._recognition import Undecoded, decoded
 from wxcontacts_async.errors import WxContactsError, own_error
 from wxcontacts_async.outcomes import Failed, Fetched
+from wxcontacts_async.store._announcing import ResultAnnouncer
 from wxcontacts_async.store._database.connection import Connection
 from wxcontacts_async.store._database.database import Database
 from wxcontacts_async.store._database.values import is_key, storable
@@ -50,7 +52,7 @@ class Arrival:
 
 
 # What shares a transaction, at most. An instance with more contacts has one of its own.
-_CONTACTS_A_BATCH = 8_000
+_CONTACTS_A_BATCH = 20_000
 _INSTANCES_A_BATCH = 500
 _BYTES_A_CONTACT = 500  # that is not decoded, which are one or two contacts
 
@@ -103,6 +105,7 @@ class SyncStream(Generic[ContactsT]):
         self._inbox: deque[SyncResult[ContactsT]] = deque()
         self._all_written = False
         self._error: Exception | None = None
+        self._announcer = ResultAnnouncer(database)
         # Given when there is something to write, room to gather, something to read, none unread.
         self._fetched, self._has_room = Signal(), Signal()
         self._written, self._read = Signal(), Signal()
@@ -118,6 +121,7 @@ class SyncStream(Generic[ContactsT]):
         if self._tasks is not None:
             raise StoreError("a sync is entered once; call store.sync again")
         await self._database.run(Connection.check_may_write)
+        await self._announcer.begin()
         self._tasks = await enter_task_group()
         self._is_open = True
         if self._digests is not None:
@@ -305,8 +309,12 @@ class SyncStream(Generic[ContactsT]):
         try:
             if fitting:
                 results = await self._database.run(
-                    lambda connection: merge(
-                        connection, batch, self._max_shrink, self._confirm_after, self._own
+                    partial(
+                        merge,
+                        batch=batch,
+                        max_shrink=self._max_shrink,
+                        confirm_after=self._confirm_after,
+                        own=self._own,
                     ),
                 )
         except get_cancelled_exc_class():  # by now the merge has ended, or has not in time
@@ -335,6 +343,7 @@ class SyncStream(Generic[ContactsT]):
 
     async def _give(self, results: Sequence[SyncResult[ContactsT]]) -> None:
         """Give results to the readers, once those before have been read, or when cancelled."""
+        self._announcer.stored(results)
         try:
             while self._inbox:
                 await self._read.wait()

@@ -9,6 +9,7 @@ from rich.table import Table
 from wxcontacts_async import Gateway
 from wxcontacts_async.cli.jobs.sync import SyncJob, run_sync
 from wxcontacts_async.cli.options.database import DatabaseOption
+from wxcontacts_async.cli.options.extras import has_report_extra
 from wxcontacts_async.cli.options.gateway_options import CallSettings
 from wxcontacts_async.cli.runtime.running import RunResult, run_to_end
 from wxcontacts_async.cli.terminal.console import HumanConsole
@@ -69,11 +70,23 @@ def run_demo(
         say_early_end(reading, console)
         return reading.exit_code
     _show_second(second, changes, tables)
-    console.info(
-        f"The contacts are in {database.name}. "
-        f"Try: wxcontacts changes --store {database.typed} --since 1m",
-    )
+    console.info(f"The contacts are in {database.name}. Try next:")
+    for command in _next_commands(database, min(change.id for change in changes) - 1):
+        console.info(f"  wxcontacts {command}")
     return 0
+
+
+def _next_commands(database: DatabaseOption, last_id: int) -> tuple[str, str, str]:
+    """Return what to try on the database; a report only where what it needs is installed."""
+    if has_report_extra():
+        third = f"report --store {database.typed} --output demo.html"
+    else:
+        third = f"export --store {database.typed} --format parquet --output demo.parquet"
+    return (
+        f"changes --store {database.typed} --after {last_id}",  # those of the second sync
+        f"export --store {database.typed} --format csv --output demo.csv",
+        third,
+    )
 
 
 def _is_as_meant(result: FetchResult) -> bool:

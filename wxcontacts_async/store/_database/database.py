@@ -1,23 +1,32 @@
 """The database for tasks: one connection, in one worker thread, opened again when it is lost."""
 
+import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Generic
+from time import perf_counter
+from typing import Any, Generic
 
 from anyio import CapacityLimiter, Lock, current_time, move_on_after, sleep
 
 from wxcontacts_async._concurrency import Signal
+from wxcontacts_async._observing import Observers
 from wxcontacts_async.settings import RetryPolicy
 from wxcontacts_async.store._database.blocking_call import BlockingCall, ResultT
 from wxcontacts_async.store._database.connection import Connection
 from wxcontacts_async.store._database.opening import Opening
+from wxcontacts_async.store._database.reachability import Reachability
 from wxcontacts_async.store._database.schema import prepare
 from wxcontacts_async.store._database.url import Address
 from wxcontacts_async.store._database.wait_monitor import Waiting, WaitMonitor
 from wxcontacts_async.store.errors import StoreConnectionError, StoreError
+from wxcontacts_async.store.events import DatabaseDown, DatabaseUp, OperationEnded, StoreEvent
 
 _BACKOFF = RetryPolicy(initial_delay=0.2, max_delay=5.0)
+_LONG = 10.0  # seconds, after which it is logged that something took long
+_logger = logging.getLogger("wxcontacts_async.store")
 _PATIENCE = 3.0  # seconds that a cancelled caller waits; a merge takes a tenth of one
 
 
@@ -32,6 +41,7 @@ class Database:
         on_wait: Called with each sentence that is logged of a wait, and whether it begins.
 
     Attributes:
+        observers: Told what happens.
         announced: How often changes were announced, by this process or another, as far as known.
 
     """
@@ -51,6 +61,12 @@ class Database:
         self._reconnect_timeout = reconnect_timeout
         self._opening = opening
         self._monitor = WaitMonitor(address.shown, on_wait)
+        self.observers: Observers[StoreEvent] = Observers()
+        self._reachability = Reachability(
+            address.shown,
+            lambda reason: self.announce(DatabaseDown(reason)),
+            lambda seconds: self.announce(DatabaseUp(seconds)),
+        )
         self.announced = 0
         self._news = Signal()
         self._listener = address.listener(self._announce) if address.listener else None
@@ -67,6 +83,7 @@ class Database:
         async with self._turn:
             with self._monitor.watching():
                 await self._attempt(lambda _: None)
+        self._reachability.reached()
 
     async def close(self) -> None:
         """Close the connection, once what is running has ended."""
@@ -86,9 +103,35 @@ class Database:
         database does not answer within some seconds is abandoned. Raise StoreConnectionError if the
         connection has not come back in time.
         """
-        async with self._turn:
-            with self._monitor.watching():
-                return await self._until_connected(work)
+        with self._measured(work):
+            async with self._turn:
+                with self._monitor.watching():
+                    return await self._until_connected(work)
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the database was reached when it was asked last."""
+        return self._reachability.is_reached
+
+    def announce(self, event: StoreEvent) -> None:
+        """Tell observers, in the context of the task that the event is of."""
+        if self.observers:
+            self.observers.tell(event, copy_context())
+
+    @contextmanager
+    def _measured(self, work: Callable[..., Any]) -> Iterator[None]:
+        """Announce how long it took, and log it if that was long."""
+        begun, error_type = perf_counter(), None
+        try:
+            yield
+        except BaseException as error:
+            error_type = type(error).__name__
+            raise
+        finally:
+            seconds, operation = perf_counter() - begun, operation_of(work)
+            if seconds >= _LONG:
+                _logger.warning("%s: %s took %.1f s", self._address.shown, operation, seconds)
+            self.announce(OperationEnded(operation, seconds, error_type))
 
     async def listen(self) -> None:
         """Hear from now on of changes by other processes, where the server tells of them."""
@@ -112,14 +155,18 @@ class Database:
                 msg = "the store was left while it was used"
                 raise StoreError(msg)
             try:
-                return await self._attempt(work)
-            except StoreConnectionError:
+                value = await self._attempt(work)
+            except StoreConnectionError as error:
+                self._reachability.lost(error)
                 failures += 1
                 lost_at = lost_at or current_time()
                 self._monitor.lost()
                 delay = _BACKOFF.delay(failures, jitter=random.random())  # noqa: S311
                 if current_time() + delay > lost_at + self._reconnect_timeout:
                     raise
+            else:
+                self._reachability.reached()
+                return value
             await sleep(delay)
 
     async def _attempt(self, work: Callable[[Connection], ResultT]) -> ResultT:
@@ -214,6 +261,11 @@ class _Attempt(Generic[ResultT]):
         """Close the connection, as the task has gone."""
         if self.connection is not None:
             self.connection.close()
+
+
+def operation_of(work: Callable[..., Any]) -> str:
+    """Return what some work is called in metrics: the name of its function."""
+    return str(getattr(getattr(work, "func", work), "__name__", "other")).strip("_<>")
 
 
 def _used(connection: Connection, work: Callable[[Connection], ResultT]) -> ResultT:

@@ -48,6 +48,10 @@ class Dialect(ABC):
     keeps_temporary_tables: bool  # until the connection is closed; else until the transaction ends
     passes_small_tables: bool  # as a parameter of a statement, rather than as temporary tables
     texts_in: str  # selects the texts of a JSON array, which is the first parameter
+    locking: str  # stands behind a query whose rows are kept as they are until the commit
+    # Statements that have the digest of an instance's reply forgotten whenever somebody writes to
+    # its contacts; "" where that costs too much, and they are counted instead.
+    forget_replies: str
     needs_transactions: bool  # for queries, too
     cursor_options: ClassVar[Mapping[str, str]] = {}  # ADBC's
     connected: tuple[str, ...] = ()  # statements for each new connection
@@ -58,12 +62,16 @@ class Dialect(ABC):
     announce: str = ""  # announces, to whom it may concern, that there are changes
     data_version: str  # asks for what is another one when other connections have written
     look_every: float  # seconds, to ask for that
+    begin_summing: str = "SELECT 1"  # goes before queries that read whole tables
     count_tables: str  # asks how many tables there are of a name
     write_advice: str  # what to do where a database can only be read
 
     def fill_in(self, statement: str) -> str:
         """Fill in the types and clauses that a statement leaves to the dialect, in braces."""
-        names = ("timestamp", "json", "binary", "serial", "clustered", "temporary")
+        names = (
+            *("timestamp", "json", "binary", "serial"),
+            *("clustered", "temporary", "forget_replies"),
+        )
         return statement.format_map({name: getattr(self, name) for name in names})
 
     def small_table(self, name: str, columns: pa.Schema, number: int) -> str:  # noqa: ARG002

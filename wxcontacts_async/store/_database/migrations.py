@@ -88,6 +88,7 @@ MIGRATIONS = (
         "ALTER TABLE instances ADD COLUMN official_accounts BIGINT",
         "ALTER TABLE instances ADD COLUMN friends BIGINT",
         "ALTER TABLE instances ADD COLUMN groups BIGINT",
+        "{forget_replies}",
     ),
     # The fields of contacts beside the document's, by name, in an object; and which there are, by
     # which key gateways send them, since when, and after which change.

@@ -64,6 +64,30 @@ _DISK_FULL = "53100"
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
+# Once a statement, so a batch pays for it once. Migrations have it: it must never change.
+_FORGET_REPLIES = """
+    CREATE OR REPLACE FUNCTION wxcontacts_forget_replies() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        EXECUTE
+            format('UPDATE %I.instances SET reply_digest = NULL', TG_TABLE_SCHEMA)
+            || ' WHERE reply_digest IS NOT NULL'
+            || CASE TG_OP WHEN 'TRUNCATE' THEN ''
+                ELSE ' AND w_id IN (SELECT w_id FROM written)' END;
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER wxcontacts_inserted AFTER INSERT ON contacts
+        REFERENCING NEW TABLE AS written
+        FOR EACH STATEMENT EXECUTE FUNCTION wxcontacts_forget_replies();
+    CREATE TRIGGER wxcontacts_updated AFTER UPDATE ON contacts
+        REFERENCING OLD TABLE AS written
+        FOR EACH STATEMENT EXECUTE FUNCTION wxcontacts_forget_replies();
+    CREATE TRIGGER wxcontacts_deleted AFTER DELETE ON contacts
+        REFERENCING OLD TABLE AS written
+        FOR EACH STATEMENT EXECUTE FUNCTION wxcontacts_forget_replies();
+    CREATE TRIGGER wxcontacts_truncated AFTER TRUNCATE ON contacts
+        FOR EACH STATEMENT EXECUTE FUNCTION wxcontacts_forget_replies()"""
+
+
 class MissingRightError(StoreAccessError):
     """A right is missing; which one, the server does not say."""
 
@@ -85,12 +109,16 @@ class _PostgreSQL(Dialect):
     passes_small_tables = True
     texts_in = "SELECT jsonb_array_elements_text(CAST($1 AS jsonb))"
     keeps_nul = False
+    locking = " FOR UPDATE"
+    forget_replies = _FORGET_REPLIES
     needs_transactions = True
     begin_reading = f"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {_SETTINGS}"
     begin_writing = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_SETTINGS}; {_LOCK}"
     announce = f"NOTIFY {CHANNEL}"
     data_version = "SELECT coalesce(max(id), 0) FROM contact_changes"
     look_every = 1.0  # it tells by itself, where nothing stands in between
+    # What batches do without, as nothing is known of their tables; whole tables are joined so.
+    begin_summing = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on"
     # Not to_regclass, which may not see a table that was made since the transaction began.
     count_tables = "SELECT count(*) FROM pg_class WHERE relname = '{}' AND pg_table_is_visible(oid)"
     write_advice = "Give the store the URL of a server, and of a role, that may write."

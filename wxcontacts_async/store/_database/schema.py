@@ -58,8 +58,9 @@ def _migrate(connection: Connection, version: int) -> None:
     known = ("DELETE FROM wxcontacts_schema", f"INSERT INTO wxcontacts_schema VALUES ({VERSION})")
     try:
         for statements in (*(() if version else (made,)), *MIGRATIONS[version:], known):
-            for statement in statements:
-                connection.execute(connection.dialect.fill_in(statement))
+            for statement in map(connection.dialect.fill_in, statements):
+                if statement:
+                    connection.execute(statement)
     except StoreError as error:
         _blame_others(error)
         raise

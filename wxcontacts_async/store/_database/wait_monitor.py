@@ -12,7 +12,7 @@ from time import monotonic
 
 _LOOK_EVERY = 0.25  # seconds
 
-_logger = logging.getLogger("wxcontacts_async")
+_logger = logging.getLogger("wxcontacts_async.store")
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def read_known(connection: Connection) -> dict[str, Known]:
     """Read what is known of the instances that are asked for, by wId."""
     return {
         w_id: Known(merged_at and read_time(merged_at), synced_at and read_time(synced_at), *others)
-        for w_id, merged_at, synced_at, *others in connection.rows(sql.KNOWN)
+        for w_id, merged_at, synced_at, *others in connection.rows(sql.known(connection.dialect))
     }
 
 

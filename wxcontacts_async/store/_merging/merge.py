@@ -61,6 +61,7 @@ def merge(
     batch: Batch,
     max_shrink: float,
     confirm_after: float = 86_400.0,
+    *,
     own: OwnFields = NO_FIELDS,
 ) -> Mapping[str, BatchResult]:
     """Bring the tables in step with a batch; return what that changed, by wId.
@@ -118,9 +119,7 @@ class _Merge:
         self._ask_for(self._asked)
         self._known.update(read_known(connection))
         newer, late = self._newer_and_late()
-        if newer or late:
-            self._stored = Counter(dict(connection.rows(sql.COUNT_STORED)))
-        unchanged = {w_id for w_id in newer | late if self._is_stored_reply(w_id)}
+        unchanged = self._unchanged(newer | late)
         for w_id in (newer | late) - unchanged - self._arrived.keys():
             del self._asked[w_id]
         newer, late = newer & self._asked.keys(), late & self._asked.keys()
@@ -180,11 +179,25 @@ class _Merge:
         self._ask_for(suspicious)
         return {w_id: read_suspicion(*its) for w_id, *its in self._connection.rows(OF_ASKED)}
 
-    def _is_stored_reply(self, w_id: str) -> bool:
-        """Return whether the contacts that are stored are all of a reply, and no others."""
+    def _unchanged(self, w_ids: AbstractSet[str]) -> set[str]:
+        """Return whose stored contacts are all of the reply that came; count those of others."""
+        same = {w_id for w_id in w_ids if self._is_known_reply(w_id)}
+        if self._connection.dialect.forget_replies:  # had they been changed by hand
+            self._count(w_ids - same)
+            return same
+        self._count(w_ids)
+        return {w_id for w_id in same if self._is_all_stored(w_id)}
+
+    def _count(self, w_ids: AbstractSet[str]) -> None:
+        if w_ids:
+            self._ask_for(w_ids)
+            self._stored = Counter(dict(self._connection.rows(sql.COUNT_STORED)))
+
+    def _is_known_reply(self, w_id: str) -> bool:
+        """Return whether the last merge was of a reply with the same digest, and nothing else."""
         known = self._known[w_id]
         digest = digest_of(self._batch.outcomes[self._asked[w_id]])
-        return bool(digest) and digest == known.reply_digest and self._is_all_stored(w_id)
+        return bool(digest) and digest == known.reply_digest and known.lacked == NONE
 
     def _is_stored_set(self, w_id: str, arrived: Fingerprinted) -> bool:
         """Return whether a set is like the one merged last, all of which is still stored."""

@@ -15,14 +15,6 @@ _LACKED = """
     CASE WHEN suspected_at IS NULL THEN 'none' WHEN suspected_digest IS NOT NULL THEN 'unknown'
         WHEN suspected_since IS NULL THEN 'all' ELSE 'some' END"""
 
-# What is known of an instance: when the last set was fetched (`suspected_at` is of the last one, as
-# the next one clears it), when the last one that was not suspicious, what the last one lacked, how
-# many contacts there are, of which revision and which reply, and how many of each kind.
-KNOWN = f"""
-    SELECT w_id, CAST(coalesce(suspected_at, synced_at) AS TEXT), CAST(synced_at AS TEXT),
-        {_LACKED}, contacts, digest, reply_digest, official_accounts, friends, groups
-    FROM instances WHERE w_id IN (SELECT w_id FROM {{asked}})"""
-
 REPLY_DIGESTS = """
     SELECT w_id, reply_digest, digest FROM instances
     WHERE reply_digest IS NOT NULL AND w_id IN ({})"""
@@ -106,6 +98,17 @@ def _differing(fields: Fields, dialect: Dialect) -> str:
     return " || ".join(
         f"CASE WHEN {differs} THEN '{name},' ELSE '' END" for name, differs in differences
     )
+
+
+# What is known of an instance: when the last set was fetched (`suspected_at` is of the last one, as
+# the next one clears it), when the last one that was not suspicious, what the last one lacked, how
+# many contacts there are, of which revision and which reply, and how many of each kind.
+def known(dialect: Dialect) -> str:
+    """Read what is known of instances; what others change of them has to wait for the commit."""
+    return f"""
+        SELECT w_id, CAST(coalesce(suspected_at, synced_at) AS TEXT), CAST(synced_at AS TEXT),
+            {_LACKED}, contacts, digest, reply_digest, official_accounts, friends, groups
+        FROM instances WHERE w_id IN (SELECT w_id FROM {{asked}}){dialect.locking}"""
 
 
 def hold(dialect: Dialect) -> str:

@@ -1,0 +1,1 @@
+"""The spans and metrics of OpenTelemetry, behind `instrumentation.opentelemetry`."""

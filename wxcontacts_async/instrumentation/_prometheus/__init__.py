@@ -1,0 +1,1 @@
+"""The metrics of Prometheus, behind `instrumentation.prometheus`."""
