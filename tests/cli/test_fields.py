@@ -31,9 +31,10 @@ def _sync(server: RecordingServer, folder: Path, *arguments: str) -> Ended:
 
 
 def _export(folder: Path, name: str, *arguments: str) -> Path:
-    ended = run("export", "--format", name, "--output", name, *arguments, folder=folder)
+    path = f"out.{name}"
+    ended = run("export", "--format", name, "--output", path, *arguments, folder=folder)
     assert ended.code == 0, ended.messages
-    return folder / name
+    return folder / path
 
 
 def test_fetched_they_are_keys_of_each_line(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ _TEXTS = {
     "URL|environment",
     "'NAME: VALUE'",
     "W_ID",
+    "KEY",
     "ID",
     "FAULT,...",
 }

@@ -56,7 +56,8 @@ class CommandStore(ContactStore):
     async def take_fields(self, keys: Sequence[str]) -> None:
         """Keep the contacts' fields of these keys from now on, and those that it remembers."""
         known = await self._run(known_fields)
-        self._own = own_fields(with_fields(keys, known))
+        columns = [(field.name, field.key, field.column) for field in known]
+        self._own = own_fields(with_fields(keys, columns))
 
     def choose_fields(self, keys: Sequence[str]) -> None:
         """Read these of the fields that it keeps alone; all if there are none.
@@ -69,10 +70,7 @@ class CommandStore(ContactStore):
             msg = f"{self._address.shown} has no field {', '.join(lacking)} of contacts; {has}"
             raise DatabaseError(msg)
         if keys:
-            columns = [
-                (kept[key].name, key, "json" if kept[key].is_text else str(kept[key].column))
-                for key in keys
-            ]
+            columns = [(kept[key].name, key, kept[key].column_name) for key in keys]
             self._own = own_fields(with_fields((), columns))
 
     @property

@@ -90,18 +90,11 @@ MIGRATIONS = (
         "ALTER TABLE instances ADD COLUMN groups BIGINT",
         "{forget_replies}",
     ),
-    # The fields of contacts beside the document's, by name, in an object; and which there are, by
-    # which key gateways send them, since when, and after which change.
+    # The values of contacts' fields beside the document's, by name, in an object; and which of
+    # these there are: not in a table of its own, for which roles would lack a right.
     (
         "ALTER TABLE contacts ADD COLUMN more {json}",
-        """
-        CREATE TABLE contact_fields (
-            name TEXT NOT NULL PRIMARY KEY,
-            key TEXT NOT NULL,
-            type TEXT NOT NULL,
-            added_at {timestamp} NOT NULL,
-            after_change BIGINT NOT NULL
-        )""",
+        "ALTER TABLE wxcontacts_schema ADD COLUMN fields TEXT",
     ),
 )
 VERSION = len(MIGRATIONS)

@@ -3,14 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-_READS = (
-    *("contact_changes", "contact_fields", "contacts", "instances", "missing_contacts"),
-    "wxcontacts_schema",
-)
+_READS = ("contact_changes", "contacts", "instances", "missing_contacts", "wxcontacts_schema")
 READ_RIGHTS: Mapping[str, tuple[str, ...]] = dict.fromkeys(_READS, ("SELECT",))
 WRITE_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "contact_changes": ("SELECT", "INSERT"),
-    "contact_fields": ("SELECT", "INSERT"),
     "contact_fingerprints": ("SELECT", "INSERT", "UPDATE"),
     "contacts": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "instances": ("SELECT", "INSERT", "UPDATE"),

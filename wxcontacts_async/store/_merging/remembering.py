@@ -1,55 +1,59 @@
 """Remembers which own fields the contacts of a database have. It blocks."""
 
 from datetime import UTC, datetime
-from typing import NamedTuple
+
+import msgspec
 
 from wxcontacts_async.store._database.connection import Connection
-from wxcontacts_async.store._database.values import written_time
 from wxcontacts_async.store._merging.statements import Fields
 from wxcontacts_async.store._tabular.own_fields import OwnFields
 
-_KNOWN = "SELECT name, key, type FROM contact_fields ORDER BY after_change, name"
+_KNOWN = "SELECT fields FROM wxcontacts_schema"
+_REMEMBER = "UPDATE wxcontacts_schema SET fields = $1"
 
 
-class KnownField(NamedTuple):
+class KnownField(msgspec.Struct, frozen=True):
     """An own field that is remembered.
 
     Attributes:
         name: Its name.
         key: By which gateways send it.
         column: The type of its column; "json" if it may be any JSON.
+        added_at: When it was kept first.
+        after: The id of the last change before that; those after it have the field.
 
     """
 
     name: str
     key: str
     column: str
+    added_at: datetime
+    after: int
+
+
+_decode = msgspec.json.Decoder(list[KnownField]).decode
 
 
 def known_fields(connection: Connection) -> list[KnownField]:
     """Return the own fields that are remembered."""
-    return [KnownField(*row) for row in connection.rows(_KNOWN)]
+    ((written,),) = connection.rows(_KNOWN)
+    return _decode(written) if written else []
 
 
 def remember(connection: Connection, own: OwnFields) -> Fields:
     """Remember the fields that arriving contacts have; return which fields there are."""
-    known = {each.name for each in known_fields(connection)}
-    new = [each for each in own.fields if each.name not in known]
-    for each in new:
-        connection.execute(
-            f"""
-            INSERT INTO contact_fields (name, key, type, added_at, after_change)
-            VALUES ($1, $2, $3, CAST($4 AS {connection.dialect.timestamp}),
-                (SELECT coalesce(max(id), 0) FROM contact_changes))""",
-            each.name,
-            each.key,
-            "json" if each.is_text else str(each.column),
-            written_time(datetime.now(UTC)),
-        )
+    known = known_fields(connection)
+    names = {each.name for each in known}
+    new = [each for each in own.fields if each.name not in names]
     if new:
-        names = ", ".join(each.name for each in new)
+        ((after,),) = connection.rows("SELECT coalesce(max(id), 0) FROM contact_changes")
+        now = datetime.now(UTC)
+        known += [
+            KnownField(each.name, each.key, each.column_name, now, int(after)) for each in new
+        ]
+        connection.execute(_REMEMBER, msgspec.json.encode(known).decode())
         connection.notes.append(
-            f"keeps the field {names} of contacts from now on; the next sync of each instance "
-            "fills it in, which is no change"
+            f"keeps the field {', '.join(each.name for each in new)} of contacts from now on; the "
+            "next sync of each instance fills it in, which is no change"
         )
-    return Fields(own.names, are_kept=bool(known or new))
+    return Fields(own.names, are_kept=bool(known))

@@ -45,6 +45,11 @@ class OwnField:
     column: pa.DataType
     is_text: bool
 
+    @property
+    def column_name(self) -> str:
+        """The name of the column's type; "json" for text of that kind."""
+        return "json" if self.is_text else str(self.column)
+
     def in_column(self, value: Any) -> Any:  # noqa: ANN401  # as its type says
         """Return what its column has for a value."""
         if not self.is_text or value is None or isinstance(value, str):
