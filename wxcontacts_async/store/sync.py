@@ -25,6 +25,7 @@ from wxcontacts_async.store._merging.batch import Batch, BatchResult
 from wxcontacts_async.store._merging.fingerprints import Fingerprinted, fingerprinted
 from wxcontacts_async.store._merging.merge import merge
 from wxcontacts_async.store._merging.reply_digests import ReplyDigests
+from wxcontacts_async.store._tabular.own_fields import NO_FIELDS, OwnFields
 from wxcontacts_async.store.errors import OF_THE_DATABASE, StoreError
 from wxcontacts_async.store.records import ContactsT, Synced, UndecodedSynced
 from wxcontacts_async.stream import OutcomeStream
@@ -87,6 +88,7 @@ class SyncStream(Generic[ContactsT]):
         digests: ReplyDigests | None,
         contacts: bool,
         on_end: Callable[[str], None] = lambda _: None,
+        own: OwnFields = NO_FIELDS,
     ) -> None:
         self._outcomes = outcomes
         self._on_end = on_end
@@ -96,6 +98,7 @@ class SyncStream(Generic[ContactsT]):
         self._confirm_after = confirm_after
         self._gives_contacts = contacts
         self._limit(_NARROW)
+        self._own = own
         self.unclear: set[str] = set()
         self._tasks: TaskGroup | None = None
         self._gathering, self._writing, self._looking = CancelScope(), CancelScope(), CancelScope()
@@ -225,7 +228,7 @@ class SyncStream(Generic[ContactsT]):
 
     async def _fingerprinted(self, outcome: Fetched[Any], came_at: float) -> Arrival:
         try:
-            contacts = await fingerprinted(outcome.contacts, self._database.dialect)
+            contacts = await fingerprinted(outcome.contacts, self._database.dialect, self._own)
             if contacts.received is not outcome.contacts:
                 outcome = msgspec.structs.replace(outcome, contacts=contacts.received)
             return Arrival(outcome, contacts, came_at)
@@ -331,6 +334,7 @@ class SyncStream(Generic[ContactsT]):
                         batch=batch,
                         max_shrink=self._max_shrink,
                         confirm_after=self._confirm_after,
+                        own=self._own,
                     ),
                 )
         except get_cancelled_exc_class():  # by now the merge has ended, or has not in time

@@ -8,6 +8,7 @@ import typer
 
 from wxcontacts_async.cli.options import gateway_options as options
 from wxcontacts_async.cli.options import store_options as stores
+from wxcontacts_async.cli.options.fields import Fields, check_fields
 from wxcontacts_async.cli.options.line_file import open_failures
 from wxcontacts_async.cli.options.operations import OperationOptions
 from wxcontacts_async.cli.options.option_groups import with_option_groups
@@ -39,6 +40,7 @@ def watch(
     w_ids: options.WIds = None,
     sources: options.Sources = None,
     to: stores.ToStore = stores.DEFAULT_STORE,
+    field: Fields = None,
     guarding: stores.Guarding,
     after: Annotated[
         str | None,
@@ -105,6 +107,7 @@ def watch(
         settings = gateway_options.read()
         interval = duration("--every", every, shortest=_SHORTEST_INTERVAL)
         check_no_url(w_ids or ())
+        fields = check_fields(field)
         database = DatabaseOption(to, stores.TO, **vars(guarding), **vars(timeouts))
         instance_sources = gateway_options.instances(w_ids or (), sources or (), settings)
         begin = None if after is None else number(after)
@@ -134,6 +137,7 @@ def watch(
             lambda: options.read_again(
                 gateway_options, w_ids or (), sources or (), instance_sources
             ),
+            fields,
         )
         if operations.log_format is not None:
             database.on_wait = lambda *_: None  # the store logs it

@@ -31,7 +31,7 @@ from wxcontacts_async.cli.terminal.interval_summary import IntervalSummary
 from wxcontacts_async.cli.terminal.summary import describe_failure
 from wxcontacts_async.cli.terminal.suspicion import describe_held_back, describe_suspicion
 from wxcontacts_async.errors import shown_id
-from wxcontacts_async.store import ContactStore, StoreError, Synced, SyncResult, WatchStream
+from wxcontacts_async.store import StoreError, Synced, SyncResult, WatchStream
 from wxcontacts_async.store.errors import OF_THE_DATABASE
 
 if TYPE_CHECKING:  # it needs the extra `prometheus`
@@ -57,6 +57,7 @@ class WatchJob:
         listen: Where metrics are served, if anywhere.
         read_again: Reads the configuration and the wIds anew, as for SIGHUP; None if that has none
             to read.
+        fields: The keys of contacts to keep beside the document's and the database's.
 
     """
 
@@ -70,6 +71,7 @@ class WatchJob:
     failures_file: LineFile | None = None
     listen: ListenAddress | None = None
     read_again: Callable[[], tuple[CallSettings, Sequence[Instance]]] | None = None
+    fields: Sequence[str] = ()
 
 
 class Watch:
@@ -110,7 +112,7 @@ class Watch:
         )
 
     async def _watch(self) -> None:
-        async with self._job.database.opened() as store, self._operated(store):
+        async with self._job.database.opened(self._job.fields) as store, self._operated(store):
             await self.log.begin(store)
             try:
                 await self._sync_and_print(store)
@@ -141,12 +143,12 @@ class Watch:
         if errors:
             raise errors[0]
 
-    async def _sync(self, store: ContactStore) -> None:
+    async def _sync(self, store: CommandStore) -> None:
         """Sync until it is cancelled, with other settings whenever these have changed."""
         while True:
             self._is_restarting = False
             async with (
-                self._settings.pool() as pool,
+                self._settings.pool(contact_type=store.own.contact_type) as pool,
                 store.watch(
                     pool, self._instances, every=self._job.interval, contacts=False
                 ) as self._watched,
