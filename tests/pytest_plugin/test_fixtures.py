@@ -1,5 +1,6 @@
 """The fixtures of the pytest plugin, in runs of pytest as a user has them."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.pytest_plugin.conftest import Run
-from tests.repository.test_readme import BLOCKS
+from tests.support.pages import distinct_blocks
 
 pytestmark = pytest.mark.slow  # each starts a Python
 
@@ -139,7 +140,10 @@ def test_a_run_that_asks_for_no_fixture_imports_nothing_that_takes_long(tmp_path
     assert ended.returncode == 0, ended.stderr
 
 
-def test_the_readmes_tests_pass(run_plainly: Run) -> None:
-    (tests,) = (block for block in BLOCKS if "pytest.mark.wx_gateway" in block)
+@pytest.mark.parametrize("page", ["testing.md", "testing.zh.md"])
+def test_the_tests_of_the_pages_pass(run_plainly: Run, page: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (tests,) = (block for block in blocks if "pytest.mark.wx_gateway" in block)
 
     run_plainly(tests).assert_outcomes(passed=2)
