@@ -1,6 +1,5 @@
 """The fixtures of the pytest plugin, in runs of pytest as a user has them."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -140,10 +139,8 @@ def test_a_run_that_asks_for_no_fixture_imports_nothing_that_takes_long(tmp_path
     assert ended.returncode == 0, ended.stderr
 
 
-@pytest.mark.parametrize("page", ["testing.md", "testing.zh.md"])
-def test_the_tests_of_the_pages_pass(run_plainly: Run, page: str) -> None:
-    text = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8")
-    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    (tests,) = (block for block in blocks if "pytest.mark.wx_gateway" in block)
+def test_the_readmes_tests_pass(run_plainly: Run) -> None:
+    blocks = [block.code for block in distinct_blocks("python")]
+    (tests,) = (code for code in blocks if "pytest.mark.wx_gateway" in code)
 
     run_plainly(tests).assert_outcomes(passed=2)
