@@ -16,13 +16,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 import wxcontacts_async
 import wxcontacts_async.emulator
 import wxcontacts_async.store
 from tests.support.pages import ROOT
-
-sync_api = pytest.importorskip("playwright.sync_api")
 
 # The first test that asks for the site builds it, for all of them.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -143,14 +142,14 @@ def _served(site: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator["sync_api.Browser"]:
-    with sync_api.sync_playwright() as playwright:
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
         yield browser
         browser.close()
 
 
-def found_by(page: "sync_api.Page", words: str) -> list[str]:
+def found_by(page: Page, words: str) -> list[str]:
     """Type words into the search of a page; return where the results lead."""
     field = page.locator("input.md-search__input")
     field.click()
@@ -179,7 +178,7 @@ SEARCHES = [
 @pytest.mark.parametrize(("start", "words", "leads_to"), SEARCHES)
 @pytest.mark.parametrize("opened", ["from a server", "from the folder"])
 def test_search_finds(  # noqa: PLR0917
-    opened: str, start: str, words: str, leads_to: str, site: Path, browser: "sync_api.Browser"
+    opened: str, start: str, words: str, leads_to: str, site: Path, browser: Browser
 ) -> None:
     said: list[str] = []
     asked: list[str] = []
@@ -199,9 +198,7 @@ def test_search_finds(  # noqa: PLR0917
 
 
 @needs_browser
-def test_one_can_go_to_the_same_page_in_the_other_language(
-    site: Path, browser: "sync_api.Browser"
-) -> None:
+def test_one_can_go_to_the_same_page_in_the_other_language(site: Path, browser: Browser) -> None:
     with _served(site) as address, contextlib.closing(browser.new_page()) as page:
         page.goto(f"{address}/waiting.html")
         page.locator(".md-select").last.hover()
