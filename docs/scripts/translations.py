@@ -1,6 +1,6 @@
 """Which English text each Chinese page translates: `python -m docs.scripts.translations`.
 
-A Chinese page has the hash of the English page that it is a translation of in its first line:
+A Chinese page has the hash of the English page that it is a translation of in its last line:
 
     <!-- translates waiting.md 0123456789ab -->
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _DOCS = ROOT / "docs"
-_MARK = re.compile(r"<!-- translates (\S+) ([0-9a-f]{12}) -->\n")
+_MARK = re.compile(r"<!-- translates (\S+) ([0-9a-f]{12}) -->\n\Z")
 _FIGURES = re.compile(r"(?<=<!-- figures of ).*?(?=<!-- end of figures -->)", re.DOTALL)
 
 
@@ -34,7 +34,7 @@ def translation_of(page: Path) -> Path:
 
 
 def current_mark(page: Path) -> str:
-    """Return the first line that the translation of a page has when it is up to date."""
+    """Return the last line that the translation of a page has when it is up to date."""
     text = _FIGURES.sub("", page.read_text(encoding="utf-8"))
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return f"<!-- translates {page.name} {digest} -->\n"
@@ -46,15 +46,15 @@ def outdated() -> Iterator[tuple[Path, str]]:
         translation = translation_of(page)
         if not translation.exists():
             yield translation, f"is missing, the translation of {page.name}"
-        elif not translation.read_text(encoding="utf-8").startswith(current_mark(page)):
+        elif not translation.read_text(encoding="utf-8").endswith(current_mark(page)):
             yield translation, f"is older than {page.name}"
 
 
 def mark(translation: Path) -> None:
     """Mark a Chinese page as the translation of the English page as it is now."""
     (page,) = (page for page in english_pages() if translation_of(page) == translation.resolve())
-    text = _MARK.sub("", translation.read_text(encoding="utf-8"), count=1)
-    translation.write_text(current_mark(page) + text, encoding="utf-8")
+    text = _MARK.sub("", translation.read_text(encoding="utf-8")).rstrip("\n")
+    translation.write_text(f"{text}\n\n{current_mark(page)}", encoding="utf-8")
 
 
 def main() -> None:

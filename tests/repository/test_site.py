@@ -4,6 +4,7 @@ import contextlib
 import functools
 import http.server
 import os
+import re
 import shutil
 import socketserver
 import subprocess
@@ -88,6 +89,16 @@ def test_no_link_of_the_site_is_dead(site: Path) -> None:
             if not found:
                 dead.append(f"{page.relative_to(site)}: {target}")
     assert dead == []
+
+
+@pytest.mark.parametrize("language", ["", "zh"])
+def test_the_menu_names_each_page_as_its_heading_does(language: str, site: Path) -> None:
+    menu = (site / language / "index.html").read_text(encoding="utf-8")
+    for page in sorted((site / language).glob("*.html")):
+        if page.name not in {"404.html", "index.html"}:
+            heading = re.search(r"<h1[^>]*>(.*?)<a", page.read_text(encoding="utf-8"), re.DOTALL)
+            assert heading
+            assert re.search(rf'href="{page.name}".*?{re.escape(heading[1])}', menu, re.DOTALL)
 
 
 def test_nothing_of_the_site_is_fetched_from_elsewhere(site: Path) -> None:

@@ -43,7 +43,7 @@ def test_a_change_of_the_english_page_makes_the_chinese_one_outdated(folder: Pat
     assert list(outdated()) == [(folder / "page.zh.md", "is older than page.md")]
     mark(folder / "page.zh.md")
     assert list(outdated()) == []
-    assert (folder / "page.zh.md").read_text() == f"{current_mark(page)}# page.zh.md\n"
+    assert (folder / "page.zh.md").read_text() == f"# page.zh.md\n\n{current_mark(page)}"
 
 
 def test_figures_that_are_written_make_no_page_outdated(folder: Path) -> None:

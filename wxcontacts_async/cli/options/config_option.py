@@ -40,9 +40,10 @@ def open_config(context: typer.Context, path: str | None) -> str | None:
             "to": option.config.store,
             "store": option.config.store,
             "every": option.config.every,
-            "fields": settings.fields,
+            # An export writes all that the database has.
+            "field": None if context.info_name == "export" else settings.fields,
         }
-        context.default_map = {k: v for k, v in defaults.items() if v is not None}
+        context.default_map = {name: it for name, it in defaults.items() if it is not None}
     return path
 
 
