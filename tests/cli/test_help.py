@@ -28,6 +28,7 @@ _TEXTS = {
     "[NAME=]URL",
     "'NAME: VALUE'",
     "W_ID",
+    "KEY",
     "ID",
     "FAULT,...",
 }

@@ -8,6 +8,7 @@ import typer
 from wxcontacts_async.cli.jobs.fetch import FetchJob, run_fetch
 from wxcontacts_async.cli.options import gateway_options as options
 from wxcontacts_async.cli.options.fetched_file import lacking
+from wxcontacts_async.cli.options.fields import Fields, check_fields, with_fields
 from wxcontacts_async.cli.options.line_file import open_files
 from wxcontacts_async.cli.options.option_groups import with_option_groups
 from wxcontacts_async.cli.options.output_path import STANDARD
@@ -45,6 +46,7 @@ def fetch(
             "command fetches just the rest. The last one in FILE may not be, and is fetched again.",
         ),
     ] = False,
+    field: Fields = None,
     failures: options.Failures = None,
     gateway_options: options.GatewayOptions,
 ) -> None:
@@ -59,6 +61,7 @@ def fetch(
     with exiting_when_interrupted():
         console = HumanConsole()
         settings = gateway_options.read()
+        contact_type = with_fields(check_fields(field))
         instance_sources = gateway_options.instances(w_ids or (), sources or (), settings)
         chosen, repeated = instance_sources.read()
         say_repeated(repeated, console)
@@ -74,7 +77,7 @@ def fetch(
                 chosen = lacking(contacts_file, chosen)
                 opened.pop_all()
             console.info(f"{given - len(chosen):,} of {given:,} instances are there and skipped.")
-        job = FetchJob(chosen, settings, contacts_file, failures_file)
+        job = FetchJob(chosen, settings, contacts_file, failures_file, contact_type)
         result = run_fetch(job, console)
         if not result.output_closed:
             show_numbers(result.stats, console)

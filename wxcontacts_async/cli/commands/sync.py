@@ -7,6 +7,7 @@ import typer
 
 from wxcontacts_async.cli.options import gateway_options as options
 from wxcontacts_async.cli.options import store_options as stores
+from wxcontacts_async.cli.options.fields import Fields, check_fields
 from wxcontacts_async.cli.options.line_file import open_failures
 from wxcontacts_async.cli.options.option_groups import with_option_groups
 from wxcontacts_async.cli.options.values import duration
@@ -31,6 +32,7 @@ def sync(
             show_default="none is skipped",
         ),
     ] = None,
+    field: Fields = None,
     guarding: stores.Guarding,
     timeouts: stores.Timeouts,
     failures: options.Failures = None,
@@ -63,6 +65,7 @@ def sync(
         settings = gateway_options.read()
         stale = None if stale_after is None else duration("--stale-after", stale_after)
         check_no_url(w_ids or ())
+        fields = check_fields(field)
         database = DatabaseOption(to, stores.TO, **vars(guarding), **vars(timeouts))
         instance_sources = gateway_options.instances(w_ids or (), sources or (), settings)
         chosen, repeated = instance_sources.read()
@@ -78,6 +81,7 @@ def sync(
             database,
             stale_after=None if stale is None else timedelta(seconds=stale),
             failures_file=failures_file,
+            fields=fields,
         )
         stats = SyncStatistics(len(chosen))
         result = run_sync(job, stats, console)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from wxcontacts_async import Failed, Fetched, Instance
+from wxcontacts_async import Contact, Failed, Fetched, Instance
 from wxcontacts_async._freeing import free
 from wxcontacts_async.cli.jobs.contact_lines import contact_lines, decoding_lines, failure_lines
 from wxcontacts_async.cli.options.gateway_options import CallSettings
@@ -23,6 +23,7 @@ class FetchJob:
         settings: How they are called.
         contacts_file: For contacts.
         failures_file: For failed instances, and rejected and flawed contacts, if any.
+        contact_type: Of the contacts.
 
     """
 
@@ -30,6 +31,7 @@ class FetchJob:
     settings: CallSettings
     contacts_file: LineFile
     failures_file: LineFile | None = None
+    contact_type: type[Contact] = Contact
 
 
 def run_fetch(job: FetchJob, console: HumanConsole) -> FetchResult:
@@ -61,7 +63,7 @@ async def _fetch(job: FetchJob, stats: FetchStatistics) -> None:
     if job.failures_file is not None:
         job.failures_file.keep()  # also if it stays empty
     async with (
-        job.settings.pool([stats.observe]) as pool,
+        job.settings.pool([stats.observe], job.contact_type) as pool,
         pool.stream(job.instances) as outcomes,
     ):
         async for outcome in outcomes:

@@ -32,6 +32,7 @@ class SyncJob:
         database: The database.
         stale_after: How long after its last sync an instance is synced again; None: always.
         failures_file: For failed instances, and rejected and flawed contacts, if any.
+        fields: The keys of contacts to keep beside the document's and the database's.
         gives_contacts: Whether the statistics look at the contacts of unchanged instances, too.
 
     """
@@ -41,6 +42,7 @@ class SyncJob:
     database: DatabaseOption
     stale_after: timedelta | None = None
     failures_file: LineFile | None = None
+    fields: Sequence[str] = ()
     gives_contacts: bool = False
 
 
@@ -57,13 +59,13 @@ def run_sync(job: SyncJob, stats: SyncStatistics, console: HumanConsole) -> Fetc
 
 
 async def _sync(job: SyncJob, stats: SyncStatistics) -> None:
-    async with job.database.opened() as store:
+    async with job.database.opened(job.fields) as store:
         if job.failures_file is not None:
             job.failures_file.keep()  # also if it stays empty
         stale = await _stale(job, store)
         stats.skip(len(job.instances) - len(stale))
         async with (
-            job.settings.pool([stats.observe]) as pool,
+            job.settings.pool([stats.observe], store.own.contact_type) as pool,
             store.sync(pool, stale, contacts=job.gives_contacts) as results,
         ):
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from wxcontacts_async import (
+    Contact,
     Event,
     Gateway,
     InitializationWait,
@@ -71,12 +72,17 @@ class CallSettings(NamedTuple):
     initialization: InitializationWait = InitializationWait()
     retry: RetryPolicy = RetryPolicy()
 
-    def pool(self, observers: Iterable[Callable[[Event], object]] = ()) -> SessionPool:
+    def pool(
+        self,
+        observers: Iterable[Callable[[Event], object]] = (),
+        contact_type: type[Contact] = Contact,
+    ) -> SessionPool:
         """Make a pool with these settings."""
         return SessionPool(
             self.gateways,
             initialization=self.initialization,
             retry=self.retry,
+            contact_type=contact_type,
             observers=observers,
         )
 
