@@ -17,6 +17,7 @@ from wxcontacts_async.store._database.opening import Opening
 from wxcontacts_async.store._database.url import read_address
 from wxcontacts_async.store._merging import acceptance, forgetting
 from wxcontacts_async.store._merging.reply_digests import ReplyDigests
+from wxcontacts_async.store._one_gateway import OneGateway
 from wxcontacts_async.store._reader import StoreReader, in_utc
 from wxcontacts_async.store._schedule import Schedule
 from wxcontacts_async.store._tabular.own_fields import own_fields
@@ -193,7 +194,9 @@ class ContactStore(StoreReader[ContactT]):
 
         Arguments:
             pool: Where they are fetched.
-            instances: wIds or Instances, as for `SessionPool.stream`.
+            instances: wIds or Instances, as for `SessionPool.stream`, each wId on one gateway: of
+                a collection that is checked at once, of what is read lazily while it is under
+                way.
             max_pending: As for `SessionPool.stream`.
             contacts: Whether `Synced.contacts` has the contacts of unchanged instances, too. They
                 are decoded when they are first asked for, and their replies are in memory as
@@ -212,7 +215,8 @@ class ContactStore(StoreReader[ContactT]):
             StoreError: The store is not open.
 
         """
-        outcomes, digests = self._stream_of(pool, instances, max_pending, contacts=contacts)
+        source = OneGateway(instances)
+        outcomes, digests = self._stream_of(pool, source.instances, max_pending, contacts=contacts)
         return SyncStream(
             outcomes,
             self._database,
@@ -220,6 +224,7 @@ class ContactStore(StoreReader[ContactT]):
             self._confirm_after,
             digests=digests,
             contacts=contacts,
+            on_end=source.ended,
             own=self._own,
         )
 

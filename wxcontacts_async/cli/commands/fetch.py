@@ -12,7 +12,6 @@ from wxcontacts_async.cli.options.fields import Fields, check_fields, with_field
 from wxcontacts_async.cli.options.line_file import open_files
 from wxcontacts_async.cli.options.option_groups import with_option_groups
 from wxcontacts_async.cli.options.output_path import STANDARD
-from wxcontacts_async.cli.options.w_ids import WIdSources
 from wxcontacts_async.cli.runtime.signals import exiting_when_interrupted
 from wxcontacts_async.cli.terminal.console import HumanConsole
 from wxcontacts_async.cli.terminal.summary import say_end, say_failures, say_repeated, show_numbers
@@ -63,10 +62,11 @@ def fetch(
         console = HumanConsole()
         settings = gateway_options.read()
         contact_type = with_fields(check_fields(field))
-        chosen, repeated = WIdSources(w_ids or (), sources or ()).read()
+        instance_sources = gateway_options.instances(w_ids or (), sources or (), settings)
+        chosen, repeated = instance_sources.read()
         say_repeated(repeated, console)
         contacts_file, failures_file = open_files(
-            output, failures, sources or (), appends=append or resume
+            output, failures, instance_sources.files, appends=append or resume
         )
         if resume:
             given = len(chosen)

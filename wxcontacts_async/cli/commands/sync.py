@@ -11,7 +11,6 @@ from wxcontacts_async.cli.options.fields import Fields, check_fields
 from wxcontacts_async.cli.options.line_file import open_failures
 from wxcontacts_async.cli.options.option_groups import with_option_groups
 from wxcontacts_async.cli.options.values import duration
-from wxcontacts_async.cli.options.w_ids import WIdSources
 from wxcontacts_async.cli.runtime.signals import exiting_when_interrupted
 from wxcontacts_async.cli.terminal.console import HumanConsole
 from wxcontacts_async.cli.terminal.summary import say_early_end, say_failures, say_repeated
@@ -68,11 +67,12 @@ def sync(
         check_no_url(w_ids or ())
         fields = check_fields(field)
         database = DatabaseOption(to, stores.TO, **vars(guarding), **vars(timeouts))
-        chosen, repeated = WIdSources(w_ids or (), sources or ()).read()
+        instance_sources = gateway_options.instances(w_ids or (), sources or (), settings)
+        chosen, repeated = instance_sources.read()
         say_repeated(repeated, console)
         failures_file = open_failures(
             failures,
-            sources or (),
+            instance_sources.files,
             database.refuse_output,
         )
         job = SyncJob(

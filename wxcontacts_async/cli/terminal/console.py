@@ -1,5 +1,6 @@
 """The console for messages, tables and progress; data are written elsewhere."""
 
+import logging
 from typing import ClassVar
 
 from rich.console import Console
@@ -19,11 +20,13 @@ class HumanConsole(Console):
     Attributes:
         is_quiet: Whether standard error shows problems alone.
         shares_with_log: Whether the log is written there as well.
+        logger: Where messages go in place of standard error, if anywhere.
 
     """
 
     is_quiet: ClassVar[bool] = False
     shares_with_log: ClassVar[bool] = False
+    logger: ClassVar[logging.Logger | None] = None
 
     def __init__(self, *, stderr: bool = True) -> None:
         # A gateway's message may hold [brackets] and :colons:.
@@ -39,12 +42,18 @@ class HumanConsole(Console):
 
     def say(self, line: str) -> None:
         """Show one line, which only the terminal may wrap."""
-        self.print(line, soft_wrap=True)
+        self._write(line, logging.WARNING)
 
     def info(self, line: str) -> None:
         """Show one line, unless --quiet."""
         if not (self.stderr and self.is_quiet):
-            self.say(line)
+            self._write(line, logging.INFO)
+
+    def _write(self, line: str, level: int) -> None:
+        if self.stderr and self.logger is not None:
+            self.logger.log(level, "%s", line)
+        else:
+            self.print(line, soft_wrap=True)
 
     def show(self, table: Table) -> None:
         """Show a table, unless --quiet; where it does not fit, a line for each row."""

@@ -17,7 +17,7 @@ from wxcontacts_async.store.errors import (
     StoreFullError,
 )
 
-_CACHE_KIB = 32 * 1024  # more would keep little of a large index, which is written to everywhere
+_CACHE_KIB = 16 * 1024  # more would keep little of a large index, which is written to everywhere
 _WAL_PAGES = 64 * 1024  # of 4 KiB
 _MOST_ROWS = 1_000_000_000
 
