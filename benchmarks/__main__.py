@@ -4,12 +4,13 @@ import argparse
 import signal
 import sys
 from pathlib import Path
+from shutil import copy
 
 import msgspec
 
 from benchmarks.figures import Figures
 from benchmarks.goals import Goal, goals
-from benchmarks.pages import write_pages
+from benchmarks.pages import CHART, write_pages
 from benchmarks.report import render
 from benchmarks.runner import BenchmarkRun
 
@@ -66,7 +67,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--write",
         action="store_true",
-        help="write the tables into README.md and benchmarks/README.md, between their marks",
+        help="write the tables into docs/speed.md and benchmarks/README.md, between their marks, "
+        "and the chart of the README into docs/images",
     )
     arguments = parser.parse_args()
     if arguments.rounds is None:
@@ -93,10 +95,11 @@ def _client(arguments: argparse.Namespace) -> None:
     else:
         draw(figures, arguments.output)
     if arguments.write:
-        for page in write_pages(figures):
+        chart = arguments.output / CHART.name
+        for page in [*write_pages(figures), *([copy(chart, CHART)] if chart.exists() else [])]:
             _tell(f"the figures are in {page}")
     else:
-        _tell("README.md and benchmarks/README.md are as they were; --write brings them there")
+        _tell("docs/speed.md and benchmarks/README.md are as they were; --write brings them there")
 
 
 def _measured(arguments: argparse.Namespace) -> Figures:

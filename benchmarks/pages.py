@@ -1,4 +1,4 @@
-"""The figures that stand in README.md and benchmarks/README.md, between marks, and their tables.
+"""The figures in docs/speed.md and benchmarks/README.md, between marks, and their tables.
 
 Marks are HTML comments, which no page shows:
 
@@ -7,6 +7,7 @@ Marks are HTML comments, which no page shows:
     <!-- end of figures -->
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from benchmarks.report import goals_table
 from benchmarks.tables import filled_table, megabytes, microseconds, milliseconds
 
 _ROOT = Path(__file__).parents[1]
+_DOCS = _ROOT / "docs"
+CHART = _DOCS / "images" / "throughput.svg"  # a copy of that in benchmarks/results/
 _END = "<!-- end of figures -->"
 _SIZES = {
     "5": "5 a reply",
@@ -54,6 +57,31 @@ _ROWS = {
 }
 
 
+# What stands in the tables of the Chinese page instead; the longer ones first.
+_CHINESE = {
+    "contacts a second of CPU time": "每秒 CPU 时间的联系人数",
+    "CPU time a reply of contacts": "每个应答的 CPU 时间，按联系人数",
+    "10,000, settled heap": "10,000，长期运行的进程",
+    " a reply |": " 个/应答 |",
+    ", chunks |": "，分块 |",
+    ", gzip |": "，gzip |",
+    "the floor": "下限",
+    ", `gather`, ": "、`gather`、",
+    ", msgspec |": "、msgspec |",
+    ", `response.json()` |": "、`response.json()` |",
+    ", uvloop**": "、uvloop**",
+    " us |": " 微秒 |",
+}
+_CHINESE_MEDIANS = (
+    (
+        r"Medians of (\d+) rounds on ([\d-]+), on (\d+) cores of (.*?), (Python [\d.]*\d)",
+        r"\2 在 \4 的 \3 个核上、用 \5 跑 \1 轮的中位数",
+    ),
+    (r", of a quick run, which is not for comparing\.", "（快速运行，不宜用于比较）。"),
+    (r"(的中位数)\.", r"\1。"),
+)
+
+
 class MarksMissingError(Exception):
     """A page has no place for the figures."""
 
@@ -61,8 +89,10 @@ class MarksMissingError(Exception):
 def regions(figures: Figures) -> dict[tuple[Path, str], str]:
     """Return what stands in each page between the marks of each name."""
     explained = _ROOT / "benchmarks" / "README.md"
+    speed = _text(_speed(figures))
     return {
-        (_ROOT / "README.md", "speed"): _text(_speed(figures)),
+        (_DOCS / "speed.md", "speed"): speed,
+        (_DOCS / "speed.zh.md", "speed"): _in_chinese(speed),
         (explained, "goals"): _text(goals_table(goals(figures))),
         (explained, "lag"): _text(_lag(figures)),
     }
@@ -122,6 +152,14 @@ def _speed(figures: Figures) -> Iterator[str]:
         lambda measured: measured.cpu_seconds_a_reply,
         microseconds,
     )
+
+
+def _in_chinese(speed: str) -> str:
+    for english, chinese in _CHINESE.items():
+        speed = speed.replace(english, chinese)
+    for pattern, chinese in _CHINESE_MEDIANS:
+        speed = re.sub(pattern, chinese, speed)
+    return speed
 
 
 def _lag(figures: Figures) -> Iterator[str]:

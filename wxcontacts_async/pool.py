@@ -90,6 +90,7 @@ class SessionPool(Generic[ContactT]):
         if not (isinstance(contact_type, type) and issubclass(contact_type, Contact)):
             msg = f"contact_type must be Contact or a subclass of it, not {contact_type!r}"
             raise InvalidArgumentError(msg, argument="contact_type")
+        self._contact_type = contact_type
         self._initialization = initialization
         self._retry = retry
         self._decoder = ReplyDecoder(
@@ -139,6 +140,11 @@ class SessionPool(Generic[ContactT]):
             return f"<SessionPool of {', '.join(map(repr, self._gateways))}: not open>"
         counts = (f"{name!r}: {each}" for name, each in self.statistics().items())
         return f"<SessionPool of {'; '.join(counts)}>"
+
+    @property
+    def contact_type(self) -> type[ContactT]:
+        """The type of the contacts that it fetches."""
+        return self._contact_type
 
     def statistics(self) -> dict[str, GatewayStatistics]:
         """Count the instances of each gateway by what they wait for, at this moment.

@@ -5,6 +5,7 @@ from asyncio import Event
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextvars import copy_context
+from math import inf
 from types import TracebackType
 from typing import Generic, Self, TypeAlias
 
@@ -113,6 +114,9 @@ class _StreamConsumer(Generic[ContactT]):
     def wake_reader(self) -> None:
         self._inbox.has_news.notify()
 
+    def limit(self, window: float) -> None:
+        self._dispatcher.limit(self.queue, window)
+
     def hold(self) -> None:
         self.queue.unacknowledged += 1
 
@@ -151,6 +155,7 @@ class OutcomeStream(Generic[ContactT]):
         self._taken = 0
         # How many instances have been taken from the source and their outcomes not yet read.
         self._pending = 0
+        self._window = inf  # of each consumer, at most
         self._consumers: dict[str, _StreamConsumer[ContactT]] = {}
         self._inbox: _Inbox[ContactT] = _Inbox()
         self._exhausted = False
@@ -183,6 +188,18 @@ class OutcomeStream(Generic[ContactT]):
         # A task of the group, since a group waits for its tasks however it is cancelled itself.
         self._tasks.start_soon(_wait_for_all, gone)
         await leave_task_group(self._tasks)
+
+    def limit(self, window: float) -> None:
+        """Let no more calls be under way and outcomes unread together, of each gateway, than that.
+
+        Arguments:
+            window: A number of at least 1; there are never more than the gateway has slots.
+
+        """
+        if window != self._window:
+            self._window = window
+            for consumer in self._consumers.values():
+                consumer.limit(window)
 
     def __aiter__(self) -> Self:
         return self
@@ -266,6 +283,7 @@ class OutcomeStream(Generic[ContactT]):
                 consumer = self._consumers[dispatcher.name] = _StreamConsumer(
                     self._inbox, dispatcher, self._recognition
                 )
+                consumer.limit(self._window)
             consumer.request(w_id)
         self._taken += 1
         return not self._taken % _INSTANCES_A_TICK or self._pending >= self._max_pending

@@ -1,4 +1,4 @@
-"""Each format of an export: the same facts, under the names that the README lists."""
+"""Each format of an export: the same facts, under the names that docs/command.md lists."""
 
 import csv
 import json
@@ -23,7 +23,7 @@ from wxcontacts_async import Contact, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.store._tabular.xlsx import XlsxFile
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "command.md"
 BOM = b"\xef\xbb\xbf"
 FACTS = ("w_id", "kind", *Contact.__struct_fields__, "fetched_at")
 PEOPLE = (
@@ -67,8 +67,8 @@ def _exported(folder: Path, written_as: str, *options: str) -> Path:
 
 
 def _names(written_as: str) -> dict[str, str]:
-    """Read the README's table of the names that each fact has."""
-    text = README.read_text()
+    """Read the page's table of the names that each fact has."""
+    text = PAGE.read_text(encoding="utf-8")
     (heading,) = re.findall(r"^\| fact \|.*$", text, re.MULTILINE)
     columns = [cell.strip(" `") for cell in heading.strip("|").split("|")]
     table = text[text.index(heading) :].split("\n\n")[0].splitlines()[2:]

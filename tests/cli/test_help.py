@@ -26,8 +26,10 @@ _TEXTS = {
     "PATH",
     "URL",
     "URL|environment",
+    "[NAME=]URL",
     "'NAME: VALUE'",
     "W_ID",
+    "KEY",
     "ID",
     "FAULT,...",
 }
@@ -36,10 +38,15 @@ _TEXTS = {
 _group: Any = typer.main.get_command(app)
 
 
+_COMMANDS: dict[str, Any] = {
+    name: command for name, command in _group.commands.items() if name != "config"
+} | {f"config {name}": command for name, command in _group.commands["config"].commands.items()}
+
+
 def _options() -> list[tuple[str, Any]]:
     return [
         (name, option)
-        for name, command in _group.commands.items()
+        for name, command in _COMMANDS.items()
         for option in command.params
         if option.param_type_name == "option" and not option.hidden
     ]
@@ -50,27 +57,27 @@ def _options() -> list[tuple[str, Any]]:
     [pytest.param(*each, id=f"{each[0]} {each[1].opts[0]}") for each in _options()],
 )
 def test_an_options_help_has_its_unit_and_its_default(command: str, option: Any) -> None:  # noqa: ANN401
-    context = _group.commands[command].make_context(command, [], resilient_parsing=True)
+    context = _COMMANDS[command].make_context(command, [], resilient_parsing=True)
     _, said = option.get_help_record(context)
 
     assert said
     if option.is_flag or option.count:  # which are off
         return
-    assert "[default: " in said or "[required]" in said
+    assert "default: " in said or "[required]" in said
     assert option.metavar is None or option.metavar in _UNITS.keys() | _TEXTS
     if units := _UNITS.get(option.metavar or ""):
         assert any(unit in said for unit in units)
 
 
 def test_every_command_has_what_each_of_them_has() -> None:
-    for command in _group.commands.values():
+    for command in _COMMANDS.values():
         names = {name for option in command.params for name in option.opts}
         assert {"--quiet", "-q", "--verbose", "-v"} <= names
 
 
-@pytest.mark.parametrize("command", ["fetch", "sync", "watch"])
+@pytest.mark.parametrize("command", ["fetch", "sync", "watch", "config check"])
 def test_each_command_that_calls_a_gateway_can_be_told_how(command: str) -> None:
-    names = {name for option in _group.commands[command].params for name in option.opts}
+    names = {name for option in _COMMANDS[command].params for name in option.opts}
     assert names >= {
         "--gateway",
         "--header",

@@ -39,7 +39,30 @@ _WRONG: Mapping[tuple[str, ...], tuple[str, ...]] = {
         "white space (U+0020)",
     ),
     ("fetch", "--from", "{}/table.csv"): ("--from", "looks like CSV with 3 columns", "wId"),
-    ("fetch", "--from", "{}/tab"): ("--from", "line 2: looks like CSV; it must have one wId"),
+    ("fetch", "--from", "{}/tab"): (
+        "--from",
+        "line 2: its gateway must be 'http://localhost:18081', if there is a second column",
+    ),
+    ("fetch", "--from", "{}/semicolon"): ("--from", "line 2: looks like CSV; it must have one"),
+    ("fetch", "--from", "{}/table.jsonl"): ("--from", "line 1: a gateway must be text, or null"),
+    ("fetch", "x", "--gateway", "east=nonsense"): ("--gateway", "must begin with http:// or"),
+    ("fetch", "x", "--gateway", "a;b=http://h"): ("--gateway", "no white space and none of"),
+    ("fetch", "x", "--gateway", "http://h", "--gateway", "west=http://h"): (
+        "--gateway",
+        "must be like east=http://... where there are several",
+    ),
+    ("fetch", "x", "--gateway", "http://h", "--gateway", "http://i"): (
+        "--gateway",
+        "without a name may be given once",
+    ),
+    ("fetch", "x", "--gateway", "east=http://h", "--gateway", "east=http://i"): (
+        "--gateway",
+        "east is given twice",
+    ),
+    ("fetch", "x", "--gateway", "east=http://h", "--gateway", "west=http://h"): (
+        "--gateway",
+        "must be named: 'east' or 'west', in a second column of a --from FILE",
+    ),
     ("fetch", "--from", "{}/gap.csv"): ("--from", "line 3: a row has no wId"),
     ("fetch", "--from", "{}/quote.csv"): ("--from", "line 2: cannot be read as CSV"),
     ("fetch", "--from", "{}/other.jsonl"): ("--from", "line 1: looks like JSON, without wIds"),
@@ -158,6 +181,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "more").write_text("two\n")
     (folder / "table.csv").write_text("one,hidden,1\ntwo,hidden,2\n")
     (folder / "tab").write_text("one\ntwo\thidden\n")
+    (folder / "semicolon").write_text("one\ntwo;hidden\n")
+    (folder / "table.jsonl").write_text('{"wId":"one","gateway":["hidden"]}')
     (folder / "gap.csv").write_text("name,wId\nhidden,one\nhidden,\n")
     (folder / "quote.csv").write_text('wId\n"one"hidden\n')
     (folder / "other.jsonl").write_text('{"userName":"hidden"}\n')

@@ -77,7 +77,7 @@ def test_each_followed_file_is_read_again_by_itself(tmp_path: Path) -> None:
     assert sources.news == f"{str(second)!r} has changed"
 
     _touched(first, "four\n")
-    _touched(second, "a,b\n")
+    _touched(second, "a;b\n")
     assert sources.read_if_changed() is None
     with pytest.raises(typer.BadParameter, match="looks like CSV"):
         sources.read_if_changed()

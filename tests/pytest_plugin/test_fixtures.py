@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.pytest_plugin.conftest import Run
+from tests.support.pages import distinct_blocks
 
 pytestmark = pytest.mark.slow  # each starts a Python
 
@@ -136,3 +137,10 @@ def test_a_run_that_asks_for_no_fixture_imports_nothing_that_takes_long(tmp_path
     )
 
     assert ended.returncode == 0, ended.stderr
+
+
+def test_the_readmes_tests_pass(run_plainly: Run) -> None:
+    blocks = [block.code for block in distinct_blocks("python")]
+    (tests,) = (code for code in blocks if "pytest.mark.wx_gateway" in code)
+
+    run_plainly(tests).assert_outcomes(passed=2)

@@ -140,9 +140,10 @@ def test_a_hostile_name_is_text_wherever_it_stands(
     assert set(names) == {hostile}
     assert hostile in attention
     assert shown.count(hostile) > 50
-    assert any(label.startswith(hostile[:10]) for label in labels)
+    assert any(label.startswith(hostile[:7]) for label in labels)
 
 
+@pytest.mark.timeout(600)
 def test_2_000_instances_and_a_million_contacts_are_a_small_page_that_works(
     page_of: PageOf, opened: Opened
 ) -> None:

@@ -1,13 +1,16 @@
 """The page of a database: what it is made of, whatever names there are."""
 
+import hashlib
 import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from importlib.resources import files
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.report.conftest import PageOf
 from tests.support.properties import examples
@@ -26,6 +29,7 @@ from wxcontacts_async.store import (
     StoreSummary,
 )
 
+_DATATABLES = "38017a5586acd9c6eb6bbfe8b6938e1a25bdc717c5acfcb07e0c9d663282c59d"
 _NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 
 
@@ -52,7 +56,7 @@ def _summary(text: str, *, since: datetime = _NOW - timedelta(days=7)) -> StoreS
     return StoreSummary(
         since,
         (InstanceSummary(stored, {friend: 1}, since, DeltaCounts(1, 1)),),
-        (HourSummary(_NOW - timedelta(hours=30), ChangeKind.ADDED, 3, 2),),
+        (HourSummary(since, ChangeKind.ADDED, 3, 2),),
         {2: 1},
         (SharedContact(text, text, friend, 2),),
         (RecentChange(_NOW, text, ChangeKind.ADDED, friend, text, text),),
@@ -134,18 +138,22 @@ def test_contacts_are_counted_back_from_how_many_there_are() -> None:
     figures = count(StoreSummary(since, (instance,), tuple(hours), {1: 10}, (), ()), now)
 
     assert not figures.by_hour
-    assert [(one.contacts, one.instances) for one in figures.periods] == [(12, 1), (10, 1), (10, 1)]
+    counted = [(one.contacts, one.instances) for one in figures.periods]
+    assert counted == [(7, 0)] * 4 + [(12, 1), (10, 1), (10, 1)]
     assert (figures.came, figures.went, figures.imported) == (1, 2, 4)
 
 
-def test_a_short_time_is_shown_by_hour_and_an_old_beginning_by_what_there_is() -> None:
+def test_a_short_time_is_shown_by_hour_and_a_long_one_from_when_something_is_known() -> None:
     now = datetime.now(UTC)
     by_hour = count(_summary("w", since=begin_of(now - timedelta(hours=5))), now)
-    since_ever = count(_summary("w", since=begin_of(now - timedelta(days=30_000))), now)
+    long_ago = begin_of(now - timedelta(days=30_000))
+    nothing_before = replace(_summary("w", since=now - timedelta(days=20)), since=long_ago)
+    by_day = count(nothing_before, now)
 
     assert by_hour.by_hour
     assert len(by_hour.periods) == 6
-    assert not since_ever.by_hour
+    assert not by_day.by_hour
+    assert len(by_day.periods) == 21
 
 
 def test_an_empty_database_has_a_page_that_says_so() -> None:
@@ -153,3 +161,13 @@ def test_an_empty_database_has_a_page_that_says_so() -> None:
     page = render(count(empty, _NOW), Words(Language.ENGLISH), "sqlite:///empty.db")
 
     assert "There are no instances in the database yet." in page
+
+
+def test_datatables_is_as_it_was_published_with_its_licence_beside_it() -> None:
+    vendor = files("wxcontacts_async._report") / "vendor"
+    library = vendor.joinpath("dataTables.min.js").read_bytes()
+
+    # Of datatables.net 3.1.5.
+    assert hashlib.sha256(library).hexdigest() == _DATATABLES
+    assert "MIT" in vendor.joinpath("dataTables.License.txt").read_text()
+    assert b"</script" not in library

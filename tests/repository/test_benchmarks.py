@@ -1,5 +1,6 @@
 """The benchmarks run: contenders return the server's contacts, and the report is written."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count
@@ -168,4 +169,13 @@ def test_the_report_says_which_peer_did_not_take_part_and_who_failed() -> None:
 def test_the_pages_have_marks_for_all_figures() -> None:
     for (page, name), text in regions(figures()).items():
         assert text in replaced(page.read_text(encoding="utf-8"), name, text)
-        assert text.startswith(("|", "Medians"))
+        assert text.startswith(("|", "Medians", "2026-"))
+
+
+def test_the_chinese_table_has_the_figures_of_the_english_one() -> None:
+    english, chinese, *_ = regions(figures()).values()
+    in_cells = r"(?<=\| )[\d,]+\d(?= (?:us |微秒 )?\|)"
+    assert len(re.findall(in_cells, english)) > 20
+    assert re.findall(in_cells, english) == re.findall(in_cells, chinese)
+    assert "个/应答" in chinese
+    assert not re.findall(r"reply|chunks|the floor| us ", chinese)

@@ -163,3 +163,22 @@ async def test_tables_are_filled_in_whichever_schema_they_are_found(postgresql_u
         assert (await it.synced(friends("a"))).delta_counts == DeltaCounts(added=1)
     async with ContactStore(postgresql_url) as store:
         assert await loaded(store) == {W_ID: versions(friends("a"))}
+
+
+async def test_fewer_are_fetched_ahead_while_the_database_is_slower_than_the_gateway(
+    sqlite_url: str,
+) -> None:
+    some = [friends(*range(2_500), w_id=f"w{number}") for number in range(60)]
+    async with scene(sqlite_url) as it:
+        for contacts in some:
+            it.gateway.give(contacts)
+        w_ids = [contacts.w_id for contacts in some]
+        async with it.store.sync(it.pool, w_ids) as results:
+            with writing(sqlite_url):
+                # One that waits to be written, eight of the next batch, one for which there is no
+                # room, and eight that are unread, though there are 32 slots.
+                while len(it.gateway.calls) < 18:  # noqa: ASYNC110  # an emulator has no such event
+                    await anyio.sleep(0.01)
+                await anyio.sleep(0.2)  # in which others would come
+                assert len(it.gateway.calls) == 18
+            assert len([result async for result in results]) == len(some)

@@ -145,6 +145,8 @@ async def make_suspicious_as_version_4_did(url: str, missing: int) -> None:
         "ALTER TABLE instances DROP COLUMN official_accounts",
         "ALTER TABLE instances DROP COLUMN friends",
         "ALTER TABLE instances DROP COLUMN groups",
+        "ALTER TABLE contacts DROP COLUMN more",
+        "ALTER TABLE wxcontacts_schema DROP COLUMN fields",
         "UPDATE wxcontacts_schema SET version = 4",
     )
     if url.startswith("postgresql"):
@@ -243,7 +245,7 @@ async def test_a_foreign_table_of_the_same_name_is_left_alone(database_url: str,
     "damage",
     [
         "DELETE FROM wxcontacts_schema",
-        "INSERT INTO wxcontacts_schema VALUES (1)",
+        "INSERT INTO wxcontacts_schema (version) VALUES (1)",
         "UPDATE wxcontacts_schema SET version = 0",
         "UPDATE wxcontacts_schema SET version = -1",
     ],

@@ -17,10 +17,11 @@ from tests.support.forked_command import ForkedCommand, is_too_long, run_forked
 from tests.support.recording_server import recording, reply_with
 
 COMMAND = [sys.executable, "-m", "wxcontacts_async.cli"]
+_OF_THE_COMMAND = {f"WXCONTACTS_{name}" for name in ("AUTHORIZATION", "CONFIG", "GATEWAY", "STORE")}
 ENVIRONMENT = {
     name: value
     for name, value in os.environ.items()
-    if name not in {"COLUMNS", "FORCE_COLOR", "NO_COLOR", "TERM", "WXCONTACTS_AUTHORIZATION"}
+    if name not in {"COLUMNS", "FORCE_COLOR", "NO_COLOR", "TERM"} | _OF_THE_COMMAND
 }
 SECONDS = 50.0  # far more than any of them takes, on a busy machine as well
 

@@ -147,11 +147,12 @@ async def merged(
     connection: Connection,
     outcome: Fetched[Contact] | Failed,
     at: datetime,
-    **rules: float,
+    max_shrink: float = 0.5,
+    confirm_after: float = 86_400.0,
 ) -> Batch:
     """Merge that."""
     batch = await batch_of(outcome, at, connection)
-    merge(connection, batch, **{"max_shrink": 0.5, **rules})
+    merge(connection, batch, max_shrink, confirm_after)
     return batch
 
 

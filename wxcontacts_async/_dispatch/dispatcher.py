@@ -175,6 +175,11 @@ class Dispatcher(Generic[ContactT]):
         job.released = job.released or Event()
         return job.released
 
+    def limit(self, queue: ConsumerQueue[ContactT], window: float) -> None:
+        """Let a stream's window be so large at most; never larger than the gateway has slots."""
+        queue.prefetch = min(window, self._most_undecoded)
+        self._enqueue(queue)
+
     def acknowledge(self, queue: ConsumerQueue[ContactT]) -> None:
         """Take note that an outcome that counted as unacknowledged by `queue` has been read."""
         queue.unacknowledged -= 1

@@ -13,7 +13,7 @@ import pygal
 from pygal.style import Style
 
 from wxcontacts_async._report.figures import Figures, Period, busiest, gateways
-from wxcontacts_async._report.text import cut, shown
+from wxcontacts_async._report.text import cut_in_the_middle, shown
 from wxcontacts_async._report.words import Words
 from wxcontacts_async.contacts import ContactKind
 from wxcontacts_async.store.records import ChangeKind
@@ -23,7 +23,7 @@ sys.meta_path[:] = [it for it in sys.meta_path if not isinstance(it, pygal.Plugi
 
 _BARS = 8  # of a chart that could have any number of them
 _MOST_SHARED = 15
-_LABEL = 14  # characters of a name in a chart
+_LABEL = 18  # characters of a name in a chart
 _LABEL_SIZE = 12  # pixels
 _BAR_HEIGHT = 26
 _LEAST_RANGE = 0.1  # of the value, lest a few contacts of a million look like a fall
@@ -36,6 +36,7 @@ _OPTIONS = {
     "disable_xml_declaration": True,
     "show_legend": False,
     "margin": 6,
+    "margin_right": 16,  # for half of the last label
     "max_scale": 6,
     "truncate_label": -1,  # not at all
     "show_x_guides": False,
@@ -204,7 +205,7 @@ def _horizontal(labels: Sequence[str], series: Sequence[_Series], size: _Size) -
     height = 48 + _BAR_HEIGHT * len(labels)
     chart = pygal.HorizontalStackedBar(width=size.width, height=height, **_OPTIONS)
     # pygal draws the first one at the bottom.
-    chart.x_labels = [cut(label, _LABEL) for label in reversed(labels)]
+    chart.x_labels = [cut_in_the_middle(label, _LABEL) for label in reversed(labels)]
     # It takes each character to be as wide as a Latin one.
     chart.margin_left = 6 + max((_beyond(label) for label in chart.x_labels), default=0)
     for one in series:

@@ -13,6 +13,7 @@ from wxcontacts_async.store.records import ChangeKind
 from wxcontacts_async.store.summary import InstanceSummary, StoreSummary
 
 _BY_HOUR = timedelta(days=2)  # up to that long, hours are shown
+_FEWEST = 6  # periods, even if there was nothing yet
 MOST_ROWS = 5_000
 
 
@@ -110,7 +111,9 @@ def count(summary: StoreSummary, until: datetime) -> Figures:
     kinds: Counter[ContactKind] = Counter()
     for instance in summary.instances:
         kinds.update(instance.kinds)
-    since = max(since, begin_of(min(_known(summary), default=since)))
+    a_few_ago = until - _FEWEST * timedelta(hours=1 if by_hour else 24)
+    known_since = min(_known(summary), default=since)
+    since = max(since, begin_of(min(known_since, a_few_ago)))
     begins = list(_begins(since, until, by_hour=by_hour))
     return Figures(
         summary,

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from wxcontacts_async import __version__
 from wxcontacts_async.cli.commands.accept import accept
 from wxcontacts_async.cli.commands.changes import changes
+from wxcontacts_async.cli.commands.config import check
 from wxcontacts_async.cli.commands.demo import demo
 from wxcontacts_async.cli.commands.emulator import emulator
 from wxcontacts_async.cli.commands.export import export
@@ -22,7 +23,8 @@ from wxcontacts_async.cli.commands.prune import prune
 from wxcontacts_async.cli.commands.report import report
 from wxcontacts_async.cli.commands.sync import sync
 from wxcontacts_async.cli.commands.watch import watch
-from wxcontacts_async.cli.options.option_groups import with_options
+from wxcontacts_async.cli.options.config_option import ConfigGroup, nothing
+from wxcontacts_async.cli.options.option_groups import Command, with_options
 from wxcontacts_async.cli.options.usage import without_passwords
 from wxcontacts_async.cli.runtime.errors import OutputError
 from wxcontacts_async.cli.runtime.signals import INTERRUPTED
@@ -42,6 +44,10 @@ class _HidesPasswords(TyperGroup):
             raise
 
 
+def _configured(command: Command) -> Command:
+    return with_options(with_options(command, ConfigGroup, nothing), Verbosity, apply_verbosity)
+
+
 app = typer.Typer(
     cls=_HidesPasswords,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -52,10 +58,15 @@ app = typer.Typer(
 )
 _COMMANDS = (
     *(fetch, sync, watch, accept, forget, prune),
-    *(changes, instances, export, report, emulator, demo),
+    *(changes, instances, export, report),
 )
 for command in _COMMANDS:
+    app.command()(_configured(command))
+for command in (emulator, demo):
     app.command()(with_options(command, Verbosity, apply_verbosity))
+config = typer.Typer(no_args_is_help=True, help="Look after the file of --config.")
+config.command()(_configured(check))
+app.add_typer(config, name="config")
 
 
 def run() -> NoReturn:

@@ -8,7 +8,12 @@ except ModuleNotFoundError as error:
     msg = f"{error}; wxcontacts_async.store needs: pip install 'wxcontacts_async[store]'"
     raise ModuleNotFoundError(msg, name=error.name) from None
 
-from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA, contact_sets, to_arrow
+from wxcontacts_async.store._tabular.arrow import (
+    CONTACT_SCHEMA,
+    contact_schema,
+    contact_sets,
+    to_arrow,
+)
 from wxcontacts_async.store._tabular.parquet import ParquetWritten, write_parquet
 from wxcontacts_async.store.contact_store import ContactStore
 from wxcontacts_async.store.errors import (
@@ -69,6 +74,7 @@ __all__ = [
     "SyncStream",
     "Synced",
     "WatchStream",
+    "contact_schema",
     "contact_sets",
     "to_arrow",
     "write_parquet",

@@ -3,13 +3,15 @@
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from functools import partial
+from typing import Generic
 
-from wxcontacts_async.contacts import Contact, ContactSet
+from wxcontacts_async.contacts import ContactSet, ContactT
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.store import _log, reading
 from wxcontacts_async.store._database.blocking_call import ResultT
 from wxcontacts_async.store._database.connection import Connection
 from wxcontacts_async.store._database.database import Database
+from wxcontacts_async.store._tabular.own_fields import OwnFields
 from wxcontacts_async.store.errors import NotSyncedError, StoreError
 from wxcontacts_async.store.records import ContactChange, StoredInstance
 from wxcontacts_async.validation import check_number, check_stored_w_id
@@ -17,13 +19,14 @@ from wxcontacts_async.validation import check_number, check_stored_w_id
 _LAST_ID = 2**63 - 1  # the largest number of a database
 
 
-class StoreReader:
+class StoreReader(Generic[ContactT]):
     """Reads a database that is open; `ContactStore` opens it, and writes to it."""
 
     _database: Database
+    _own: OwnFields
     _is_open = False
 
-    async def load(self, w_id: str) -> ContactSet[Contact]:
+    async def load(self, w_id: str) -> ContactSet[ContactT]:
         """Return the contacts of one instance, as of its last sync.
 
         Its `fetched_at` is when they were last in step. Each contact is in the list of its kind
@@ -36,12 +39,12 @@ class StoreReader:
 
         """
         check_stored_w_id(w_id)
-        contacts = await self._run(partial(reading.load, w_id=w_id))
+        contacts = await self._run(partial(reading.load, w_id=w_id, own=self._own))
         if contacts is None:
             raise NotSyncedError.of(w_id)
         return contacts
 
-    async def load_all(self) -> AsyncIterator[ContactSet[Contact]]:
+    async def load_all(self) -> AsyncIterator[ContactSet[ContactT]]:
         """Give the contacts of each instance that was ever synced, by wId.
 
         Some instances at a time are in memory, and each is as of one moment.
@@ -51,7 +54,7 @@ class StoreReader:
 
         """
         w_id = ""
-        while found := await self._run(partial(reading.load_after, w_id=w_id)):
+        while found := await self._run(partial(reading.load_after, w_id=w_id, own=self._own)):
             w_id = found[-1].w_id
             for contacts in found:
                 yield contacts
@@ -62,7 +65,7 @@ class StoreReader:
         since: datetime | None = None,
         after: int = 0,
         w_id: str | None = None,
-    ) -> AsyncIterator[ContactChange]:
+    ) -> AsyncIterator[ContactChange[ContactT]]:
         """Give what changed, in the order in which it became visible.
 
         A reader that goes on from the `id` of its last change, as `after`, is given each change
@@ -87,9 +90,11 @@ class StoreReader:
         if w_id is not None:
             check_stored_w_id(w_id)
         self._check_open()
-        return _log.changes(self._database, since=since, after=min(after, _LAST_ID), w_id=w_id)
+        return _log.changes(
+            self._database, self._own, since=since, after=min(after, _LAST_ID), w_id=w_id
+        )
 
-    def follow(self, *, after: int | None = None) -> AsyncIterator[ContactChange]:
+    def follow(self, *, after: int | None = None) -> AsyncIterator[ContactChange[ContactT]]:
         """Give changes as they become visible, whichever process makes them, without an end.
 
         A reader that keeps the `id` of the last change that it has taken, and gives it as `after`
@@ -110,9 +115,11 @@ class StoreReader:
         """
         check_number("after", after, at_least=0, whole=True, optional=True)
         self._check_open()
-        return _log.follow(self._database, None if after is None else min(after, _LAST_ID))
+        return _log.follow(
+            self._database, self._own, None if after is None else min(after, _LAST_ID)
+        )
 
-    async def last_change(self) -> ContactChange | None:
+    async def last_change(self) -> ContactChange[ContactT] | None:
         """Return the change that was seen last; None if there is none yet.
 
         Its `id` is what to give as `changes(after=...)` for what comes from now on.
@@ -121,7 +128,7 @@ class StoreReader:
             StoreError: The store is not open, or cannot be read.
 
         """
-        return await self._run(reading.last_change)
+        return await self._run(partial(reading.last_change, own=self._own))
 
     async def instances(self) -> AsyncIterator[StoredInstance]:
         """Give what is known of each instance that was ever asked for, by wId.

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, overload
 from anyio import CancelScope
 
 from wxcontacts_async._event_loop import running_loop
-from wxcontacts_async.contacts import Contact, ContactSet
+from wxcontacts_async.contacts import Contact, ContactSet, ContactT
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.instance import Instance
 from wxcontacts_async.pool import SessionPool, decoding_signature, recognizing_stream
@@ -17,8 +17,10 @@ from wxcontacts_async.store._database.opening import Opening
 from wxcontacts_async.store._database.url import read_address
 from wxcontacts_async.store._merging import acceptance, forgetting
 from wxcontacts_async.store._merging.reply_digests import ReplyDigests
+from wxcontacts_async.store._one_gateway import OneGateway
 from wxcontacts_async.store._reader import StoreReader, in_utc
 from wxcontacts_async.store._schedule import Schedule
+from wxcontacts_async.store._tabular.own_fields import own_fields
 from wxcontacts_async.store.errors import StoreError
 from wxcontacts_async.store.records import Suspicion
 from wxcontacts_async.store.summary import StoreSummary, summarize
@@ -28,7 +30,7 @@ from wxcontacts_async.stream import Instances, OutcomeStream
 from wxcontacts_async.validation import check_number, check_stored_w_id
 
 
-class ContactStore(StoreReader):
+class ContactStore(StoreReader[ContactT]):
     """Keeps the contacts of many instances in a database, and the log of what changed in them.
 
     Enter it with `async with`; any number of tasks of that event loop may share it. It has one
@@ -58,6 +60,10 @@ class ContactStore(StoreReader):
             lacked a contact before it is removed, counted from answer to answer; an answer that
             has it again ends that. An answer with no contact at all is never believed, only
             accepted.
+        contact_type: `Contact`, or a subclass of it, each own field of which is kept as well: in
+            the column `more` of `contacts`, an object of JSON, and wherever the others are. A
+            field must have a default, and is remembered. One that is new to the database is
+            filled in by the next sync of each instance, which is no change of its contacts.
         busy_timeout: Seconds, at least 0 and at most a day, to wait for another writer.
         reconnect_timeout: Seconds, at least 0, to try to connect again after a connection is
             lost; what is to be written is kept meanwhile. A wait of more than a second is logged.
@@ -70,15 +76,40 @@ class ContactStore(StoreReader):
     _opening = Opening.MAKE  # the command's stores may be opened for less
     _on_wait: Callable[[str, bool], None] = staticmethod(lambda *_: None)  # as of `Database`
 
+    @overload
+    def __init__(
+        self: "ContactStore[Contact]",
+        url: str,
+        *,
+        max_shrink: float = ...,
+        confirm_after: float = ...,
+        busy_timeout: float = ...,
+        reconnect_timeout: float = ...,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        url: str,
+        *,
+        max_shrink: float = ...,
+        confirm_after: float = ...,
+        contact_type: type[ContactT],
+        busy_timeout: float = ...,
+        reconnect_timeout: float = ...,
+    ) -> None: ...
+
     def __init__(
         self,
         url: str,
         *,
         max_shrink: float = 0.5,
         confirm_after: float = 86_400.0,
+        contact_type: type[ContactT] = Contact,  # type: ignore[assignment]  # see the overloads
         busy_timeout: float = 60.0,
         reconnect_timeout: float = 60.0,
     ) -> None:
+        self._own = own_fields(contact_type)
         self._address = read_address(url)
         check_number("max_shrink", max_shrink, at_least=0, at_most=1)
         check_number("confirm_after", confirm_after, at_least=0, at_most=_CENTURY)
@@ -163,7 +194,9 @@ class ContactStore(StoreReader):
 
         Arguments:
             pool: Where they are fetched.
-            instances: wIds or Instances, as for `SessionPool.stream`.
+            instances: wIds or Instances, as for `SessionPool.stream`, each wId on one gateway: of
+                a collection that is checked at once, of what is read lazily while it is under
+                way.
             max_pending: As for `SessionPool.stream`.
             contacts: Whether `Synced.contacts` has the contacts of unchanged instances, too. They
                 are decoded when they are first asked for, and their replies are in memory as
@@ -174,8 +207,7 @@ class ContactStore(StoreReader):
 
         Returns:
             What to enter with `async with` and to read with `async for`; it gives a `Synced` or
-            a `Failed` for each instance, once that is in the database. The fields that a subclass
-            of Contact adds are not stored.
+            a `Failed` for each instance, once that is in the database.
 
         Raises:
             InvalidArgumentError: An argument cannot be used.
@@ -183,7 +215,8 @@ class ContactStore(StoreReader):
             StoreError: The store is not open.
 
         """
-        outcomes, digests = self._stream_of(pool, instances, max_pending, contacts=contacts)
+        source = OneGateway(instances)
+        outcomes, digests = self._stream_of(pool, source.instances, max_pending, contacts=contacts)
         return SyncStream(
             outcomes,
             self._database,
@@ -191,6 +224,8 @@ class ContactStore(StoreReader):
             self._confirm_after,
             digests=digests,
             contacts=contacts,
+            on_end=source.ended,
+            own=self._own,
         )
 
     @overload
@@ -256,6 +291,7 @@ class ContactStore(StoreReader):
             self._confirm_after,
             digests=digests,
             contacts=contacts,
+            own=self._own,
             schedule=schedule,
         )
 
@@ -275,8 +311,14 @@ class ContactStore(StoreReader):
         if not isinstance(contacts, bool):
             msg = f"contacts must be True or False, not {contacts!r}"
             raise InvalidArgumentError(msg, argument="contacts")
+        lacking = set(self._own.names).difference(pool.contact_type.__struct_fields__)
+        if lacking:
+            what = ", ".join(sorted(lacking))
+            msg = f"pool must have a contact_type with the store's field {what}"
+            raise InvalidArgumentError(msg, argument="pool")
         if (signature := decoding_signature(pool)) is None:
             return pool.stream(instances, max_pending=max_pending), None
+        signature = " ".join([signature, *self._own.names])
         digests = ReplyDigests(signature, self._database.dialect)
         stream = recognizing_stream(pool, instances, max_pending=max_pending, recognition=digests)
         return stream, digests

@@ -9,11 +9,12 @@ import pyarrow as pa
 
 from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
 from wxcontacts_async.store._database.connection import ROWS_A_PAGE, Connection
-from wxcontacts_async.store._database.temporary_tables import KINDS
+from wxcontacts_async.store._database.temporary_tables import KINDS, MORE
 from wxcontacts_async.store._database.values import read_time, storable, written_time
 from wxcontacts_async.store._merging.suspicion import SUSPICION_COLUMNS, read_suspicion
-from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA, contact_sets
+from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA, sets_of_rows
 from wxcontacts_async.store._tabular.columns import VERSION_FIELDS
+from wxcontacts_async.store._tabular.own_fields import OwnFields
 from wxcontacts_async.store.errors import ChangesPrunedError
 from wxcontacts_async.store.records import (
     ChangeKind,
@@ -26,7 +27,8 @@ from wxcontacts_async.store.records import (
 _CHANGES_A_PAGE = 1_000
 _INSTANCES_A_PAGE = 1_000
 
-_COLUMNS = ", ".join(("w_id", "user_name", *VERSION_FIELDS))
+_COLUMNS = ", ".join(("w_id", "user_name", *VERSION_FIELDS, "CAST(more AS TEXT) AS more"))
+_ROWS = pa.schema([*list(CONTACT_SCHEMA)[:-1], MORE, CONTACT_SCHEMA.field("fetched_at")])
 _CHANGES = """
     SELECT id, w_id, user_name, change, fields, CAST(before AS TEXT), CAST(after AS TEXT),
         CAST(at AS TEXT)
@@ -36,12 +38,16 @@ _CHANGES = """
 # A contact as the change log has it.
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(Contact)}
 _Version = msgspec.defstruct(
-    "_Version", [(name, _TYPES.get(name, ContactKind)) for name in VERSION_FIELDS]
+    "_Version",
+    [
+        *((name, _TYPES.get(name, ContactKind)) for name in VERSION_FIELDS),
+        ("more", msgspec.Raw, msgspec.Raw(b"null")),
+    ],
 )
 _decode_version = msgspec.json.Decoder(_Version).decode
 
 
-def load(connection: Connection, w_id: str) -> ContactSet[Contact] | None:
+def load(connection: Connection, w_id: str, own: OwnFields) -> ContactSet[Any] | None:
     """Return the contacts of one instance, or None if it has never been synced."""
     stored = storable(w_id, connection.dialect)
     with connection.snapshot():
@@ -52,11 +58,11 @@ def load(connection: Connection, w_id: str) -> ContactSet[Contact] | None:
         )
         if not rows:
             return None
-        (contacts,) = _contact_sets(connection, {stored: read_time(rows[0][0])})
+        (contacts,) = _contact_sets(connection, {stored: read_time(rows[0][0])}, own)
     return msgspec.structs.replace(contacts, w_id=w_id)
 
 
-def load_after(connection: Connection, w_id: str) -> list[ContactSet[Contact]]:
+def load_after(connection: Connection, w_id: str, own: OwnFields) -> list[ContactSet[Any]]:
     """Return the contacts of the next instances by wId, at least of one; none at the end."""
     with connection.snapshot():
         rows = connection.rows(
@@ -71,13 +77,14 @@ def load_after(connection: Connection, w_id: str) -> list[ContactSet[Contact]]:
             if synced_at and size > ROWS_A_PAGE:
                 break
             synced_at[next_w_id] = read_time(at)
-        return _contact_sets(connection, synced_at) if synced_at else []
+        return _contact_sets(connection, synced_at, own) if synced_at else []
 
 
 def _contact_sets(
     connection: Connection,
     synced_at: Mapping[str, datetime],
-) -> list[ContactSet[Contact]]:
+    own: OwnFields,
+) -> list[ContactSet[Any]]:
     """Read the contacts of neighbouring instances, given by wId and when each was synced."""
     w_ids = list(synced_at)  # in the database's order, which need not be Python's
     pages: list[pa.Table] = []
@@ -94,7 +101,7 @@ def _contact_sets(
         if len(page):
             after = (page["w_id"][-1].as_py(), page["user_name"][-1].as_py())
         pages.append(_as_contacts(page, synced_at))
-    found = {contacts.w_id: contacts for contacts in contact_sets(pa.concat_tables(pages))}
+    found = {contacts.w_id: contacts for contacts in sets_of_rows(pa.concat_tables(pages), own)}
     return [found.get(w_id) or ContactSet(w_id, fetched_at=at) for w_id, at in synced_at.items()]
 
 
@@ -102,7 +109,7 @@ def _as_contacts(page: pa.Table, synced_at: Mapping[str, datetime]) -> pa.Table:
     times = [synced_at[w_id] for w_id in page["w_id"].to_pylist()]
     time_type = CONTACT_SCHEMA.field("fetched_at").type
     page = page.append_column("fetched_at", pa.array(times, time_type))
-    return page.cast(CONTACT_SCHEMA)  # SQLite returns a column of nulls as numbers
+    return page.cast(_ROWS)  # SQLite returns a column of nulls as numbers
 
 
 def changes(
@@ -110,7 +117,8 @@ def changes(
     after: int,
     since: datetime | None,
     w_id: str | None,
-) -> list[ContactChange]:
+    own: OwnFields,
+) -> list[ContactChange[Any]]:
     """Return the next lines of the change log.
 
     Raise ChangesPrunedError if there were lines between `after` and the first one that is left.
@@ -130,7 +138,7 @@ def changes(
         )
         if since is None and after and (not rows or rows[0][0] > after + 1):
             _check_not_pruned(connection, after)
-    return [_change(row) for row in rows]
+    return [_change(row, own) for row in rows]
 
 
 def _check_not_pruned(connection: Connection, after: int) -> None:
@@ -140,31 +148,32 @@ def _check_not_pruned(connection: Connection, after: int) -> None:
         raise ChangesPrunedError.of(after, first)
 
 
-def last_change(connection: Connection) -> ContactChange | None:
+def last_change(connection: Connection, own: OwnFields) -> ContactChange[Any] | None:
     """Return the last line of the change log; None if there is none."""
     rows = connection.rows(f"{_CHANGES} ORDER BY id DESC LIMIT 1")
-    return _change(rows[0]) if rows else None
+    return _change(rows[0], own) if rows else None
 
 
-def _change(row: tuple[Any, ...]) -> ContactChange:
+def _change(row: tuple[Any, ...], own: OwnFields) -> ContactChange[Any]:
     number, w_id, user_name, change, fields, before, after, at = row
     return ContactChange(
         w_id,
         user_name,
         ChangeKind(change),
         tuple(fields.split(",")) if fields else (),
-        _version(user_name, before),
-        _version(user_name, after),
+        _version(user_name, before, own),
+        _version(user_name, after, own),
         read_time(at),
         number,
     )
 
 
-def _version(user_name: str, written: str | None) -> ContactVersion | None:
+def _version(user_name: str, written: str | None, own: OwnFields) -> ContactVersion[Any] | None:
     if written is None:
         return None
-    kind, *fields = msgspec.structs.astuple(_decode_version(written))
-    return ContactVersion(kind, Contact(user_name, *fields))
+    kind, *fields, more = msgspec.structs.astuple(_decode_version(written))
+    values = own.read(bytes(more).decode())
+    return ContactVersion(kind, own.contact_type(user_name, *fields, **values))
 
 
 def first_change_since(connection: Connection, since: datetime) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 import msgspec
 
-from wxcontacts_async.contacts import Contact, ContactKind, ContactSet
+from wxcontacts_async.contacts import Contact, ContactKind, ContactSet, ContactT
 from wxcontacts_async.outcomes import Fetched
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class ChangeKind(StrEnum):
     CHANGED = "changed"
 
 
-class ContactVersion(msgspec.Struct, frozen=True, gc=False):
+class ContactVersion(msgspec.Struct, Generic[ContactT], frozen=True, gc=False):
     """A contact as it was at some time.
 
     Attributes:
@@ -167,10 +167,10 @@ class ContactVersion(msgspec.Struct, frozen=True, gc=False):
     """
 
     kind: ContactKind
-    contact: Contact
+    contact: ContactT
 
 
-class ContactChange(msgspec.Struct, frozen=True, gc=False):
+class ContactChange(msgspec.Struct, Generic[ContactT], frozen=True, gc=False):
     """One line of the change log.
 
     Attributes:
@@ -193,8 +193,8 @@ class ContactChange(msgspec.Struct, frozen=True, gc=False):
     user_name: str
     change: ChangeKind
     fields: tuple[str, ...]
-    before: ContactVersion | None
-    after: ContactVersion | None
+    before: ContactVersion[ContactT] | None
+    after: ContactVersion[ContactT] | None
     at: datetime
     id: int = 0  # last, as it came last
 

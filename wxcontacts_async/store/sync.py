@@ -1,11 +1,12 @@
 """The stream of a sync: instances are fetched, and merged into the database in batches."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from math import inf
 from typing import Any, Generic, Self, TypeAlias
 
 import msgspec
@@ -24,8 +25,10 @@ from wxcontacts_async.store._merging.batch import Batch, BatchResult
 from wxcontacts_async.store._merging.fingerprints import Fingerprinted, fingerprinted
 from wxcontacts_async.store._merging.merge import merge
 from wxcontacts_async.store._merging.reply_digests import ReplyDigests
+from wxcontacts_async.store._tabular.own_fields import NO_FIELDS, OwnFields
 from wxcontacts_async.store.errors import OF_THE_DATABASE, StoreError
 from wxcontacts_async.store.records import ContactsT, Synced, UndecodedSynced
+from wxcontacts_async.stream import OutcomeStream
 
 SyncResult: TypeAlias = Synced[ContactsT] | Failed  # `type` needs Python 3.12
 
@@ -53,6 +56,7 @@ class Arrival:
 # What shares a transaction, at most. An instance with more contacts has one of its own.
 _CONTACTS_A_BATCH = 20_000
 _INSTANCES_A_BATCH = 500
+_NARROW = 8  # calls under way and outcomes unread, while the database is slower than the gateway
 _BYTES_A_CONTACT = 500  # that is not decoded, which are one or two contacts
 
 
@@ -83,13 +87,18 @@ class SyncStream(Generic[ContactsT]):
         *,
         digests: ReplyDigests | None,
         contacts: bool,
+        on_end: Callable[[str], None] = lambda _: None,
+        own: OwnFields = NO_FIELDS,
     ) -> None:
         self._outcomes = outcomes
+        self._on_end = on_end
         self._database = database
         self._digests = digests
         self._max_shrink = max_shrink
         self._confirm_after = confirm_after
         self._gives_contacts = contacts
+        self._limit(_NARROW)
+        self._own = own
         self.unclear: set[str] = set()
         self._tasks: TaskGroup | None = None
         self._gathering, self._writing, self._looking = CancelScope(), CancelScope(), CancelScope()
@@ -186,6 +195,7 @@ class SyncStream(Generic[ContactsT]):
                             self._digests.forget(outcome.w_id)
                         arrival = await self._arrived(outcome, came_at)
                         while self._is_too_much(arrival):
+                            self._limit(_NARROW)
                             await self._has_room.wait()
                         self._gathered[self._key(arrival)] = arrival
                         self._contacts += arrival.size
@@ -218,7 +228,7 @@ class SyncStream(Generic[ContactsT]):
 
     async def _fingerprinted(self, outcome: Fetched[Any], came_at: float) -> Arrival:
         try:
-            contacts = await fingerprinted(outcome.contacts, self._database.dialect)
+            contacts = await fingerprinted(outcome.contacts, self._database.dialect, self._own)
             if contacts.received is not outcome.contacts:
                 outcome = msgspec.structs.replace(outcome, contacts=contacts.received)
             return Arrival(outcome, contacts, came_at)
@@ -251,16 +261,29 @@ class SyncStream(Generic[ContactsT]):
             self._written.notify()
 
     async def _write_batches(self) -> None:
-        while True:
-            while not self._gathered and not self._all_fetched:
-                await self._fetched.wait()
-            if not self._gathered:
-                break
+        await self._wait_for_some()  # the first, however quick the gateway is
+        while self._gathered:
             arrivals = list(self._gathered.values())
             self._gathered, self._contacts = {}, 0
             self._has_room.notify()
             await self._write_batch(arrivals)
             del arrivals  # or they would stay in memory until the next ones come
+            if not self._gathered:
+                self._limit(inf)
+                await self._wait_for_some()
+
+    async def _wait_for_some(self) -> None:
+        """Wait until there is something to write, or all is fetched."""
+        while not self._gathered and not self._all_fetched:
+            await self._fetched.wait()
+
+    def _limit(self, window: float) -> None:
+        """Hold fewer outcomes while the database is slower than the gateway.
+
+        A call more would not make it quicker, and each outcome of 2,000 contacts takes 3 MB.
+        """
+        if isinstance(self._outcomes, OutcomeStream):
+            self._outcomes.limit(window)
 
     async def _write_batch(self, arrivals: Sequence[Arrival]) -> None:
         """Write a batch and give its results to the readers.
@@ -311,6 +334,7 @@ class SyncStream(Generic[ContactsT]):
                         batch=batch,
                         max_shrink=self._max_shrink,
                         confirm_after=self._confirm_after,
+                        own=self._own,
                     ),
                 )
         except get_cancelled_exc_class():  # by now the merge has ended, or has not in time
@@ -340,6 +364,8 @@ class SyncStream(Generic[ContactsT]):
     async def _give(self, results: Sequence[SyncResult[ContactsT]]) -> None:
         """Give results to the readers, once those before have been read, or when cancelled."""
         self._announcer.stored(results)
+        for result in results:
+            self._on_end(result.w_id)
         try:
             while self._inbox:
                 await self._read.wait()

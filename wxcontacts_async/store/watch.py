@@ -14,6 +14,7 @@ from wxcontacts_async.store import reading
 from wxcontacts_async.store._database.database import Database
 from wxcontacts_async.store._merging.reply_digests import ReplyDigests
 from wxcontacts_async.store._schedule import Schedule
+from wxcontacts_async.store._tabular.own_fields import OwnFields
 from wxcontacts_async.store.errors import OF_THE_DATABASE, StoreError
 from wxcontacts_async.store.records import ContactsT
 from wxcontacts_async.store.sync import Arrival, SyncResult, SyncStream, as_failed
@@ -38,10 +39,17 @@ class WatchStream(SyncStream[ContactsT]):
         *,
         digests: ReplyDigests | None,
         contacts: bool,
+        own: OwnFields,
         schedule: Schedule,
     ) -> None:
         super().__init__(
-            outcomes, database, max_shrink, confirm_after, digests=digests, contacts=contacts
+            outcomes,
+            database,
+            max_shrink,
+            confirm_after,
+            digests=digests,
+            contacts=contacts,
+            own=own,
         )
         self._schedule = schedule
 

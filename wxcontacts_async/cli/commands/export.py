@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from wxcontacts_async.cli.options.fields import OPTION, check_fields
 from wxcontacts_async.cli.options.output_path import STANDARD
 from wxcontacts_async.cli.options.store_options import (
     DEFAULT_STORE,
@@ -57,6 +58,16 @@ def export(
             show_default="all",
         ),
     ] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(
+            OPTION,
+            metavar="KEY",
+            help="Of the fields that the database has beside the document's, write this one; may "
+            "be given again for others.",
+            show_default="all",
+        ),
+    ] = None,
     bom: Annotated[
         bool | None,
         typer.Option(
@@ -85,7 +96,9 @@ def export(
             for one in w_ids:
                 check_w_id(one)
         database = DatabaseOption(store, STORE, opening="read")
-        result, stats, state = run_export(Export(database, output, written_as, w_ids, bom))
+        result, stats, state = run_export(
+            Export(database, output, written_as, w_ids, bom, check_fields(field))
+        )
         if not result.output_closed:
             console = HumanConsole()
             name = "standard output" if output == STANDARD else repr(output)

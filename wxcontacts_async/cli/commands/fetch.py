@@ -8,10 +8,10 @@ import typer
 from wxcontacts_async.cli.jobs.fetch import FetchJob, run_fetch
 from wxcontacts_async.cli.options import gateway_options as options
 from wxcontacts_async.cli.options.fetched_file import lacking
+from wxcontacts_async.cli.options.fields import Fields, check_fields, with_fields
 from wxcontacts_async.cli.options.line_file import open_files
 from wxcontacts_async.cli.options.option_groups import with_option_groups
 from wxcontacts_async.cli.options.output_path import STANDARD
-from wxcontacts_async.cli.options.w_ids import WIdSources
 from wxcontacts_async.cli.runtime.signals import exiting_when_interrupted
 from wxcontacts_async.cli.terminal.console import HumanConsole
 from wxcontacts_async.cli.terminal.summary import say_end, say_failures, say_repeated, show_numbers
@@ -46,6 +46,7 @@ def fetch(
             "command fetches just the rest. The last one in FILE may not be, and is fetched again.",
         ),
     ] = False,
+    field: Fields = None,
     failures: options.Failures = None,
     gateway_options: options.GatewayOptions,
 ) -> None:
@@ -60,10 +61,12 @@ def fetch(
     with exiting_when_interrupted():
         console = HumanConsole()
         settings = gateway_options.read()
-        chosen, repeated = WIdSources(w_ids or (), sources or ()).read()
+        contact_type = with_fields(check_fields(field))
+        instance_sources = gateway_options.instances(w_ids or (), sources or (), settings)
+        chosen, repeated = instance_sources.read()
         say_repeated(repeated, console)
         contacts_file, failures_file = open_files(
-            output, failures, sources or (), appends=append or resume
+            output, failures, instance_sources.files, appends=append or resume
         )
         if resume:
             given = len(chosen)
@@ -74,7 +77,7 @@ def fetch(
                 chosen = lacking(contacts_file, chosen)
                 opened.pop_all()
             console.info(f"{given - len(chosen):,} of {given:,} instances are there and skipped.")
-        job = FetchJob(chosen, settings, contacts_file, failures_file)
+        job = FetchJob(chosen, settings, contacts_file, failures_file, contact_type)
         result = run_fetch(job, console)
         if not result.output_closed:
             show_numbers(result.stats, console)

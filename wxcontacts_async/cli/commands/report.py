@@ -26,8 +26,8 @@ def report(
         str,
         typer.Option(
             metavar="TIME",
-            help="Show who came and went in the last 12h or 7d, or since a time like 2025-06-30: "
-            "by hour up to 2d, else by day.",
+            help="Show who came and went in the last 90s, 10m, 1h or 2d, by hour up to then, or in "
+            "the last 7d, by day; or since a time like 2025-06-30T18:00.",
         ),
     ] = "7d",
     output: Annotated[

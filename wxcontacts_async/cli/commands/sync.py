@@ -7,10 +7,10 @@ import typer
 
 from wxcontacts_async.cli.options import gateway_options as options
 from wxcontacts_async.cli.options import store_options as stores
+from wxcontacts_async.cli.options.fields import Fields, check_fields
 from wxcontacts_async.cli.options.line_file import open_failures
 from wxcontacts_async.cli.options.option_groups import with_option_groups
 from wxcontacts_async.cli.options.values import duration
-from wxcontacts_async.cli.options.w_ids import WIdSources
 from wxcontacts_async.cli.runtime.signals import exiting_when_interrupted
 from wxcontacts_async.cli.terminal.console import HumanConsole
 from wxcontacts_async.cli.terminal.summary import say_early_end, say_failures, say_repeated
@@ -32,6 +32,7 @@ def sync(
             show_default="none is skipped",
         ),
     ] = None,
+    field: Fields = None,
     guarding: stores.Guarding,
     timeouts: stores.Timeouts,
     failures: options.Failures = None,
@@ -64,12 +65,14 @@ def sync(
         settings = gateway_options.read()
         stale = None if stale_after is None else duration("--stale-after", stale_after)
         check_no_url(w_ids or ())
+        fields = check_fields(field)
         database = DatabaseOption(to, stores.TO, **vars(guarding), **vars(timeouts))
-        chosen, repeated = WIdSources(w_ids or (), sources or ()).read()
+        instance_sources = gateway_options.instances(w_ids or (), sources or (), settings)
+        chosen, repeated = instance_sources.read()
         say_repeated(repeated, console)
         failures_file = open_failures(
             failures,
-            sources or (),
+            instance_sources.files,
             database.refuse_output,
         )
         job = SyncJob(
@@ -78,6 +81,7 @@ def sync(
             database,
             stale_after=None if stale is None else timedelta(seconds=stale),
             failures_file=failures_file,
+            fields=fields,
         )
         stats = SyncStatistics(len(chosen))
         result = run_sync(job, stats, console)

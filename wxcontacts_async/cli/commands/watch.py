@@ -8,13 +8,13 @@ import typer
 
 from wxcontacts_async.cli.options import gateway_options as options
 from wxcontacts_async.cli.options import store_options as stores
+from wxcontacts_async.cli.options.fields import Fields, check_fields
 from wxcontacts_async.cli.options.line_file import open_failures
 from wxcontacts_async.cli.options.operations import OperationOptions
 from wxcontacts_async.cli.options.option_groups import with_option_groups
 from wxcontacts_async.cli.options.output_path import STANDARD, OutputPath
 from wxcontacts_async.cli.options.usage import naming_options
 from wxcontacts_async.cli.options.values import duration, number
-from wxcontacts_async.cli.options.w_ids import WIdSources
 from wxcontacts_async.cli.runtime.signals import exiting_when_interrupted
 from wxcontacts_async.cli.terminal.console import HumanConsole
 from wxcontacts_async.cli.terminal.log_lines import apply_log_format
@@ -40,6 +40,7 @@ def watch(
     w_ids: options.WIds = None,
     sources: options.Sources = None,
     to: stores.ToStore = stores.DEFAULT_STORE,
+    field: Fields = None,
     guarding: stores.Guarding,
     after: Annotated[
         str | None,
@@ -88,11 +89,12 @@ def watch(
     whose id is no higher than the last one that was read are to be dropped.
 
     As a service, with --listen, --log-format and systemd's Type=notify, it runs for months. SIGHUP
-    has it read the files of wIds again, unless it runs in a terminal, whose end that stands for.
+    has it read the files of --config and --from again, unless it runs in a terminal, whose end that
+    stands for.
 
-    Exit code: 0 stopped by Ctrl-C or SIGTERM, which is how it ends, 1 the database was
-    lost or busy for longer than --reconnect-timeout or --busy-timeout, its disk is full, it has
-    not the change that --after or --cursor says, or the output was closed, 2 wrong usage.
+    Exit code: 0 stopped by Ctrl-C or SIGTERM, which is how it ends, 1 the database was lost or busy
+    for longer than --reconnect-timeout or --busy-timeout, its disk is full, it has not the change
+    that --after or --cursor says, or the output was closed, 2 wrong usage.
     """
     with exiting_when_interrupted(), stores.needing_store():
         from wxcontacts_async.cli.jobs.watch import Watch, WatchJob  # noqa: PLC0415
@@ -105,12 +107,13 @@ def watch(
         settings = gateway_options.read()
         interval = duration("--every", every, shortest=_SHORTEST_INTERVAL)
         check_no_url(w_ids or ())
+        fields = check_fields(field)
         database = DatabaseOption(to, stores.TO, **vars(guarding), **vars(timeouts))
-        w_id_sources = WIdSources(w_ids or (), sources or ())
+        instance_sources = gateway_options.instances(w_ids or (), sources or (), settings)
         begin = None if after is None else number(after)
         with naming_options():
             check_number("after", begin, at_least=0, whole=True, optional=True)
-        chosen, repeated = w_id_sources.read()
+        chosen, repeated = instance_sources.read()
         say_repeated(repeated, console)
         opened_cursor = open_cursor(cursor, database)
 
@@ -120,10 +123,10 @@ def watch(
             if cursor is not None:
                 path.must_not_be([Path(cursor)], "--cursor")
 
-        failures_file = open_failures(failures, sources or (), check, appends=True)
+        failures_file = open_failures(failures, instance_sources.files, check, appends=True)
         job = WatchJob(
             chosen,
-            w_id_sources,
+            instance_sources,
             settings,
             database,
             interval,
@@ -131,7 +134,10 @@ def watch(
             opened_cursor,
             failures_file,
             listen,
-            lambda: (gateway_options.read(), w_id_sources.read()[0]),
+            lambda: options.read_again(
+                gateway_options, w_ids or (), sources or (), instance_sources
+            ),
+            fields,
         )
         if operations.log_format is not None:
             database.on_wait = lambda *_: None  # the store logs it

@@ -41,7 +41,7 @@ def _what(change: ContactChange) -> str:
 
 
 def _value(version: ContactVersion, field: str) -> str:
-    value = version.kind if field == "kind" else getattr(version.contact, field)
+    value = version.kind if field == "kind" else getattr(version.contact, field, None)
     return "none" if value is None else str(value)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from wxcontacts_async import Gateway
+from wxcontacts_async import Gateway, Instance
 from wxcontacts_async.cli.jobs.sync import SyncJob, run_sync
 from wxcontacts_async.cli.options.database import DatabaseOption
 from wxcontacts_async.cli.options.extras import has_report_extra
@@ -50,7 +50,12 @@ def run_demo(
 
     """
     tables = HumanConsole(stderr=False)
-    job = SyncJob(w_ids, CallSettings(Gateway(url)), database, gives_contacts=True)
+    job = SyncJob(
+        [Instance(w_id) for w_id in w_ids],
+        CallSettings({url: Gateway(url)}),
+        database,
+        gives_contacts=True,
+    )
     first = _DemoStatistics(len(w_ids))
     result = run_sync(job, first, console)
     _show_first(first, tables)

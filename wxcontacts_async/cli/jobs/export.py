@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterat
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from wxcontacts_async.cli.runtime.errors import CommandError, OutputError
 from wxcontacts_async.cli.runtime.running import RunResult, run_to_end
 from wxcontacts_async.store import ContactStore, write_parquet
 from wxcontacts_async.store._tabular.csv import csv_header, csv_lines
+from wxcontacts_async.store._tabular.own_fields import OwnFields
 
 _OPTION = "--output"
 
@@ -50,6 +52,7 @@ class Export:
         written_as: "parquet", "jsonl", "csv" or "xlsx".
         w_ids: Which instances; none means all.
         bom: Whether CSV begins with a byte order mark; None: if it is written to a file.
+        fields: Which of the database's own fields, by their keys; none means all.
 
     """
 
@@ -58,6 +61,7 @@ class Export:
     written_as: str
     w_ids: Sequence[str] = ()
     bom: bool | None = None
+    fields: Sequence[str] = ()
 
 
 def run_export(export: Export) -> tuple[RunResult, ExportStatistics, OutputState]:
@@ -89,13 +93,13 @@ def _run_lines(
     path = Path(export.output)
     before = _identity(path)
     file.open()
-    header, lines = b"", exported_lines
-    if export.written_as == "csv":
-        bom = file.path.is_empty_file if export.bom is None else export.bom
-        header, lines = csv_header(bom=bom), csv_lines
+    bom = file.path.is_empty_file if export.bom is None else export.bom
 
     async def work() -> None:
-        async with _opened(export, stats) as loaded:
+        async with _opened(export, stats) as (loaded, own):
+            header, lines = b"", exported_lines
+            if export.written_as == "csv":
+                header, lines = csv_header(own, bom=bom), partial(csv_lines, own=own)
             await file.write([header])
             async for contacts in loaded:
                 await file.write(lines(contacts))
@@ -144,17 +148,17 @@ def _replaced_path(export: Export) -> Path:
 
 
 async def _write_parquet(export: Export, path: Path, stats: ExportStatistics) -> None:
-    async with _opened(export, stats) as loaded:
+    async with _opened(export, stats) as (loaded, own):
         with _translating_errors(path):
-            await write_parquet(loaded, path)
+            await write_parquet(loaded, path, contact_type=own.contact_type)
 
 
 async def _write_xlsx(export: Export, path: Path, stats: ExportStatistics) -> None:
     from wxcontacts_async.store._tabular.xlsx import XlsxFile  # noqa: PLC0415  # another extra's
 
-    async with _opened(export, stats) as loaded:
+    async with _opened(export, stats) as (loaded, own):
         with _translating_errors(path):
-            file = XlsxFile(path)
+            file = XlsxFile(path, own)
             try:
                 # Cancelled, it ends after the current step, which takes some milliseconds.
                 async for contacts in loaded:
@@ -186,14 +190,15 @@ def _translating_errors(path: Path) -> Iterator[None]:
 async def _opened(
     export: Export,
     stats: ExportStatistics,
-) -> AsyncIterator[AsyncGenerator[ContactSet]]:
+) -> AsyncIterator[tuple[AsyncGenerator[ContactSet], OwnFields]]:
     """Open the database for the block, and count each contact set that the block has written."""
-    async with (
-        export.database.opened() as store,
-        aclosing(_loaded(store, export.w_ids)) as loaded,
-        aclosing(_counted(loaded, stats)) as counted,
-    ):
-        yield counted
+    async with export.database.opened() as store:
+        store.choose_fields(export.fields)
+        async with (
+            aclosing(_loaded(store, export.w_ids)) as loaded,
+            aclosing(_counted(loaded, stats)) as counted,
+        ):
+            yield counted, store.own
 
 
 async def _loaded(store: ContactStore, w_ids: Sequence[str]) -> AsyncGenerator[ContactSet]:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from wxcontacts_async import Failed, Fetched
+from wxcontacts_async import Contact, Failed, Fetched, Instance
 from wxcontacts_async._freeing import free
 from wxcontacts_async.cli.jobs.contact_lines import contact_lines, decoding_lines, failure_lines
 from wxcontacts_async.cli.options.gateway_options import CallSettings
@@ -19,22 +19,24 @@ class FetchJob:
     """What to fetch, and where to write it.
 
     Arguments:
-        w_ids: The instances, each once.
+        instances: Each once.
         settings: How they are called.
         contacts_file: For contacts.
         failures_file: For failed instances, and rejected and flawed contacts, if any.
+        contact_type: Of the contacts.
 
     """
 
-    w_ids: Sequence[str]
+    instances: Sequence[Instance]
     settings: CallSettings
     contacts_file: LineFile
     failures_file: LineFile | None = None
+    contact_type: type[Contact] = Contact
 
 
 def run_fetch(job: FetchJob, console: HumanConsole) -> FetchResult:
     """Fetch until all instances have ended, a signal arrives or writing fails."""
-    stats = FetchStatistics(len(job.w_ids))
+    stats = FetchStatistics(len(job.instances))
     files = [file for file in (job.contacts_file, job.failures_file) if file is not None]
     return run_with_progress(lambda: _fetch(job, stats), stats, console, files)
 
@@ -61,8 +63,8 @@ async def _fetch(job: FetchJob, stats: FetchStatistics) -> None:
     if job.failures_file is not None:
         job.failures_file.keep()  # also if it stays empty
     async with (
-        job.settings.pool([stats.observe]) as pool,
-        pool.stream(job.w_ids) as outcomes,
+        job.settings.pool([stats.observe], job.contact_type) as pool,
+        pool.stream(job.instances) as outcomes,
     ):
         async for outcome in outcomes:
             match outcome:

@@ -8,7 +8,7 @@ from typing import Any
 
 from anyio import CancelScope
 
-from wxcontacts_async import Failed
+from wxcontacts_async import Failed, Instance
 from wxcontacts_async._freeing import free
 from wxcontacts_async.cli.jobs.contact_lines import decoding_lines, failure_lines
 from wxcontacts_async.cli.jobs.fetch import run_with_progress
@@ -27,20 +27,22 @@ class SyncJob:
     """What to sync.
 
     Arguments:
-        w_ids: The instances, each once.
+        instances: Each once.
         settings: How they are called.
         database: The database.
         stale_after: How long after its last sync an instance is synced again; None: always.
         failures_file: For failed instances, and rejected and flawed contacts, if any.
+        fields: The keys of contacts to keep beside the document's and the database's.
         gives_contacts: Whether the statistics look at the contacts of unchanged instances, too.
 
     """
 
-    w_ids: Sequence[str]
+    instances: Sequence[Instance]
     settings: CallSettings
     database: DatabaseOption
     stale_after: timedelta | None = None
     failures_file: LineFile | None = None
+    fields: Sequence[str] = ()
     gives_contacts: bool = False
 
 
@@ -57,13 +59,13 @@ def run_sync(job: SyncJob, stats: SyncStatistics, console: HumanConsole) -> Fetc
 
 
 async def _sync(job: SyncJob, stats: SyncStatistics) -> None:
-    async with job.database.opened() as store:
+    async with job.database.opened(job.fields) as store:
         if job.failures_file is not None:
             job.failures_file.keep()  # also if it stays empty
         stale = await _stale(job, store)
-        stats.skip(len(job.w_ids) - len(stale))
+        stats.skip(len(job.instances) - len(stale))
         async with (
-            job.settings.pool([stats.observe]) as pool,
+            job.settings.pool([stats.observe], store.own.contact_type) as pool,
             store.sync(pool, stale, contacts=job.gives_contacts) as results,
         ):
 
@@ -83,10 +85,10 @@ async def _sync(job: SyncJob, stats: SyncStatistics) -> None:
                 stats.unclear = len(results.unclear)
 
 
-async def _stale(job: SyncJob, store: ContactStore) -> list[str]:
+async def _stale(job: SyncJob, store: ContactStore) -> list[Instance]:
     """Return the instances that are stale or suspicious."""
     if job.stale_after is None:
-        return list(job.w_ids)
+        return list(job.instances)
     now = datetime.now(UTC)
     fresh = {
         instance.w_id
@@ -96,7 +98,7 @@ async def _stale(job: SyncJob, store: ContactStore) -> list[str]:
         and instance.suspicion is None
         and abs(now - instance.synced_at) < job.stale_after
     }
-    return [w_id for w_id in job.w_ids if w_id not in fresh]
+    return [each for each in job.instances if each.w_id not in fresh]
 
 
 async def take_all(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from anyio import create_task_group, sleep, to_thread
 
-from wxcontacts_async import Failed
+from wxcontacts_async import Failed, Instance
 from wxcontacts_async._concurrency import Signal
 from wxcontacts_async.cli.jobs.change_printer import ChangePrinter
 from wxcontacts_async.cli.jobs.contact_lines import decoding_lines, failure_lines
@@ -20,9 +20,9 @@ from wxcontacts_async.cli.jobs.sync import take_all
 from wxcontacts_async.cli.options.cursor import Cursor
 from wxcontacts_async.cli.options.database import CommandStore, DatabaseOption
 from wxcontacts_async.cli.options.gateway_options import CallSettings
+from wxcontacts_async.cli.options.instances import InstanceSources
 from wxcontacts_async.cli.options.line_file import LineFile
 from wxcontacts_async.cli.options.operations import ListenAddress
-from wxcontacts_async.cli.options.w_ids import WIdSources
 from wxcontacts_async.cli.runtime.errors import CommandError, OutputError
 from wxcontacts_async.cli.runtime.running import RunResult, run_to_end
 from wxcontacts_async.cli.runtime.service_manager import ServiceManager
@@ -31,7 +31,7 @@ from wxcontacts_async.cli.terminal.interval_summary import IntervalSummary
 from wxcontacts_async.cli.terminal.summary import describe_failure
 from wxcontacts_async.cli.terminal.suspicion import describe_held_back, describe_suspicion
 from wxcontacts_async.errors import shown_id
-from wxcontacts_async.store import ContactStore, StoreError, Synced, SyncResult, WatchStream
+from wxcontacts_async.store import StoreError, Synced, SyncResult, WatchStream
 from wxcontacts_async.store.errors import OF_THE_DATABASE
 
 if TYPE_CHECKING:  # it needs the extra `prometheus`
@@ -46,8 +46,8 @@ class WatchJob:
     """What to sync, how often, and where printing begins.
 
     Arguments:
-        w_ids: The instances, each once.
-        w_id_sources: The files they are from.
+        instances: Each once.
+        sources: The files they are from.
         settings: How they are called.
         database: The database.
         interval: Seconds from one sync of an instance to the next.
@@ -57,11 +57,12 @@ class WatchJob:
         listen: Where metrics are served, if anywhere.
         read_again: Reads the configuration and the wIds anew, as for SIGHUP; None if that has none
             to read.
+        fields: The keys of contacts to keep beside the document's and the database's.
 
     """
 
-    w_ids: Sequence[str]
-    w_id_sources: WIdSources
+    instances: Sequence[Instance]
+    sources: InstanceSources
     settings: CallSettings
     database: DatabaseOption
     interval: float
@@ -69,7 +70,8 @@ class WatchJob:
     cursor: Cursor | None = None
     failures_file: LineFile | None = None
     listen: ListenAddress | None = None
-    read_again: Callable[[], tuple[CallSettings, Sequence[str]]] | None = None
+    read_again: Callable[[], tuple[CallSettings, Sequence[Instance]]] | None = None
+    fields: Sequence[str] = ()
 
 
 class Watch:
@@ -89,7 +91,7 @@ class Watch:
         self.changes = 0
         self._job = job
         self._console = console
-        self._settings, self._w_ids = job.settings, job.w_ids
+        self._settings, self._instances = job.settings, job.instances
         self._watched: WatchStream[Any] | None = None
         self._is_restarting = False
         self._reload_is_due = Signal()
@@ -110,7 +112,7 @@ class Watch:
         )
 
     async def _watch(self) -> None:
-        async with self._job.database.opened() as store, self._operated(store):
+        async with self._job.database.opened(self._job.fields) as store, self._operated(store):
             await self.log.begin(store)
             try:
                 await self._sync_and_print(store)
@@ -141,14 +143,14 @@ class Watch:
         if errors:
             raise errors[0]
 
-    async def _sync(self, store: ContactStore) -> None:
+    async def _sync(self, store: CommandStore) -> None:
         """Sync until it is cancelled, with other settings whenever these have changed."""
         while True:
             self._is_restarting = False
             async with (
-                self._settings.pool() as pool,
+                self._settings.pool(contact_type=store.own.contact_type) as pool,
                 store.watch(
-                    pool, self._w_ids, every=self._job.interval, contacts=False
+                    pool, self._instances, every=self._job.interval, contacts=False
                 ) as self._watched,
             ):
                 if self._status_server is not None:
@@ -160,7 +162,7 @@ class Watch:
 
     def _say_watching(self) -> None:
         job = self._job
-        what = f"Watching {len(self._w_ids):,} instances, each every {job.interval:g} s"
+        what = f"Watching {len(self._instances):,} instances, each every {job.interval:g} s"
         self._console.info(f"{what}, until Ctrl-C; {job.database.name} is kept in step.")
         self._service_manager.ready(f"{what}.")
 
@@ -208,25 +210,25 @@ class Watch:
 
     async def _reload_w_ids(self) -> None:
         """Read the files of wIds again when they change, and show each error once."""
-        sources = self._job.w_id_sources
+        sources = self._job.sources
         while True:
             await sleep(_POLL_INTERVAL)
             if self._watched is None:
                 continue
             try:
-                w_ids = await to_thread.run_sync(sources.read_if_changed)
+                instances = await to_thread.run_sync(sources.read_if_changed)
             except typer.BadParameter as error:
                 self._console.say(f"--from: {error.message}; the instances from before are kept.")
                 continue
-            if w_ids is not None:
-                self._replace(w_ids, sources.news)
+            if instances is not None:
+                self._replace(instances, sources.news)
 
-    def _replace(self, w_ids: Sequence[str], news: str) -> None:
-        self._w_ids = w_ids
+    def _replace(self, instances: Sequence[Instance], news: str) -> None:
+        self._instances = instances
         if self._watched is not None:
-            new, dropped = self._watched.replace(w_ids)
+            new, dropped = self._watched.replace(instances)
             self._console.info(
-                f"{news}: {len(w_ids):,} instances, {new:,} new, {dropped:,} dropped."
+                f"{news}: {len(instances):,} instances, {new:,} new, {dropped:,} dropped."
             )
 
     # What those who operate it want.
@@ -272,12 +274,12 @@ class Watch:
         while read_again is not None:
             await self._reload_is_due.wait()
             try:
-                settings, w_ids = await to_thread.run_sync(read_again)
+                settings, instances = await to_thread.run_sync(read_again)
             except typer.BadParameter as error:
                 what = f"SIGHUP: {error.message}; what was read before is kept."
                 self._console.say(what)
                 continue
-            self._replace(w_ids, "All was read again, as SIGHUP asked")
+            self._replace(instances, "All was read again, as SIGHUP asked")
             if settings != self._settings and self._watched is not None:
                 self._settings, self._is_restarting = settings, True
                 self._watched.stop()

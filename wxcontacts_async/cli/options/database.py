@@ -9,6 +9,7 @@ from shlex import quote
 
 import typer
 
+from wxcontacts_async.cli.options.fields import with_fields
 from wxcontacts_async.cli.options.output_path import STANDARD, OutputPath, database_files
 from wxcontacts_async.cli.options.store_options import (
     BUSY_TIMEOUT,
@@ -29,6 +30,8 @@ from wxcontacts_async.store import (
 from wxcontacts_async.store._database.news import News
 from wxcontacts_async.store._database.opening import Opening
 from wxcontacts_async.store._database.url import read_address
+from wxcontacts_async.store._merging.remembering import known_fields
+from wxcontacts_async.store._tabular.own_fields import OwnFields, own_fields
 
 _SCHEMES = ("sqlite:///", "postgresql://", "postgres://")
 
@@ -49,6 +52,31 @@ class CommandStore(ContactStore):
     ) -> None:
         self._opening, self._on_wait = opening, on_wait
         super().__init__(url, **rules)
+
+    async def take_fields(self, keys: Sequence[str]) -> None:
+        """Keep the contacts' fields of these keys from now on, and those that it remembers."""
+        known = await self._run(known_fields)
+        columns = [(field.name, field.key, field.column) for field in known]
+        self._own = own_fields(with_fields(keys, columns))
+
+    def choose_fields(self, keys: Sequence[str]) -> None:
+        """Read these of the fields that it keeps alone; all if there are none.
+
+        Raise DatabaseError if it does not keep one of them.
+        """
+        kept = {field.key: field for field in self._own.fields}
+        if lacking := [key for key in keys if key not in kept]:
+            has = f"it has {', '.join(kept)}" if kept else "it has none beside the document's"
+            msg = f"{self._address.shown} has no field {', '.join(lacking)} of contacts; {has}"
+            raise DatabaseError(msg)
+        if keys:
+            columns = [(kept[key].name, key, kept[key].column_name) for key in keys]
+            self._own = own_fields(with_fields((), columns))
+
+    @property
+    def own(self) -> OwnFields:
+        """The fields of contacts that it keeps, beside the document's."""
+        return self._own
 
     def news(self) -> News:
         """Return what a reader of the log waits for."""
@@ -131,12 +159,16 @@ class DatabaseOption:
             output.must_not_be(database_files(self._path), self._option)
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[CommandStore]:
-        """Open it for the block; raise DatabaseError if it cannot be, or can no longer be, used."""
+    async def opened(self, fields: Sequence[str] = ()) -> AsyncIterator[CommandStore]:
+        """Open it for the block, to keep these fields, and those that it remembers.
+
+        Raise DatabaseError if it cannot be, or can no longer be, used.
+        """
         error_type: type[DatabaseError] = UnopenedDatabaseError
         try:
             async with self._store:
                 error_type = DatabaseError
+                await self._store.take_fields(fields)
                 yield self._store
         except StoreError as error:
             error.advice = self._advice(error, was_open=error_type is DatabaseError)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from wxcontacts_async import Instance
 from wxcontacts_async.cli.options.line_file import LineFile
 from wxcontacts_async.cli.options.usage import wrong
 
@@ -16,7 +17,7 @@ class _Line(msgspec.Struct, rename="camel", gc=False):
 _decode = msgspec.json.Decoder(_Line).decode
 
 
-def lacking(file: LineFile, w_ids: Collection[str]) -> list[str]:
+def lacking(file: LineFile, instances: Collection[Instance]) -> list[Instance]:
     """Return which of these instances an open file lacks, and leave it with whole ones of them.
 
     The lines of an instance are written together, so all are there but perhaps for the last one's,
@@ -31,11 +32,11 @@ def lacking(file: LineFile, w_ids: Collection[str]) -> list[str]:
                 whole.add(last)
                 last, begin = w_id, end
             end += len(line)
-    if last in set(w_ids):
+    if last in {instance.w_id for instance in instances}:
         file.cut(begin)
     else:  # it would not be fetched again
         whole.add(last)
-    return [w_id for w_id in w_ids if w_id not in whole]
+    return [instance for instance in instances if instance.w_id not in whole]
 
 
 def _w_id_of(line: bytes, number: int, file: LineFile) -> str:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from wxcontacts_async.cli.options.usage import STORE_VARIABLE
+
 DEFAULT_STORE = "sqlite:///contacts.db"
 DEFAULT_CONFIRMATION = "1d"
 TO, STORE = "--to", "--store"
@@ -31,16 +33,24 @@ ToStore = Annotated[
         TO,
         STORE,
         metavar="URL",
+        envvar=STORE_VARIABLE,
         help=url_help("The database to keep in step, made if need be"),
     ),
 ]
 FromStore = Annotated[
     str,
-    typer.Option(STORE, metavar="URL", help=url_help("The database to read")),
+    typer.Option(
+        STORE, metavar="URL", envvar=STORE_VARIABLE, help=url_help("The database to read")
+    ),
 ]
 HeldStore = Annotated[
     str,
-    typer.Option(STORE, metavar="URL", help=url_help("The database that holds them")),
+    typer.Option(
+        STORE,
+        metavar="URL",
+        envvar=STORE_VARIABLE,
+        help=url_help("The database that holds them"),
+    ),
 ]
 
 

@@ -9,6 +9,8 @@ import typer
 from wxcontacts_async import InvalidArgumentError
 
 AUTHORIZATION_VARIABLE = "WXCONTACTS_AUTHORIZATION"
+GATEWAY_VARIABLE = "WXCONTACTS_GATEWAY"
+STORE_VARIABLE = "WXCONTACTS_STORE"
 
 # The command's names of the library's arguments, where they differ.
 _OPTIONS = {

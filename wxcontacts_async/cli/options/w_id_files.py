@@ -50,11 +50,13 @@ class FoundWId(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         w_id: The text.
         line: The number of its line; None in a JSON array.
+        gateway: The name of its gateway, unchecked; None where none is named.
 
     """
 
     w_id: str
-    line: int | None
+    line: int | None = None
+    gateway: str | None = None
 
 
 def shown_source(source: str) -> str:
@@ -67,7 +69,8 @@ def w_ids_in(source: str) -> Iterator[FoundWId]:
 
     It may be a list with one wId a line, where blank lines and # comments are skipped; CSV with a
     column, JSON Lines with a key, or a JSON array of objects with a key `w_id` or `wId` in any
-    case; or a JSON array of wIds. An error's message has no content, as that may be contacts.
+    case; or a JSON array of wIds. A gateway is named behind the wId, after a tab or a comma, or in
+    a column or key `gateway`. An error's message has no content, as that may be contacts.
     """
     name = shown_source(source)
     try:
@@ -121,7 +124,10 @@ class _Text:
                 return self._in_array()
             if first.startswith("{"):
                 return self._in_objects()
-            if first.startswith(('"', "sep=")) or _is_w_id(first) or _has_delimiter(first):
+            if first.startswith(('"', "sep=")) or _is_w_id(first):
+                return self._in_table(index)
+            pair = _pair(first)
+            if _has_delimiter(first) and (pair is None or any(map(_is_w_id, pair))):
                 return self._in_table(index)
             if first:
                 break
@@ -130,9 +136,11 @@ class _Text:
     def _in_list(self) -> Iterator[FoundWId]:
         for number, line in enumerate(self._lines, 1):
             w_id = _uncommented(line)
-            if _has_delimiter(w_id):
+            if pair := _pair(w_id):
+                yield FoundWId(pair[0], number, pair[1])
+            elif _has_delimiter(w_id):
                 raise self._looks_like("CSV", _COLUMN, number)
-            if w_id:
+            elif w_id:
                 yield FoundWId(w_id, number)
 
     def _in_table(self, header: int) -> Iterator[FoundWId]:
@@ -148,10 +156,9 @@ class _Text:
                 names = next(csv.reader(StringIO(text), delimiter=delimiter), [])
             except csv.Error:
                 continue
-            columns = [index for index, name in enumerate(names) if _is_w_id(name)]
-            if columns:
+            if any(map(_is_w_id, names)):
                 reader = csv.reader(StringIO(text), delimiter=delimiter, strict=True)
-                return self._in_column(columns[0], self._rows(reader, header))
+                return self._in_columns(names, self._rows(reader, header))
             widest = max(widest, len(names))
         what = f"CSV with {widest} column{'s' if widest > 1 else ''}"
         raise self._looks_like(what, _COLUMN)
@@ -166,13 +173,17 @@ class _Text:
             where = self._place(skipped + reader.line_num)
             raise wrong(OPTION, f"{where}: cannot be read as CSV: {error}") from None
 
-    def _in_column(self, column: int, rows: Iterator[tuple[int, list[str]]]) -> Iterator[FoundWId]:
+    def _in_columns(
+        self, names: list[str], rows: Iterator[tuple[int, list[str]]]
+    ) -> Iterator[FoundWId]:
         next(rows)  # the names
         for number, row in rows:
-            w_id = row[column].strip() if column < len(row) else ""
+            cells = list(zip(names, map(str.strip, row), strict=False))
+            w_id = next((cell for name, cell in cells if _is_w_id(name)), "")
+            gateway = next((cell for name, cell in cells if _is_gateway(name)), "")
             if not w_id:
                 raise wrong(OPTION, f"{self._place(number)}: a row has no wId")
-            yield FoundWId(w_id, number)
+            yield FoundWId(w_id, number, gateway or None)
 
     def _in_objects(self) -> Iterator[FoundWId]:
         for number, line in enumerate(self._lines, 1):
@@ -191,17 +202,21 @@ class _Text:
         except (msgspec.DecodeError, RecursionError):
             raise self._looks_like("a JSON array that is damaged", _KEY) from None
         for found in array:
-            yield FoundWId(found, None) if isinstance(found, str) else self._in_object(found, None)
+            yield FoundWId(found) if isinstance(found, str) else self._in_object(found, None)
 
     def _in_object(self, found: Any, line: int | None) -> FoundWId:  # noqa: ANN401  # any JSON
         if not isinstance(found, dict):
             raise self._looks_like("JSON, but not of objects", _KEY, line)
-        for key, value in found.items():
-            if _is_w_id(key):
-                if not isinstance(value, str):
-                    raise wrong(OPTION, f"{self._place(line)}: a wId must be text in JSON")
-                return FoundWId(value, line)
-        raise self._looks_like("JSON, without wIds", _KEY, line)
+        w_ids = [value for key, value in found.items() if _is_w_id(key)]
+        gateways = [value for key, value in found.items() if _is_gateway(key)]
+        if not w_ids:
+            raise self._looks_like("JSON, without wIds", _KEY, line)
+        w_id, gateway = w_ids[0], next(iter(gateways), None)
+        if not isinstance(w_id, str):
+            raise wrong(OPTION, f"{self._place(line)}: a wId must be text in JSON")
+        if not isinstance(gateway, str | None):
+            raise wrong(OPTION, f"{self._place(line)}: a gateway must be text, or null, in JSON")
+        return FoundWId(w_id, line, gateway or None)
 
     def _looks_like(self, what: str, needed: str, line: int | None = None) -> typer.BadParameter:
         # Without any content, as that may be contacts.
@@ -220,6 +235,18 @@ def _has_delimiter(text: str) -> bool:
     return any(delimiter in text for delimiter in _DELIMITERS)
 
 
+def _pair(text: str) -> tuple[str, str] | None:
+    """Return the wId and the gateway on a line, between which a tab or a comma stands."""
+    pieces = [piece.strip() for piece in re.split("[\t,]", text)]
+    if len(pieces) != 2 or not all(pieces) or _has_delimiter("".join(pieces)):  # noqa: PLR2004
+        return None
+    return pieces[0], pieces[1]
+
+
 def _is_w_id(name: str) -> bool:
     """Return whether a column or a key is w_id, wId or the like."""
     return name.strip().casefold().replace("_", "") == "wid"
+
+
+def _is_gateway(name: str) -> bool:
+    return name.strip().casefold() == "gateway"

@@ -1,7 +1,7 @@
 """What SQLite and PostgreSQL differ in, as one interface; all else is the same SQL on both."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -40,6 +40,8 @@ class Dialect(ABC):
     binary: str
     serial: str
     json_object: str  # the function that makes an object of names and values
+    as_json: str  # makes JSON of a column of that type, where it is put into an object
+    comparable_json: str  # makes of JSON what is equal for equal values
     clustered: str  # stands behind a table that is kept in the order of its primary key
     keeps_nul: bool  # whether text may hold U+0000
     temporary: str  # stands behind a temporary table
@@ -75,6 +77,10 @@ class Dialect(ABC):
     def small_table(self, name: str, columns: pa.Schema, number: int) -> str:  # noqa: ARG002
         """Return what stands in a statement for a small table; if passed, of which parameter."""
         return name
+
+    @abstractmethod
+    def merged_json(self, stored: str, arrived: str, names: Sequence[str]) -> str:
+        """Return what makes an object of two: of the first, with these values of the second."""
 
     def schema_of(self, table: str, queries: Queries) -> str | None:  # noqa: ARG002
         """Return the schema that a table is in; None where there are none."""

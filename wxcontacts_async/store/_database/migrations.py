@@ -90,5 +90,11 @@ MIGRATIONS = (
         "ALTER TABLE instances ADD COLUMN groups BIGINT",
         "{forget_replies}",
     ),
+    # The values of contacts' fields beside the document's, by name, in an object; and which of
+    # these there are: not in a table of its own, for which roles would lack a right.
+    (
+        "ALTER TABLE contacts ADD COLUMN more {json}",
+        "ALTER TABLE wxcontacts_schema ADD COLUMN fields TEXT",
+    ),
 )
 VERSION = len(MIGRATIONS)

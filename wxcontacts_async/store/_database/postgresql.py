@@ -1,5 +1,6 @@
 """PostgreSQL's dialect."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -99,6 +100,8 @@ class _PostgreSQL(Dialect):
     binary = "BYTEA"
     serial = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
     json_object = "json_build_object"
+    as_json = "{}"
+    comparable_json = "CAST({} AS jsonb)"
     clustered = ""
     temporary = " ON COMMIT DROP"
     keeps_temporary_tables = False
@@ -132,6 +135,10 @@ class _PostgreSQL(Dialect):
             f"(SELECT {', '.join(values)} FROM "
             f"json_to_recordset(CAST(${number} AS JSON)) AS it({', '.join(types)})) {name}"
         )
+
+    def merged_json(self, stored: str, arrived: str, names: Sequence[str]) -> str:  # noqa: ARG002
+        merged = f"CAST(coalesce({stored}, '{{}}') AS jsonb) || CAST({arrived} AS jsonb)"
+        return f"CAST({merged} AS json)"
 
     def schema_of(self, table: str, queries: Queries) -> str | None:
         ((schema,),) = queries.rows(_SCHEMA_OF.format(table))

@@ -54,8 +54,11 @@ def _version(connection: Connection) -> int:
 def _migrate(connection: Connection, version: int) -> None:
     if version == VERSION:
         return
-    made = ("CREATE TABLE wxcontacts_schema (version BIGINT NOT NULL)",)
-    known = ("DELETE FROM wxcontacts_schema", f"INSERT INTO wxcontacts_schema VALUES ({VERSION})")
+    made = (
+        "CREATE TABLE wxcontacts_schema (version BIGINT NOT NULL)",
+        "INSERT INTO wxcontacts_schema VALUES (0)",
+    )
+    known = (f"UPDATE wxcontacts_schema SET version = {VERSION}",)
     try:
         for statements in (*(() if version else (made,)), *MIGRATIONS[version:], known):
             for statement in map(connection.dialect.fill_in, statements):

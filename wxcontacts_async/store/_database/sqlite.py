@@ -1,7 +1,7 @@
 """SQLite's dialect."""
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,7 +17,7 @@ from wxcontacts_async.store.errors import (
     StoreFullError,
 )
 
-_CACHE_KIB = 32 * 1024  # more would keep little of a large index, which is written to everywhere
+_CACHE_KIB = 16 * 1024  # more would keep little of a large index, which is written to everywhere
 _WAL_PAGES = 64 * 1024  # of 4 KiB
 _MOST_ROWS = 1_000_000_000
 
@@ -35,6 +35,8 @@ class _SQLite(Dialect):
     binary = "BLOB"
     serial = "INTEGER PRIMARY KEY AUTOINCREMENT"
     json_object = "json_object"
+    as_json = "json({})"  # what is text in the table
+    comparable_json = "{}"
     texts_in = "SELECT value FROM json_each($1)"
     locking = ""
     forget_replies = ""  # its triggers run for each row, for a tenth of a first sync's time
@@ -62,6 +64,10 @@ class _SQLite(Dialect):
     write_advice = (
         "SQLite writes to the file and to files beside it: give it the right to the folder, too."
     )
+
+    def merged_json(self, stored: str, arrived: str, names: Sequence[str]) -> str:
+        values = ", ".join(f"'$.\"{name}\"', json({arrived} -> '{name}')" for name in names)
+        return f"json_set(coalesce({stored}, '{{}}'), {values})"
 
     def prepare_to_write(self, queries: Queries) -> str | None:
         if _has_write_ahead_log(queries):

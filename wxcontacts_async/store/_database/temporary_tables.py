@@ -7,6 +7,7 @@ import pyarrow as pa
 from wxcontacts_async.store._database.dialect import Dialect
 from wxcontacts_async.store._tabular.arrow import CONTACT_SCHEMA
 
+MORE = pa.field("more", pa.string())  # JSON
 _AT = pa.field("at", pa.string(), nullable=False)
 KINDS = ("official_accounts", "friends", "groups")
 _COUNTS = {"contacts", "calls", "suspected_stored", "suspected_missing", *KINDS}
@@ -19,7 +20,7 @@ def _columns(**types: pa.DataType) -> pa.Schema:
 TEMPORARY_TABLES: Mapping[str, pa.Schema] = {
     # The contacts that arrived, and when they were fetched.
     "arriving": pa.schema(
-        [*(column for column in CONTACT_SCHEMA if column.name != "fetched_at"), _AT]
+        [*(column for column in CONTACT_SCHEMA if column.name != "fetched_at"), MORE, _AT]
     ),
     # The instances that a query is about.
     "asked": _columns(w_id=pa.string()),
@@ -49,10 +50,10 @@ SMALL = frozenset({"asked", "fingerprinted", "held", "outcomes"})  # those with 
 def creation(name: str, dialect: Dialect) -> str:
     """Return the statement that makes a temporary table."""
     types = {pa.string(): "TEXT", pa.int64(): "BIGINT", pa.binary(): dialect.binary}
-    parts = [
-        f"{column.name} {types[column.type]}{'' if column.nullable else ' NOT NULL'}"
-        for column in TEMPORARY_TABLES[name]
-    ]
+    parts = []
+    for column in TEMPORARY_TABLES[name]:
+        of = dialect.json if column.name == MORE.name else types[column.type]
+        parts.append(f"{column.name} {of}{'' if column.nullable else ' NOT NULL'}")
     clustered = ""
     if name == "departing":
         parts.append("PRIMARY KEY (w_id, user_name)")

@@ -21,6 +21,7 @@ from wxcontacts_async.store._merging.unstorable import (
     SURELY_SHORT,
     without_unstorable,
 )
+from wxcontacts_async.store._tabular.own_fields import NO_FIELDS, OwnFields
 
 # By `userName`, as the database has it. A fingerprint is the initial of the kind and the beginning
 # of a digest of all fields; the initial alone if the contact's fields are unknown.
@@ -30,7 +31,8 @@ _DIGEST_SIZE = 16  # bytes; too many for a collision to be made on purpose
 _AT_ONCE = 500  # contacts; they block the event loop for some 0.5 ms
 _JOINED_AT_ONCE = 10_000  # fingerprints; the same
 
-_encode = msgspec.msgpack.Encoder().encode
+# Dicts in one order, as gateways need not keep to one.
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _encode_any = msgspec.json.Encoder().encode
 write_fingerprints = msgspec.msgpack.Encoder().encode
 read_fingerprints = msgspec.msgpack.Decoder(Fingerprints).decode
@@ -54,21 +56,25 @@ class Fingerprinted:
     digest: str | None
 
 
-async def fingerprinted(contacts: ContactSet[Contact], dialect: Dialect) -> Fingerprinted:
+async def fingerprinted(
+    contacts: ContactSet[Contact], dialect: Dialect, own: OwnFields = NO_FIELDS
+) -> Fingerprinted:
     """Make the fingerprints, some at a time, so that other tasks run between them.
+
+    They are others where others of the contacts' own fields are stored.
 
     In the event loop's thread, as a second one that computes would hold the GIL for 5 ms whenever
     the loop is to go on.
     """
     try:
-        fingerprints = await _fingerprints(contacts, dialect)
+        fingerprints = await _fingerprints(contacts, dialect, own)
     except _UnstorableError:
         contacts = await without_unstorable(contacts)
-        fingerprints = await _fingerprints(contacts, dialect)
+        fingerprints = await _fingerprints(contacts, dialect, own)
     received = contacts
     if len(fingerprints) < sum(len(received) for _, received in contacts.lists()):
         contacts = await _each_once(contacts, dialect)
-        fingerprints = await _fingerprints(contacts, dialect)
+        fingerprints = await _fingerprints(contacts, dialect, own)
     digest = None if contacts.rejected else await _digest(fingerprints)
     return Fingerprinted(received, contacts, fingerprints, digest)
 
@@ -77,9 +83,12 @@ class _UnstorableError(Exception):
     """There may be a contact that the database cannot take."""
 
 
-async def _fingerprints(contacts: ContactSet[Contact], dialect: Dialect) -> Fingerprints:
+async def _fingerprints(
+    contacts: ContactSet[Contact], dialect: Dialect, own: OwnFields
+) -> Fingerprints:
     """Make those of a set; of a name that stands twice, that of the last contact."""
     made: Fingerprints = {}
+    names_of_own = ",".join(own.names).encode()
     for kind, received in contacts.lists():
         initial = initial_of(kind)
         for begin in range(0, len(received), _AT_ONCE):
@@ -93,9 +102,9 @@ async def _fingerprints(contacts: ContactSet[Contact], dialect: Dialect) -> Fing
             if not dialect.keeps_nul:
                 names = [storable(name, dialect) for name in names]
             try:
-                digests = [sha256(_encode(contact)).digest() for contact in some]
+                digests = [sha256(names_of_own + _encode(contact)).digest() for contact in some]
             except OverflowError:
-                digests = [sha256(_encoded(contact)).digest() for contact in some]
+                digests = [sha256(names_of_own + _encoded(contact)).digest() for contact in some]
             except UnicodeEncodeError:
                 raise _UnstorableError from None
             fingerprints = [initial + digest[:_DIGEST_SIZE] for digest in digests]

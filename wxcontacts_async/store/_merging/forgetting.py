@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from wxcontacts_async.store._database.connection import Connection
 from wxcontacts_async.store._database.values import storable, written_time
 from wxcontacts_async.store._merging import statements as sql
+from wxcontacts_async.store._merging.remembering import known_fields
 from wxcontacts_async.store.errors import NotSyncedError
 
 _TABLES = ("contacts", "contact_fingerprints", "missing_contacts", "instances")
@@ -23,7 +24,8 @@ def forget(connection: Connection, w_id: str) -> int:
             raise NotSyncedError.of(w_id)
         ((contacts,),) = connection.rows("SELECT count(*) FROM contacts WHERE w_id = $1", stored)
         now = written_time(datetime.now(UTC))
-        connection.execute(sql.log_all_departures(connection.dialect), now, stored)
+        fields = sql.Fields(are_kept=bool(known_fields(connection)))
+        connection.execute(sql.log_all_departures(connection.dialect, fields), now, stored)
         for table in _TABLES:
             connection.execute(f"DELETE FROM {table} WHERE w_id = $1", stored)
         if contacts:

@@ -42,8 +42,10 @@ from wxcontacts_async.store._merging.known import (
     read_known,
     written_reply,
 )
+from wxcontacts_async.store._merging.remembering import remember
 from wxcontacts_async.store._merging.staging import as_contacts, in_key_order, stageable
 from wxcontacts_async.store._merging.suspicion import OF_ASKED, read_suspicion
+from wxcontacts_async.store._tabular.own_fields import NO_FIELDS, OwnFields
 from wxcontacts_async.store.records import ChangeKind, DeltaCounts, KindCounts, Suspicion
 
 SYNCED, SUSPICIOUS = "synced", "suspicious"
@@ -59,6 +61,8 @@ def merge(
     batch: Batch,
     max_shrink: float,
     confirm_after: float = 86_400.0,
+    *,
+    own: OwnFields = NO_FIELDS,
 ) -> Mapping[str, BatchResult]:
     """Bring the tables in step with a batch; return what that changed, by wId.
 
@@ -72,12 +76,13 @@ def merge(
         batch: What was fetched.
         max_shrink: The share of an instance's contacts that may leave at once, 0 to 1.
         confirm_after: For how many seconds the others must have been missing to be gone.
+        own: The fields that are stored beside the document's.
 
     """
     try:
         with connection.transaction():
             guard = Guard(max_shrink, timedelta(seconds=confirm_after))
-            results = _Merge(connection, batch, guard).results()
+            results = _Merge(connection, batch, guard, own).results()
             if any(result.delta_counts for result in results.values()):
                 connection.announce()
             batch.commit.begin(results)
@@ -92,8 +97,9 @@ def merge(
 class _Merge:
     """A batch within its transaction; wIds are as the database has them."""
 
-    def __init__(self, connection: Connection, batch: Batch, guard: Guard) -> None:
+    def __init__(self, connection: Connection, batch: Batch, guard: Guard, own: OwnFields) -> None:
         self._connection = connection
+        self._own = own
         self._guard = guard
         self._batch = batch
         self._asked = {storable(w_id, connection.dialect): w_id for w_id in batch.outcomes}
@@ -267,9 +273,10 @@ class _Merge:
         """Bring the contacts in step; return how many changes of each kind that took."""
         connection = self._connection
         known = any(self._stored[w_id] for w_id in sets)
+        fields = remember(connection, self._own)
         gone = self._gone(compared)
         arriving = in_key_order(
-            stageable([it.differing() for it in compared.values()], connection.dialect),
+            stageable([it.differing() for it in compared.values()], connection.dialect, self._own),
         )
         departing = [
             {"w_id": w_id, "user_name": name, "at": written_time(sets[w_id].contacts.fetched_at)}
@@ -279,16 +286,16 @@ class _Merge:
         if len(arriving) and not known:
             connection.load("contacts", as_contacts(arriving, connection.dialect))
             self._ask_for(sets)
-            connection.execute(sql.log_new(connection.dialect))
+            connection.execute(sql.log_new(connection.dialect, fields))
         elif len(arriving):
             connection.stage("arriving", arriving)
-            connection.execute(sql.log_arrivals(connection.dialect))
+            connection.execute(sql.log_arrivals(connection.dialect, fields))
         if departing:
             connection.stage("departing", sorted(departing, key=itemgetter("w_id", "user_name")))
-            connection.execute(sql.log_departures(connection.dialect))
+            connection.execute(sql.log_departures(connection.dialect, fields))
         logged = self._logged(before) if known else _all_added(arriving)
         if len(arriving) and known:
-            connection.execute(sql.upsert_contacts(connection.dialect))
+            connection.execute(sql.upsert_contacts(connection.dialect, fields))
         if departing:
             connection.execute(sql.DELETE_DEPARTED)
         after = {w_id: it.after(gone[w_id]) for w_id, it in compared.items()}

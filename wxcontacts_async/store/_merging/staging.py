@@ -5,16 +5,27 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from wxcontacts_async.contacts import Contact, ContactSet
+from wxcontacts_async.contacts import Contact, ContactSet, merged_lists
 from wxcontacts_async.store._database.dialect import Dialect
+from wxcontacts_async.store._database.temporary_tables import MORE
 from wxcontacts_async.store._database.values import LONGEST_KEY, NUL, REPLACEMENT, written_time
 from wxcontacts_async.store._tabular.arrow import to_arrow
+from wxcontacts_async.store._tabular.own_fields import NO_FIELDS, OwnFields, without_nul_in
 from wxcontacts_async.store.errors import StoreError
 
 
-def stageable(contact_sets: Sequence[ContactSet[Contact]], dialect: Dialect) -> pa.Table:
-    """Make a table of the sets, with a column `at`; StoreError if a key is too long."""
-    table = to_arrow(contact_sets).drop_columns("fetched_at")
+def stageable(
+    contact_sets: Sequence[ContactSet[Contact]],
+    dialect: Dialect,
+    own: OwnFields = NO_FIELDS,
+) -> pa.Table:
+    """Make a table of the sets, with a column `at`, and `more` if there are own fields.
+
+    StoreError if a key is too long.
+    """
+    table = to_arrow(contact_sets, contact_type=Contact).drop_columns("fetched_at")
+    if own:
+        table = table.append_column(MORE, pa.array(_more(contact_sets, dialect, own), pa.string()))
     if not dialect.keeps_nul:
         table = _without_nul(table)
     if len(table):
@@ -27,6 +38,20 @@ def stageable(contact_sets: Sequence[ContactSet[Contact]], dialect: Dialect) -> 
     for contacts in contact_sets:
         times += [written_time(contacts.fetched_at)] * len(contacts)
     return table.append_column("at", pa.array(times, pa.string()))
+
+
+def _more(
+    contact_sets: Sequence[ContactSet[Contact]], dialect: Dialect, own: OwnFields
+) -> list[str]:
+    written = [
+        own.written(contact)
+        for contacts in contact_sets
+        for _, of_kind in merged_lists(contacts)
+        for contact in of_kind
+    ]
+    if dialect.keeps_nul:
+        return written
+    return [without_nul_in(each, REPLACEMENT) for each in written]
 
 
 def as_contacts(contacts: pa.Table, dialect: Dialect) -> pa.Table:

@@ -1,5 +1,7 @@
 """The SQL of a merge; what stands in braces is a small temporary table, see `Connection.stage`."""
 
+from dataclasses import dataclass
+
 from wxcontacts_async.store._database.dialect import Dialect
 from wxcontacts_async.store._database.temporary_tables import TEMPORARY_TABLES
 from wxcontacts_async.store._tabular.columns import VERSION_FIELDS
@@ -51,16 +53,51 @@ DELETE_DEPARTED = """
 _NAMES = ", ".join(("w_id", "user_name", *VERSION_FIELDS))
 
 
-def _differ(arrived: str, stored: str) -> str:
+@dataclass(frozen=True)
+class Fields:
+    """The fields of contacts that statements are about, beside the document's.
+
+    Attributes:
+        own: Those that arriving contacts have.
+        are_kept: Whether the database has any, perhaps others.
+
+    """
+
+    own: tuple[str, ...] = ()
+    are_kept: bool = False
+
+
+def _differ(arrived: str, stored: str, fields: Fields, dialect: Dialect) -> str:
     return " OR ".join(
-        f"{arrived}.{name} IS DISTINCT FROM {stored}.{name}" for name in VERSION_FIELDS
+        [
+            *(f"{arrived}.{name} IS DISTINCT FROM {stored}.{name}" for name in VERSION_FIELDS),
+            *(_own_differs(name, arrived, stored, dialect) for name in fields.own),
+        ]
     )
 
 
-_DIFFERING = " || ".join(
-    f"CASE WHEN a.{name} IS DISTINCT FROM c.{name} THEN '{name},' ELSE '' END"
-    for name in VERSION_FIELDS
-)
+def _own_differs(name: str, arrived: str, stored: str, dialect: Dialect) -> str:
+    """Tell whether an own field differs; one that is not there yet does not."""
+    is_there = f"({stored}.more -> '{name}') IS NOT NULL"
+    return f"({is_there} AND {_own_is_to_be_set(name, arrived, stored, dialect)})"
+
+
+def _own_is_to_be_set(name: str, arrived: str, stored: str, dialect: Dialect) -> str:
+    new, old = (
+        dialect.comparable_json.format(f"({table}.more -> '{name}')") for table in (arrived, stored)
+    )
+    return f"{new} IS DISTINCT FROM {old}"
+
+
+def _differing(fields: Fields, dialect: Dialect) -> str:
+    """Make a list of the names of the fields that differ."""
+    differences = [
+        *((name, f"a.{name} IS DISTINCT FROM c.{name}") for name in VERSION_FIELDS),
+        *((name, _own_differs(name, "a", "c", dialect)) for name in fields.own),
+    ]
+    return " || ".join(
+        f"CASE WHEN {differs} THEN '{name},' ELSE '' END" for name, differs in differences
+    )
 
 
 # What is known of an instance: when the last set was fetched (`suspected_at` is of the last one, as
@@ -87,60 +124,79 @@ def held_since(dialect: Dialect) -> str:
         UPDATE instances SET suspected_since = CAST($1 AS {dialect.timestamp}) WHERE w_id = $2"""
 
 
-def log_new(dialect: Dialect) -> str:
+def log_new(dialect: Dialect, fields: Fields) -> str:
     """Log the contacts of instances that had none."""
     return f"""
         INSERT INTO contact_changes (w_id, user_name, change, fields, after, at)
-        SELECT w_id, user_name, 'added', '', {_object("contacts", dialect)}, first_seen
+        SELECT w_id, user_name, 'added', '', {_object("contacts", dialect, fields)}, first_seen
         FROM contacts WHERE w_id IN (SELECT w_id FROM {{asked}})"""
 
 
-def log_arrivals(dialect: Dialect) -> str:
+def log_arrivals(dialect: Dialect, fields: Fields) -> str:
     """Log which contacts that arrived are new, and which differ from the stored ones."""
+    more = "c.more"
+    if fields.own:
+        merged = _merged_more("c", "a", fields, dialect)
+        more = f"CASE WHEN c.w_id IS NULL THEN a.more ELSE {merged} END"
     return f"""
         INSERT INTO contact_changes (w_id, user_name, change, fields, before, after, at)
         SELECT a.w_id, a.user_name,
             CASE WHEN c.w_id IS NULL THEN 'added' ELSE 'changed' END,
-            CASE WHEN c.w_id IS NULL THEN '' ELSE rtrim({_DIFFERING}, ',') END,
-            CASE WHEN c.w_id IS NULL THEN NULL ELSE {_object("c", dialect)} END,
-            {_object("a", dialect)},
+            CASE WHEN c.w_id IS NULL THEN '' ELSE rtrim({_differing(fields, dialect)}, ',') END,
+            CASE WHEN c.w_id IS NULL THEN NULL ELSE {_object("c", dialect, fields)} END,
+            {_object("a", dialect, fields, more)},
             CAST(a.at AS {dialect.timestamp})
         FROM arriving a LEFT JOIN contacts c ON c.w_id = a.w_id AND c.user_name = a.user_name
-        WHERE c.w_id IS NULL OR {_differ("a", "c")}"""
+        WHERE c.w_id IS NULL OR {_differ("a", "c", fields, dialect)}"""
 
 
-def log_departures(dialect: Dialect) -> str:
+def log_departures(dialect: Dialect, fields: Fields) -> str:
     """Log which contacts are gone.
 
     SQLite does a cross join from left to right; with another join it may read all contacts.
     """
     return f"""
         INSERT INTO contact_changes (w_id, user_name, change, fields, before, at)
-        SELECT c.w_id, c.user_name, 'removed', '', {_object("c", dialect)},
+        SELECT c.w_id, c.user_name, 'removed', '', {_object("c", dialect, fields)},
             CAST(departing.at AS {dialect.timestamp})
         FROM departing CROSS JOIN contacts c
         WHERE c.w_id = departing.w_id AND c.user_name = departing.user_name"""
 
 
-def log_all_departures(dialect: Dialect) -> str:
+def log_all_departures(dialect: Dialect, fields: Fields) -> str:
     """Log that all contacts of an instance are gone."""
     return f"""
         INSERT INTO contact_changes (w_id, user_name, change, fields, before, at)
-        SELECT c.w_id, c.user_name, 'removed', '', {_object("c", dialect)},
+        SELECT c.w_id, c.user_name, 'removed', '', {_object("c", dialect, fields)},
             CAST($1 AS {dialect.timestamp})
         FROM contacts c WHERE c.w_id = $2 ORDER BY c.user_name"""
 
 
-def upsert_contacts(dialect: Dialect) -> str:
-    """Store the contacts that arrived, if they are new or differ."""
-    values = ", ".join(f"{name} = excluded.{name}" for name in VERSION_FIELDS)
+def upsert_contacts(dialect: Dialect, fields: Fields) -> str:
+    """Store the contacts that arrived, if they are new or differ, and fill in own fields."""
+    names, values = _NAMES, [f"{name} = excluded.{name}" for name in VERSION_FIELDS]
+    differ = _differ("excluded", "contacts", fields, dialect)
+    last_changed, to_be_set = "excluded.last_changed", differ
+    if fields.own:
+        names += ", more"
+        values.append(f"more = {_merged_more('contacts', 'excluded', fields, dialect)}")
+        last_changed = f"CASE WHEN {differ} THEN {last_changed} ELSE contacts.last_changed END"
+        filled_in = (
+            _own_is_to_be_set(name, "excluded", "contacts", dialect) for name in fields.own
+        )
+        to_be_set = " OR ".join([differ, *filled_in])
     return f"""
-        INSERT INTO contacts ({_NAMES}, first_seen, last_changed)
-        SELECT {_NAMES}, CAST(at AS {dialect.timestamp}), CAST(at AS {dialect.timestamp})
+        INSERT INTO contacts ({names}, first_seen, last_changed)
+        SELECT {names}, CAST(at AS {dialect.timestamp}), CAST(at AS {dialect.timestamp})
         FROM arriving
         WHERE true ON CONFLICT (w_id, user_name) DO UPDATE
-        SET {values}, last_changed = excluded.last_changed
-        WHERE {_differ("excluded", "contacts")}"""
+        SET {", ".join(values)}, last_changed = {last_changed}
+        WHERE {to_be_set}"""
+
+
+def _merged_more(stored: str, arrived: str, fields: Fields, dialect: Dialect) -> str:
+    """Make an object of the stored own fields, and of those that arrived in their place."""
+    return dialect.merged_json(f"{stored}.more", f"{arrived}.more", fields.own)
 
 
 def upsert_instances(dialect: Dialect) -> str:
@@ -169,7 +225,9 @@ def upsert_instances(dialect: Dialect) -> str:
         WHERE excluded.contacts IS NOT NULL OR excluded.tried_at >= instances.tried_at"""
 
 
-def _object(table: str, dialect: Dialect) -> str:
+def _object(table: str, dialect: Dialect, fields: Fields, more: str = "") -> str:
     """Make a JSON object of a contact's values."""
-    values = ", ".join(f"'{name}', {table}.{name}" for name in VERSION_FIELDS)
-    return f"{dialect.json_object}({values})"
+    values = [f"'{name}', {table}.{name}" for name in VERSION_FIELDS]
+    if fields.are_kept:
+        values.append(f"'more', {dialect.as_json.format(more or f'{table}.more')}")
+    return f"{dialect.json_object}({', '.join(values)})"

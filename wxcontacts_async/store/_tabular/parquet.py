@@ -8,7 +8,7 @@ from functools import partial
 from io import BufferedWriter
 from pathlib import Path
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -19,8 +19,9 @@ from wxcontacts_async._hidden_file import HiddenFile, sync_folder
 from wxcontacts_async.contacts import Contact, ContactSet
 from wxcontacts_async.errors import InvalidArgumentError
 from wxcontacts_async.store._tabular.arrow import (
-    CONTACT_SCHEMA,
     check_contact_set,
+    contact_schema,
+    contact_type_of,
     each_set,
     to_arrow,
 )
@@ -47,17 +48,16 @@ class ParquetWritten(msgspec.Struct, frozen=True):
 
 
 async def write_parquet(
-    contact_sets: AsyncIterable[ContactSet[Contact]]
-    | Iterable[ContactSet[Contact]]
-    | ContactSet[Contact],
+    contact_sets: AsyncIterable[ContactSet[Any]] | Iterable[ContactSet[Any]] | ContactSet[Any],
     path: str | os.PathLike[str],
     *,
     rows_per_group: int = 50_000,
     rows_per_file: int | None = None,
+    contact_type: type[Contact] | None = None,
 ) -> ParquetWritten:
     """Write contact sets to one Parquet file, or to a folder of them.
 
-    The columns are those of `CONTACT_SCHEMA`, compressed with zstd; no sets make a file with no
+    The columns are those of `contact_schema`, compressed with zstd; no sets make a file with no
     rows. All is written under hidden names next to where it belongs, and takes its names when it
     is complete and on the disk: on an error, a cancellation or a crash before that, what an
     earlier export left is still there, untouched. Only a crash of the machine or the process
@@ -79,6 +79,8 @@ async def write_parquet(
         rows_per_group: A row group's rows, at least 1; the last one of a file has the rest.
         rows_per_file: None for one file, or the most rows of one, at least 1, for a folder of
             `part-00000.parquet`, `part-00001.parquet` and so on.
+        contact_type: `Contact`, or a subclass whose fields have columns as well; None is the type
+            of the first contact.
 
     Raises:
         InvalidArgumentError: An argument is wrong; the path is that of something else than such
@@ -92,7 +94,9 @@ async def write_parquet(
         msg = f"path must be a str or a Path, not {type(path).__name__}"
         raise InvalidArgumentError(msg, argument="path")
     sets = contact_sets if isinstance(contact_sets, AsyncIterable) else each_set(contact_sets)
-    export = _Export(Path(path), rows_per_group, rows_per_file)
+    if contact_type is not None:
+        contact_schema(contact_type)  # raises if it can have none
+    export = _Export(Path(path), rows_per_group, rows_per_file, contact_type)
     try:
         # Cancelled at any await here, it goes no further; a step that is under way in the thread
         # goes on until it heeds `give_up`, which `discard` waits for.
@@ -146,14 +150,22 @@ class _Export:
     still be under way when `discard` is called, or begin only after it.
     """
 
-    def __init__(self, path: Path, rows_per_group: int, rows_per_file: int | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rows_per_group: int,
+        rows_per_file: int | None,
+        contact_type: type[Contact] | None,
+    ) -> None:
         self._path = path
         self._real = path
         self._rows_per_group = rows_per_group
         self._rows_per_file = rows_per_file
         self._files: list[_ParquetFile] = []  # all but the last one are complete
         self._made_folder = False
-        self._pending = CONTACT_SCHEMA.empty_table()  # fewer rows than the next row group has
+        self._contact_type = contact_type  # None until there is a contact
+        # Fewer rows than the next row group has.
+        self._pending = contact_schema(contact_type or Contact).empty_table()
         self._step = Lock()
         self._given_up = False
 
@@ -208,7 +220,11 @@ class _Export:
             self._add(sets)
 
     def _add(self, sets: list[ContactSet[Contact]]) -> None:
-        self._pending = pa.concat_tables([self._pending, to_arrow(sets)])
+        if self._contact_type is None:
+            self._contact_type = next(filter(None, map(contact_type_of, sets)), None)
+            self._pending = contact_schema(self._contact_type or Contact).empty_table()
+        added = to_arrow(sets, contact_type=self._contact_type or Contact)
+        self._pending = pa.concat_tables([self._pending, added])
         while self._pending.num_rows >= (room := self._room()):
             self._heed()
             self._write(room)
@@ -222,7 +238,7 @@ class _Export:
 
     def _write(self, rows: int) -> None:
         if self._files[-1].rows == self._rows_per_file:
-            self._files[-1].complete()
+            self._files[-1].complete(self._pending.schema)
             self._files.append(_ParquetFile(self._folder))
         self._files[-1].write(self._pending.slice(0, rows))
         self._pending = self._pending.slice(rows)
@@ -231,7 +247,7 @@ class _Export:
         with self._heeding():
             if self._pending.num_rows:
                 self._write(self._pending.num_rows)
-            self._files[-1].complete()
+            self._files[-1].complete(self._pending.schema)
             self._heed()
             names = self._names()
             for file, name in zip(self._files, names, strict=True):
@@ -282,22 +298,28 @@ class _ParquetFile:
         self.rows = 0
         # Written to in small pieces.
         self._buffer = BufferedWriter(self._hidden.file)
-        self._writer = pq.ParquetWriter(self._buffer, CONTACT_SCHEMA, compression="zstd")
+        self._writer: Any = None  # until its columns are known
 
     def write(self, group: pa.Table) -> None:
-        self._writer.write_table(group, row_group_size=group.num_rows)
+        self._written_by(group.schema).write_table(group, row_group_size=group.num_rows)
         self.rows += group.num_rows
 
-    def complete(self) -> None:
-        """Write all of it to the disk."""
-        self._writer.close()
+    def _written_by(self, schema: pa.Schema) -> Any:  # noqa: ANN401  # it has no types
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._buffer, schema, compression="zstd")
+        return self._writer
+
+    def complete(self, schema: pa.Schema) -> None:
+        """Write all of it to the disk, with these columns."""
+        self._written_by(schema).close()
         self._buffer.flush()
         self._hidden.complete()
 
     def discard(self) -> None:
-        with suppress(OSError, pa.ArrowException):  # the disk may be full
-            self._writer.close()
-        self._writer.is_open = False  # or it would try again when it is collected
+        if self._writer is not None:
+            with suppress(OSError, pa.ArrowException):  # the disk may be full
+                self._writer.close()
+            self._writer.is_open = False  # or it would try again when it is collected
         with suppress(OSError, ValueError):  # it would flush when it is collected, too
             self._buffer.close()
         self._hidden.discard()

@@ -27,6 +27,7 @@ from wxcontacts_async.store._tabular.columns import (
     unfit_value,
     without_nul,
 )
+from wxcontacts_async.store._tabular.own_fields import NO_FIELDS, OwnFields
 
 XLSX_COLUMNS = (*COLUMNS[:-1], "fetched_at_utc")
 
@@ -52,11 +53,16 @@ class XlsxFile:
 
     Arguments:
         path: What it is to be called; a link stays, and what it leads to is replaced.
+        own: The fields that have columns beside the document's.
         rows_a_sheet: After so many contacts, another sheet begins.
 
     """
 
-    def __init__(self, path: Path, *, rows_a_sheet: int = _ROWS_A_SHEET) -> None:
+    def __init__(
+        self, path: Path, own: OwnFields = NO_FIELDS, *, rows_a_sheet: int = _ROWS_A_SHEET
+    ) -> None:
+        self._own = own
+        self._columns = (*XLSX_COLUMNS[:-1], *own.names, XLSX_COLUMNS[-1])
         self._path = path.resolve()
         self._rows_a_sheet = rows_a_sheet
         self._sheets = 0
@@ -100,10 +106,15 @@ class XlsxFile:
         if self._row > self._rows_a_sheet:
             self._begin_sheet()
         kind, contact = entry
-        values = (w_id, contact.user_name, kind.value)
+        values: tuple[object, ...] = (w_id, contact.user_name, kind.value)
         values += tuple(getattr(contact, field) for field in FIELDS[1:])
-        for column, (name, value) in enumerate(zip(XLSX_COLUMNS, values, strict=False)):
-            if isinstance(value, int) and abs(value) <= _LARGEST_NUMBER:
+        values += tuple(
+            field.in_cell(getattr(contact, field.name, None)) for field in self._own.fields
+        )
+        for column, (name, value) in enumerate(zip(self._columns, values, strict=False)):
+            if isinstance(value, bool):
+                self._sheet.write_boolean(self._row, column, value)
+            elif isinstance(value, int | float) and abs(value) <= _LARGEST_NUMBER:
                 self._sheet.write_number(self._row, column, value)
             elif value is not None:
                 self._sheet.write_string(self._row, column, _text(w_id, name, str(value)))
@@ -114,7 +125,7 @@ class XlsxFile:
         self._sheets += 1
         name = "contacts" if self._sheets == 1 else f"contacts {self._sheets}"
         self._sheet = self._book.add_worksheet(name)
-        for column, heading in enumerate(XLSX_COLUMNS):
+        for column, heading in enumerate(self._columns):
             self._sheet.set_column(column, column, _WIDTHS.get(heading, _WIDTH))
             self._sheet.write_string(0, column, heading, self._bold)
         self._sheet.freeze_panes(1, 0)

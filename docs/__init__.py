@@ -1,0 +1,1 @@
+"""The documentation: its pages, the examples that they show, and the scripts that keep them."""

@@ -1,0 +1,1 @@
+"""The examples that the pages show; each runs as it stands against an emulator."""
