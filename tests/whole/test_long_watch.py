@@ -179,7 +179,7 @@ def _prepared(url: str, watch: "subprocess.Popen[bytes]", messages: Path) -> Ite
 async def _taken_over(messages: Path, moves: int) -> None:
     """Wait until the watch has taken over so many files of wIds."""
     with anyio.fail_after(GUARD):
-        while messages.read_bytes().count(b"has changed") < moves:  # noqa: ASYNC110
+        while messages.read_bytes().count(b"has changed") < moves:  # noqa: ASYNC110, ASYNC240
             await anyio.sleep(0.05)
 
 
