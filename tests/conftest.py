@@ -1,11 +1,9 @@
 """Every async test runs on asyncio and on uvloop, and may not block the loop."""
 
 import os
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -13,25 +11,15 @@ from blockbuster import BlockBuster, blockbuster_ctx
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.support import properties
+from tests.support import bytecode, properties
 from tests.support.postgresql import PostgresqlServer, postgresql_server
 
 properties.register()
+pytest_configure = bytecode.pytest_configure
+pytest_configure_node = bytecode.pytest_configure_node
+pytest_collection = bytecode.pytest_collection
 
 _FEWEST_WORKERS = 6
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Have each file compiled once where Python is to keep no bytecode.
-
-    It would else be compiled in each worker and in each of the many processes that tests start.
-    """
-    if sys.dont_write_bytecode and not hasattr(config, "workerinput"):
-        folder = TemporaryDirectory(prefix="wxcontacts-bytecode-")
-        config.add_cleanup(folder.cleanup)
-        Path(folder.name).chmod(0o755)  # for those that are started as another user
-        os.environ["PYTHONPYCACHEPREFIX"] = folder.name
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
