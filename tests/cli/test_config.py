@@ -176,6 +176,7 @@ _WRONG: Mapping[str, tuple[str, str]] = {
     ),
     "a time": ("every = 'soon'\n", ", line 1: every must be a time like 90s, 10m, 1h or 2d"),
     "a database": ("store = 'mysql://hidden'\n", ", line 1: store must begin with sqlite:/// or"),
+    "a field": ('fields = ["wId"]\n', ", line 1: fields must not be wId, which is there already"),
     "a file of wIds": ("from = 1\n", ", line 1: from is wrong: expected `str | array | null`"),
 }
 
@@ -297,6 +298,21 @@ def test_options_go_before_the_environment_and_that_before_the_file(tmp_path: Pa
         "of_option.db",
     }
     assert {json.loads(line)["wId"] for line in changes.output.splitlines()} == {"one", "two"}
+
+
+@processes
+def test_own_fields_of_the_file_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('fields = ["remark"]\n')
+    friend = {"userName": "a", "remark": "from the fair", "other": 1}
+    body = json.dumps({"code": "1000", "data": {"friend": [friend]}}).encode()
+    with recording(body) as server:
+        fetched = run(
+            *("fetch", "one", "--gateway", server.url, "--config", "c.toml"), folder=tmp_path
+        )
+
+    (line,) = map(json.loads, fetched.output.splitlines())
+    assert line["remark"] == "from the fair"
+    assert "other" not in line
 
 
 @processes

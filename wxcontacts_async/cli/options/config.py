@@ -20,6 +20,7 @@ from wxcontacts_async.cli.options.config_settings import (
     Settings,
     TlsSettings,
 )
+from wxcontacts_async.cli.options.fields import check_fields
 from wxcontacts_async.cli.options.gateway_names import check_name
 from wxcontacts_async.cli.options.headers import check_header
 from wxcontacts_async.cli.options.output_path import STANDARD
@@ -66,6 +67,7 @@ class Config:
             self._gateways = dict(self._read_gateways())
         self.every = self._read_every()
         self._check_store()
+        self._check_fields()
 
     @property
     def store(self) -> str | None:
@@ -207,6 +209,12 @@ class Config:
         store = self.settings.store
         if store is not None and not store.startswith(_STORES):
             self._refuse(["store"], "must begin with sqlite:/// or postgresql://")
+
+    def _check_fields(self) -> None:
+        try:
+            check_fields(self.settings.fields)
+        except typer.BadParameter as error:
+            self._refuse(["fields"], error.message)
 
     @contextmanager
     def _naming(self, keys: Keys) -> Iterator[None]:
