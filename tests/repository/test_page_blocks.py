@@ -42,6 +42,7 @@ RUN = {"python", "sql", "console", "toml"}
 SHOWN = {"text"}  # drawings and what is printed
 # `.ci/run` installs and runs these as they stand, in environments of their own.
 INSTALLS = re.compile(r"(?:python3 -m venv .* )?\S*(?:python -m )?pip install .*'\.\[([\w,]+)\]'")
+W_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 STAYS = ("watch ", "emulator ", "changes --follow ")
 
 
@@ -96,6 +97,11 @@ def run_tests(script: Path) -> None:
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert " passed" in ran.stdout
+
+
+def test_the_w_ids_of_the_pages_are_those_of_an_emulator_that_one_starts() -> None:
+    named = {w_id for page in PAGES for w_id in W_ID.findall(page.read_text(encoding="utf-8"))}
+    assert named == set(W_IDS)
 
 
 def test_every_block_is_of_a_kind_that_is_run_or_shows_what_is_printed() -> None:
@@ -188,7 +194,7 @@ def test_a_configuration_can_be_used(block: Block, tmp_path: Path) -> None:
     (tmp_path / "w_ids.tsv").write_text(f"{W_IDS[0]}\teast\n{W_IDS[1]}\twest\n", "utf-8")
     written = block.code.replace("/run/secrets/", f"{tmp_path}/")
     (tmp_path / "wxcontacts.toml").write_text(written, encoding="utf-8")
-    checked = subprocess.run(  # noqa: S603  # our own pages
+    checked = subprocess.run(  # our own pages
         [
             sys.executable,
             "-m",
