@@ -20,6 +20,7 @@ _UNITS = {
 # Those that have none, as they are text.
 _TEXTS = {
     "FILE",
+    "[HOST:]PORT",
     "FILE[:KEY]",
     "FILE|-",
     "PATH",

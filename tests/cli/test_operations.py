@@ -78,9 +78,8 @@ def test_it_is_not_ready_while_a_gateway_is_away(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         gateway = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        with _watching(
-            gateway, tmp_path, "one", "--listen", "0", "--log-format", "text"
-        ) as process:
+        options = (*"abcdef", "--listen", "0", "--log-format", "text")
+        with _watching(gateway, tmp_path, *options) as process:
             url = _served_at(process)
             read_until(process, "does not answer")
             status, body = _get(f"{url}/readyz")

@@ -14,8 +14,8 @@ from wxcontacts_async.instrumentation._sources import is_reached
 from wxcontacts_async.store import ContactStore
 
 try:
-    from prometheus_client import CollectorRegistry, generate_latest
-    from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.exposition import choose_encoder
     from prometheus_client.platform_collector import PlatformCollector
     from prometheus_client.process_collector import ProcessCollector
 except ModuleNotFoundError as error:
@@ -81,11 +81,9 @@ class StatusServer:
         finally:
             await runner.cleanup()
 
-    async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(
-            body=generate_latest(self._registry),
-            headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4},
-        )
+    async def _metrics(self, request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
 
     async def _readyz(self, _: web.Request) -> web.Response:
         states = {"database": {self._database: self._state_of_database()}, "gateways": {}}
