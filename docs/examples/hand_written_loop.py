@@ -27,7 +27,7 @@ async def contacts_of(
 
 
 async def main() -> None:
-    w_ids = ["0000016e-63eb-f319-0001-ed01076abf1f", "0000016e-63eb-f319-0002-ed01076abf1f"]
+    w_ids = ["b7b43e42-7a6b-4156-92cf-d4b81f46c96f", "69aa252d-2d80-462d-84bd-246cdef62e87"]
     slots = asyncio.Semaphore(32)
     async with aiohttp.ClientSession() as session:
         calls = (contacts_of(session, slots, w_id) for w_id in w_ids)

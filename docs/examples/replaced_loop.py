@@ -6,7 +6,7 @@ from wxcontacts_async import Failed, SessionPool
 
 
 async def main() -> None:
-    w_ids = ["0000016e-63eb-f319-0001-ed01076abf1f", "0000016e-63eb-f319-0002-ed01076abf1f"]
+    w_ids = ["b7b43e42-7a6b-4156-92cf-d4b81f46c96f", "69aa252d-2d80-462d-84bd-246cdef62e87"]
     async with (
         SessionPool("http://localhost:18081") as pool,
         pool.stream(w_ids) as outcomes,

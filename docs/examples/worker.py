@@ -30,7 +30,7 @@ async def work(queue: asyncio.Queue[str | None]) -> None:
 
 async def main() -> None:
     queue: asyncio.Queue[str | None] = asyncio.Queue()
-    for w_id in ("0000016e-63eb-f319-0001-ed01076abf1f", "0000016e-63eb-f319-0002-ed01076abf1f"):
+    for w_id in ("b7b43e42-7a6b-4156-92cf-d4b81f46c96f", "69aa252d-2d80-462d-84bd-246cdef62e87"):
         queue.put_nowait(w_id)
     queue.put_nowait(None)
     await work(queue)

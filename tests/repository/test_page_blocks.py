@@ -39,9 +39,11 @@ COMMANDS = [
     (block, line) for block in distinct_blocks("console") for line in block.code.splitlines()
 ]
 RUN = {"python", "sql", "console", "toml"}
+SHIPPED = {"ini": ROOT / "deploy" / "systemd" / "wxcontacts-watch.service"}  # which is tried itself
 SHOWN = {"text"}  # drawings and what is printed
 # `.ci/run` installs and runs these as they stand, in environments of their own.
 INSTALLS = re.compile(r"(?:python3 -m venv .* )?\S*(?:python -m )?pip install .*'\.\[([\w,]+)\]'")
+W_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 STAYS = ("watch ", "emulator ", "changes --follow ")
 
 
@@ -98,12 +100,22 @@ def run_tests(script: Path) -> None:
     assert " passed" in ran.stdout
 
 
+def test_the_w_ids_of_the_pages_are_those_of_an_emulator_that_one_starts() -> None:
+    named = {w_id for page in PAGES for w_id in W_ID.findall(page.read_text(encoding="utf-8"))}
+    assert named == set(W_IDS)
+
+
 def test_every_block_is_of_a_kind_that_is_run_or_shows_what_is_printed() -> None:
     kinds = {block.language for page in PAGES for block in blocks_of(page)}
-    assert kinds <= RUN | SHOWN
+    assert kinds <= RUN | SHIPPED.keys() | SHOWN
     assert len(PYTHON) >= 15
     assert len(QUESTIONS) >= 4
     assert len(COMMANDS) >= 15
+
+
+@pytest.mark.parametrize("block", distinct_blocks(*SHIPPED), ids=str)
+def test_what_is_shipped_is_shown_as_it_is(block: Block) -> None:
+    assert block.code == SHIPPED[block.language].read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=str)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from wxcontacts_async.emulator import GatewayEmulator
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [
@@ -14,7 +16,7 @@ PAGES = [
     *sorted(DOCS.rglob("*.md"), key=lambda page: (page.stem.endswith(".zh"), page)),
 ]
 DEFAULT_URL = "http://localhost:18081"
-W_IDS = [f"0000016e-63eb-f319-000{number}-ed01076abf1f" for number in (1, 2, 3)]
+W_IDS = GatewayEmulator(3).w_ids  # so that pages work beside `wxcontacts emulator`
 _FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
