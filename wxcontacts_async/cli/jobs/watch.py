@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # it needs the extra `prometheus`
 
 _POLL_INTERVAL = 0.25  # seconds, of the files of wIds
 _SHORTEST_SUMMARY = 1.0
+_READ_AGAIN = "All was read again, as SIGHUP asked"
 
 
 @dataclass
@@ -94,6 +95,7 @@ class Watch:
         self._settings, self._instances = job.settings, job.instances
         self._watched: WatchStream[Any] | None = None
         self._is_restarting = False
+        self._is_hung_up = False
         self._reload_is_due = Signal()
         self._status_server: StatusServer | None = None
         self._service_manager = ServiceManager()
@@ -260,7 +262,11 @@ class Watch:
             return
         if self._job.read_again is not None and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
             loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGHUP, self._reload_is_due.notify)
+            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+
+    def _hang_up(self) -> None:
+        self._is_hung_up = True
+        self._reload_is_due.notify()
 
     async def _beside(self) -> None:
         async with create_task_group() as tasks:
@@ -272,16 +278,20 @@ class Watch:
     async def _reload_at_hangup(self) -> None:
         read_again = self._job.read_again
         while read_again is not None:
-            await self._reload_is_due.wait()
+            while not self._is_hung_up:  # it may have come again while all was read
+                await self._reload_is_due.wait()
+            self._is_hung_up = False
             try:
                 settings, instances = await to_thread.run_sync(read_again)
             except typer.BadParameter as error:
                 what = f"SIGHUP: {error.message}; what was read before is kept."
                 self._console.say(what)
                 continue
-            self._replace(instances, "All was read again, as SIGHUP asked")
-            if settings != self._settings and self._watched is not None:
-                self._settings, self._is_restarting = settings, True
+            if settings == self._settings or self._watched is None:
+                self._replace(instances, _READ_AGAIN)
+            else:
+                self._console.info(f"{_READ_AGAIN}; gateways are called by what it says now.")
+                self._settings, self._instances, self._is_restarting = settings, instances, True
                 self._watched.stop()
 
     async def _sum_up(self) -> None:
