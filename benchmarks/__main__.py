@@ -70,6 +70,12 @@ def _arguments() -> argparse.Namespace:
         help="write the tables into docs/speed.md and benchmarks/README.md, between their marks, "
         "and the chart of the README into docs/images",
     )
+    parser.add_argument(
+        "--growth",
+        action="store_true",
+        help="of the store: grow a database of each kind to 10 million contacts, which takes an "
+        "hour (to half a million with --quick)",
+    )
     arguments = parser.parse_args()
     if arguments.rounds is None:
         rounds = _ROUNDS if arguments.page == "client" else _STORE_ROUNDS
@@ -78,6 +84,8 @@ def _arguments() -> argparse.Namespace:
         parser.error("--rounds must be at least 1")
     if arguments.page == "store" and (arguments.write or arguments.figures):
         parser.error("--write and --figures are for the client's page")
+    if arguments.growth and arguments.page != "store":
+        parser.error("--growth is for the store's page")
     return arguments
 
 
@@ -135,6 +143,21 @@ def _store(arguments: argparse.Namespace) -> None:
         draw_store(figures, arguments.output)
 
 
+def _growth(arguments: argparse.Namespace) -> None:
+    from benchmarks.store.growth import (  # noqa: PLC0415  # as above
+        GROWN,
+        QUICK_GROWN,
+        measure_growth,
+        render_growth,
+    )
+
+    found = measure_growth(QUICK_GROWN if arguments.quick else GROWN, _tell)
+    report = render_growth(found)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    (arguments.output / "growth.md").write_text(report, encoding="utf-8")
+    sys.stdout.write(report)
+
+
 def _write(
     output: Path,
     names: tuple[str, str],
@@ -155,7 +178,9 @@ def main() -> None:
     arguments = _arguments()
     # Whatever was started is ended, and temporary databases are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
-    if arguments.page == "store":
+    if arguments.growth:
+        _growth(arguments)
+    elif arguments.page == "store":
         _store(arguments)
     else:
         _client(arguments)

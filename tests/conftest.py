@@ -29,6 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if sys.dont_write_bytecode and not hasattr(config, "workerinput"):
         folder = TemporaryDirectory(prefix="wxcontacts-bytecode-")
         config.add_cleanup(folder.cleanup)
+        Path(folder.name).chmod(0o755)  # for those that are started as another user
         os.environ["PYTHONPYCACHEPREFIX"] = folder.name
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 

@@ -60,6 +60,7 @@ _TABLES = {
         "big_head, small_head",
         "sex, signature",
         "country, province, city",
+        "more",
         "first_seen, last_changed",
     ),
     "contact_changes": ("id *", "w_id, user_name", "change", "fields", "before, after", "at"),
@@ -142,7 +143,7 @@ def _tables(language: int) -> Iterator[str]:
         for number, column in enumerate(columns):
             yield _text(x + 10, 84 + 20 * number, column)
         x += 208
-    yield _text(16, 262, _KEY[language], size=12, style='fill="#5a6068"')
+    yield _text(16, 282, _KEY[language], size=12, style='fill="#5a6068"')
 
 
 def main() -> None:
@@ -150,7 +151,7 @@ def main() -> None:
     for language, suffix in enumerate(("", ".zh")):
         for name, width, height, title, parts in (
             ("timeline", 866, 204, ("An instance's time line", "一个实例的时间线"), _time_line),
-            ("tables", 848, 274, ("The tables", "数据表"), _tables),
+            ("tables", 848, 294, ("The tables", "数据表"), _tables),
         ):
             picture = IMAGES / f"{name}{suffix}.svg"
             drawn = _picture(width, height, title[language], parts(language))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.lending import known_buffers as known_buffers  # noqa: PLC0414  # a fixture
 from tests.support.ways import both_ways
 from tests.support.ways import way as way  # noqa: PLC0414  # a fixture
 

@@ -8,7 +8,8 @@ import pytest
 import trustme
 from anyio.abc import SocketStream
 
-from tests.http.test_whole_replies import contacts, lent
+from tests.http.test_whole_replies import contacts
+from tests.support.lending import lent
 from tests.support.one_call import ONCE, failure, server_context
 from tests.support.raw_server import RawServer, http_reply
 from tests.support.tls_server import TLSServer

@@ -7,7 +7,8 @@ import psutil
 import pytest
 import trustme
 
-from tests.http.test_whole_replies import KEPT, contacts, lent
+from tests.http.test_whole_replies import KEPT, contacts
+from tests.support.lending import lent
 from tests.support.one_call import ONCE, W_ID, server_context
 from tests.support.raw_server import http_reply
 from tests.support.tls_server import TLSServer

@@ -1,6 +1,5 @@
 """A reply is the same however it is framed and cut, and its connection is kept where it can be."""
 
-import gc
 import logging
 import zlib
 from collections.abc import Callable
@@ -10,6 +9,7 @@ import anyio
 import pytest
 from anyio.abc import SocketStream
 
+from tests.support.lending import lent
 from tests.support.one_call import ONCE, W_ID, failure, fetch
 from tests.support.raw_server import ONE_FRIEND, RawServer, http_reply, replying
 from wxcontacts_async import (
@@ -22,7 +22,6 @@ from wxcontacts_async import (
     SessionPool,
 )
 from wxcontacts_async._http import client, link
-from wxcontacts_async._http.buffers import ReceiveBuffers
 
 MIB = 1024 * 1024
 MANY = 8_000  # some 370 KB
@@ -62,11 +61,6 @@ class Cut:
 def bomb() -> bytes:
     compressor = zlib.compressobj(wbits=31)
     return b"".join(compressor.compress(bytes(MIB)) for _ in range(150))
-
-
-def lent() -> int:
-    """Return how many bytes of buffers are lent at present, in all pools."""
-    return sum(each.lent for each in gc.get_objects() if isinstance(each, ReceiveBuffers))
 
 
 KEPT: dict[str, Callable[[bytes], bytes]] = {

@@ -1,6 +1,5 @@
 """Pages of invented databases, and a browser to open them in."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.real.processes import find_program
 from tests.support.large_database import LargeDatabase
 from wxcontacts_async._report.figures import begin_of, count
 from wxcontacts_async._report.page import render
@@ -63,9 +63,7 @@ def page_of(tmp_path_factory: pytest.TempPathFactory) -> PageOf:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Give Debian's Chromium, without a screen."""
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("there is no chromium")
+    path = find_program("chromium", "chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=[*_FLAGS])
         yield browser

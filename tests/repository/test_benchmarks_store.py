@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from benchmarks.store.contents import Contents, contents_of
+from benchmarks.store.growth import measure_growth, render_growth
 from benchmarks.store.measured import PHASES
 from benchmarks.store.report import render_store, store_goals
 from benchmarks.store.run import StoreBenchmark, StoreFigures, StoreSize
@@ -64,3 +65,15 @@ def test_without_postgresql_the_page_says_so_and_goes_on(monkeypatch: pytest.Mon
     assert "**wxcontacts_async-postgresql did not take part**: no PostgreSQL: there is none." in (
         report
     )
+
+
+@pytest.mark.slow
+def test_both_databases_are_grown_and_what_they_come_to_is_shown() -> None:
+    told: list[str] = []
+    found = measure_growth(StoreSize(instances=20, contacts=100, bodies=2), told.append)
+
+    assert [each.database for each in found] == ["SQLite", "PostgreSQL"]
+    assert {each.contacts for each in found} == {2_000}
+    assert all(len(each.tenths) == 10 and each.bytes_a_contact > 100 for each in found)
+    assert "| last tenth beside the first | " in render_growth(found)
+    assert len(told) == 2

@@ -22,6 +22,7 @@ from pathlib import Path
 import anyio
 import msgspec
 import pytest
+import trustme
 from anyio.from_thread import start_blocking_portal
 
 from tests.support.pages import DEFAULT_URL, PAGES, ROOT, W_IDS, Block, blocks_of, distinct_blocks
@@ -37,7 +38,7 @@ QUESTIONS = distinct_blocks("sql")
 COMMANDS = [
     (block, line) for block in distinct_blocks("console") for line in block.code.splitlines()
 ]
-RUN = {"python", "sql", "console"}
+RUN = {"python", "sql", "console", "toml"}
 SHOWN = {"text"}  # drawings and what is printed
 # `.ci/run` installs and runs these as they stand, in environments of their own.
 INSTALLS = re.compile(r"(?:python3 -m venv .* )?\S*(?:python -m )?pip install .*'\.\[([\w,]+)\]'")
@@ -137,7 +138,7 @@ def test_a_command_runs(block: Block, command: str, gateway: str, folders: Path)
     folder = folder_of(block, folders)
     if not rest.startswith(("fetch", "sync", "emulator")) and not list(folder.glob("*.db")):
         succeeds(f"sync --from w_ids.txt --gateway {gateway}", folder)  # what it reads
-    if rest.startswith(STAYS) and "--list" not in rest:
+    if rest.startswith(STAYS) and "--list" not in rest.split():
         ends_in_order(rest.replace(DEFAULT_URL, gateway), folder)
         return
     if rest.startswith(("fetch", "sync")) and "--gateway" not in rest:
@@ -157,6 +158,7 @@ def ends_in_order(words: str, folder: Path) -> None:
     """Run what stays, until it says something; interrupt it then."""
     options = shlex.split(words)
     options += ["--port", "0"] if options[0] == "emulator" else []
+    options = ["0" if option == "127.0.0.1:9464" else option for option in options]  # a free port
     with subprocess.Popen(  # noqa: S603  # our own pages
         [sys.executable, "-m", "wxcontacts_async", *options],
         cwd=folder,
@@ -171,6 +173,41 @@ def ends_in_order(words: str, folder: Path) -> None:
         rest = running.stdout.read()
     assert said
     assert running.returncode in {0, 130}, said + rest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", distinct_blocks("toml"), ids=str)
+def test_a_configuration_can_be_used(block: Block, tmp_path: Path) -> None:
+    """Its secrets, certificates and wIds are beside it, or where it says."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("west.example")
+    authority.cert_pem.write_to_path(str(tmp_path / "west.pem"))
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "crm.pem"))
+    certificate.private_key_pem.write_to_path(str(tmp_path / "crm.key"))
+    (tmp_path / "west").write_text("Bearer b", encoding="utf-8")
+    (tmp_path / "w_ids.tsv").write_text(f"{W_IDS[0]}\teast\n{W_IDS[1]}\twest\n", "utf-8")
+    written = block.code.replace("/run/secrets/", f"{tmp_path}/")
+    (tmp_path / "wxcontacts.toml").write_text(written, encoding="utf-8")
+    checked = subprocess.run(  # our own pages
+        [
+            sys.executable,
+            "-m",
+            "wxcontacts_async",
+            "config",
+            "check",
+            "--config",
+            "wxcontacts.toml",
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "EAST_TOKEN": "Bearer a"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+    assert checked.returncode == 0, checked.stderr
+    used = tomllib.loads(checked.stdout)
+    assert used["gateways"].keys() == tomllib.loads(block.code)["gateways"].keys()
 
 
 @pytest.mark.slow
