@@ -78,7 +78,7 @@ async def test_a_source_that_awaited_something_cancelled_is_an_error_and_no_canc
                 pass
 
 
-async def test_observers_run_in_the_context_of_the_pool() -> None:
+async def test_observers_run_in_the_context_of_the_caller() -> None:
     request: ContextVar[str] = ContextVar("request", default="none")
     seen: set[str] = set()
 
@@ -90,7 +90,7 @@ async def test_observers_run_in_the_context_of_the_pool() -> None:
         async with SessionPool(emulator.url, observers=[look]) as pool:
             request.set("caller")
             await pool.fetch_all(["a", "b"])
-    assert seen == {"pool"}
+    assert seen == {"caller"}
 
 
 async def test_every_outcome_of_a_stream_is_announced_also_of_what_was_never_called() -> None:
