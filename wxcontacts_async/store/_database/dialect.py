@@ -49,7 +49,7 @@ class Dialect(ABC):
     passes_small_tables: bool  # as a parameter of a statement, rather than as temporary tables
     texts_in: str  # selects the texts of a JSON array, which is the first parameter
     locking: str  # stands behind a query whose rows are kept as they are until the commit
-    # Statements that have the digest of an instance's reply forgotten whenever somebody writes to
+    # Statements that have the digest of an instance's reply forgotten whenever another one writes to
     # its contacts; "" where that costs too much, and they are counted instead.
     forget_replies: str
     needs_transactions: bool  # for queries, too
@@ -59,7 +59,7 @@ class Dialect(ABC):
     # What stands in braces is for how many milliseconds to wait for a lock.
     begin_reading: str
     begin_writing: str
-    announce: str = ""  # announces, to whom it may concern, that there are changes
+    announce: str = ""  # announces to listeners that there are changes
     data_version: str  # asks for what is another one when other connections have written
     look_every: float  # seconds, to ask for that
     begin_summing: str = "SELECT 1"  # goes before queries that read whole tables
