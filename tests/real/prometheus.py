@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -12,6 +13,7 @@ from tests.real.processes import ServerProcess, find_program
 
 _PACKAGE = "prometheus"
 _SECONDS = 40.0
+_STARTING = 503  # its answer until it has opened its data
 
 
 def promtool(*arguments: str | Path, given: bytes = b"", folder: Path | None = None) -> str:
@@ -76,7 +78,15 @@ class Prometheus(ServerProcess):
 
     def _get(self, path: str, **parameters: str) -> dict[str, Any]:
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urlencode(parameters)}"
-        with urlopen(url, timeout=_SECONDS) as answer:  # it is http
-            found: dict[str, Any] = json.load(answer)
-        assert found["status"] == "success"
-        return found
+        deadline = monotonic() + _SECONDS
+        while True:
+            try:
+                with urlopen(url, timeout=_SECONDS) as answer:  # it is http
+                    found: dict[str, Any] = json.load(answer)
+            except HTTPError as error:
+                if error.code != _STARTING or monotonic() > deadline:
+                    raise
+                sleep(0.1)
+            else:
+                assert found["status"] == "success"
+                return found
