@@ -49,7 +49,7 @@ class Dialect(ABC):
     passes_small_tables: bool  # as a parameter of a statement, rather than as temporary tables
     texts_in: str  # selects the texts of a JSON array, which is the first parameter
     locking: str  # stands behind a query whose rows are kept as they are until the commit
-    # Statements that have the digest of an instance's reply forgotten whenever another one writes to
+    # Statements that have the digest of an instance's reply forgotten when another writer changes
     # its contacts; "" where that costs too much, and they are counted instead.
     forget_replies: str
     needs_transactions: bool  # for queries, too
