@@ -175,7 +175,9 @@ class GatewayEmulator:
             raise InvalidArgumentError("w_id must be of an instance that it knows", argument="w_id")
         check_number("number", number, at_least=self._asked[w_id] + 1, whole=True)
         at_calls = {**instance.at_calls, number: answer}
-        self._instances[w_id] = msgspec.structs.replace(instance, at_calls=at_calls)
+        # Made anew, which checks it; before msgspec 0.21, `replace` does not.
+        settings = {**msgspec.structs.asdict(instance), "at_calls": at_calls}
+        self._instances[w_id] = EmulatedInstance(**settings)
 
     def calls_of(self, w_id: str) -> list[RecordedCall]:
         """Return the calls for one instance, in the order of arrival."""

@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from time import monotonic, sleep
 from typing import ClassVar
 
 from wxcontacts_async.store._database.dialect import FILLED, ONLY_READ, Dialect, Queries
@@ -18,6 +19,7 @@ from wxcontacts_async.store.errors import (
 )
 
 _CACHE_KIB = 16 * 1024  # more would keep little of a large index, which is written to everywhere
+_SWITCH_AGAIN = 0.02  # seconds
 _WAL_PAGES = 64 * 1024  # of 4 KiB
 _MOST_ROWS = 1_000_000_000
 
@@ -102,14 +104,21 @@ class _SQLite(Dialect):
 def _has_write_ahead_log(queries: Queries) -> bool:
     """Switch to a write-ahead log, with which readers and the writer do not wait for each other.
 
-    Some file systems allow none; SQLite returns which kind of journal it has.
+    Some file systems allow none; SQLite returns which kind of journal it has. Where several switch
+    at once, it does not wait for the others by itself.
     """
-    try:
-        return queries.rows("PRAGMA journal_mode = WAL", wait=FOR_WRITER) == [("wal",)]
-    except OF_THE_DATABASE:
-        raise
-    except StoreError:
-        return False
+    deadline = monotonic() + queries.busy_timeout
+    while True:
+        try:
+            return queries.rows("PRAGMA journal_mode = WAL", wait=FOR_WRITER) == [("wal",)]
+        except StoreBusyError:
+            if monotonic() >= deadline:
+                raise
+            sleep(_SWITCH_AGAIN)
+        except OF_THE_DATABASE:
+            raise
+        except StoreError:
+            return False
 
 
 def _is_full(error: Exception, message: str, path: Path | None) -> bool:
