@@ -125,10 +125,13 @@ def test_a_closed_terminal_stops_watch_in_order_unless_it_was_started_with_nohup
 ) -> None:
     with recording(reply_with("someone")) as server:
         watch = ("watch", "one", "--gateway", server.url, "--every", "0.2s")
-        process = start(*watch, folder=tmp_path)
+        ours, its = os.openpty()  # without a terminal, SIGHUP has it read its files again
+        process = start(*watch, folder=tmp_path, given=its)
         read_until(process, "Watching")
         process.send_signal(signal.SIGHUP)
         stopped = end(process)
+        os.close(ours)
+        os.close(its)
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
         try:
             process = start(*watch, folder=tmp_path)

@@ -43,12 +43,13 @@ def start(
     *arguments: str,
     folder: Path | None = None,
     variables: dict[str, str] | None = None,
+    given: int = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603  # this very program
         [*COMMAND, *arguments],
         cwd=folder,
         env={**ENVIRONMENT, **(variables or {})},
-        stdin=subprocess.PIPE,
+        stdin=given,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
